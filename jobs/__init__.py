@@ -1,0 +1,1 @@
+"""The moment between "Submit" and "Done": waiting pages for background jobs."""

@@ -1,0 +1,70 @@
+"""What follows a transition on the server's side, in order: the push has gone out, then the archive, then the signal.
+
+None of it can fail the task whose job it is about.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from django.db import connections, transaction
+
+from . import signals
+from .conf import jobs_settings
+from .models import JobRecord
+from .record import Record
+
+logger = logging.getLogger("jobs.announce")
+
+TIMEOUT = 3.0  # seconds that an announcement made inside an event loop may take
+
+
+def archive(record: Record) -> bool:
+    """Write an ended job to the database; says whether it is there, and logs why not."""
+    if not jobs_settings().ARCHIVE:
+        return False
+    try:
+        _outside_of_loops(lambda: _store(record))
+    except Exception:
+        logger.exception("job %s: could not be archived; whoever next has it in hand will try again", record.id)
+        return False
+    return True
+
+
+def send_signal(signal: Any, job: Any) -> None:
+    """Tell the server-side listeners; what they raise is logged."""
+    if not signal.receivers:
+        return
+    for receiver, error in _outside_of_loops(lambda: signal.send_robust(sender=type(job), job=job)):
+        if isinstance(error, Exception):
+            logger.error("job %s: %r failed", job.id, receiver, exc_info=error)
+
+
+def announce_ended(job: Any) -> None:
+    """Archive a job that has just ended and tell the listeners."""
+    archive(job.record)
+    send_signal(signals.job_ended, job)
+
+
+def _store(record: Record) -> None:
+    with transaction.atomic():  # a savepoint, when the task is inside a transaction of its own
+        JobRecord.objects.store(record)
+
+
+def _outside_of_loops(action: Callable[[], Any]) -> Any:
+    """Run it here, or in a thread of its own when an event loop runs here, where Django refuses the database."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return action()
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        return pool.submit(_then_disconnect, action).result(TIMEOUT)
+
+
+def _then_disconnect(action: Callable[[], Any]) -> Any:
+    try:
+        return action()
+    finally:
+        connections.close_all()

@@ -1,0 +1,18 @@
+"""The app: at start-up it loads the handlers of every installed app, connects the checks."""
+
+from django.apps import AppConfig
+from django.utils.module_loading import autodiscover_modules
+from django.utils.translation import gettext_lazy as _
+
+
+class JobsConfig(AppConfig):
+    """Subclass it with another label in a project that has a `jobs` app of its own."""
+
+    name = "jobs"
+    label = "jobs"
+    verbose_name = _("Jobs")
+    default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """Fill the registry of handlers from each app's `handlers.py`."""
+        autodiscover_modules("handlers")

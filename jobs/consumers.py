@@ -1,0 +1,178 @@
+"""The socket: a gatekeeper and a relay. It checks who asks and what, and passes on what the hub hands out."""
+
+import json
+import logging
+from collections import OrderedDict
+from time import monotonic
+from typing import Any
+
+from channels.generic.websocket import AsyncWebsocketConsumer
+
+from . import events
+from .access import Viewer, is_same_origin, viewer_of_scope
+from .conf import jobs_settings
+from .exceptions import JobNotFound, StoreUnavailable
+from .job import Job
+from .repository import is_id
+from .subscriptions import JobSubscription, Subscription, subscription_for
+
+logger = logging.getLogger("jobs.consumers")
+
+BAD, NOT_FOUND, TOO_MANY, TRY_LATER = 4400, 4404, 4429, 1013  # close codes; the last is RFC 6455's registry's
+VERSIONS = 1000  # jobs whose last version a socket remembers
+TARGETS = ("job", "mine", "tag")
+
+
+class BadFrame(Exception):
+    """What the client sent is not of the protocol."""
+
+
+class JobConsumer(AsyncWebsocketConsumer):
+    """One socket with any number of subscriptions. It has no channel of its own: the hub calls it."""
+
+    channel_layer_alias = "jobs: none"  # names no layer, so Channels makes no channel for it
+
+    async def connect(self) -> None:
+        """Accept, so that a refusal can be seen, then refuse other origins; subscribe if the address names a job."""
+        self.subscriptions: dict[str, Subscription] = {}
+        self.versions: OrderedDict[str, int] = OrderedDict()
+        self.is_open = True
+        self._viewer: Viewer | None = None
+        self._window, self._frames = 0.0, 0
+        await self.accept()
+        if not is_same_origin(self.scope):
+            await self.close(BAD)
+        elif "job_id" in (kwargs := self.scope["url_route"]["kwargs"]):
+            await self._open_for(kwargs["job_id"])
+
+    async def disconnect(self, code: int) -> None:
+        """Leave all topics."""
+        self.is_open = False
+        while self.subscriptions:
+            _key, subscription = self.subscriptions.popitem()
+            await subscription.close()
+
+    async def close(self, code: int | None = None, reason: str | None = None) -> None:
+        """Close with a code; nothing is taken or sent any more."""
+        self.is_open = False
+        await super().close(code, reason)
+
+    async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
+        """Take one frame of the client: subscribe, unsubscribe or ping."""
+        if not self.is_open:
+            return
+        if text_data is None or len(text_data) > jobs_settings().MAX_FRAME:
+            await self.close(BAD)
+        elif self._is_too_fast():
+            await self.close(TOO_MANY)
+        else:
+            await self._take(text_data)
+
+    async def viewer(self) -> Viewer:
+        """Return who opened the socket, looked up once it matters."""
+        if self._viewer is None:
+            self._viewer = await viewer_of_scope(self.scope)
+        return self._viewer
+
+    async def say(self, event: str, **more: Any) -> None:
+        """Send a frame of the protocol that is not about one job's state."""
+        if self.is_open:
+            await self.send(json.dumps({"event": event, **more}))
+
+    async def show(self, job: Job, again: bool = False) -> None:
+        """Send the state of a job as it is stored; with `again` even if this socket knows this version."""
+        if self.versions.get(job.id, 0) - again < job.version:
+            frame = events.encode(events.frame(events.OF_STATE[job.state], job))
+            await self.push(job.id, job.version, frame, again)
+
+    async def push(self, job_id: str, version: int, frame: str, again: bool = False) -> None:
+        """Send a frame, unless this socket has had it or a newer one."""
+        if not self.is_open or self.versions.get(job_id, 0) - again >= version:
+            return
+        self.versions[job_id] = version
+        self.versions.move_to_end(job_id)
+        if len(self.versions) > VERSIONS:
+            self.versions.popitem(last=False)
+        await self.send(frame)
+
+    async def _open_for(self, job_id: str) -> None:
+        try:
+            if not is_id(job_id):
+                raise JobNotFound
+            await self._subscribe(JobSubscription(self, job_id), await self.viewer())
+        except JobNotFound:
+            await self.close(NOT_FOUND)
+        except StoreUnavailable:
+            await self.close(TRY_LATER)
+
+    async def _take(self, text: str) -> None:
+        target: dict[str, Any] = {}
+        try:
+            action, target = _parse(text)
+            if action == "ping":
+                await self.say("pong")
+            elif action == "unsubscribe":
+                await self._unsubscribe(target)
+            elif len(self.subscriptions) >= jobs_settings().MAX_SUBSCRIPTIONS:
+                await self._refuse("too_many", "Unsubscribe from something first.", target)
+            else:
+                viewer = await self.viewer()
+                await self._subscribe(subscription_for(self, target, viewer), viewer)
+        except BadFrame as error:
+            await self._refuse("bad_frame", str(error), target)
+        except JobNotFound:
+            await self._refuse("not_found", "There is nothing of this name that you may listen to.", target)
+        except StoreUnavailable:
+            await self.close(TRY_LATER)
+
+    async def _subscribe(self, subscription: Subscription, viewer: Viewer) -> None:
+        if (old := self.subscriptions.pop(_key(subscription.target), None)) is not None:
+            await old.close()
+        await subscription.open(viewer)
+        self.subscriptions[_key(subscription.target)] = subscription
+
+    async def _unsubscribe(self, target: dict[str, Any]) -> None:
+        if (subscription := self.subscriptions.pop(_key(target), None)) is not None:
+            await subscription.close()
+        await self.say("unsubscribed", **target)
+
+    async def _refuse(self, code: str, detail: str, target: dict[str, Any]) -> None:
+        await self.say("error", code=code, detail=detail, **target)
+
+    def _is_too_fast(self) -> bool:
+        if (now := monotonic()) - self._window >= 1:
+            self._window, self._frames = now, 0
+        self._frames += 1
+        return self._frames > jobs_settings().MAX_FRAMES_PER_SECOND
+
+
+class NotFoundConsumer(AsyncWebsocketConsumer):
+    """Answers for every address below `ws/jobs/` that is none of ours."""
+
+    channel_layer_alias = "jobs: none"
+
+    async def connect(self) -> None:
+        """Accept, so that the code can be seen, and close."""
+        await self.accept()
+        await self.close(NOT_FOUND)
+
+
+def _parse(text: str) -> tuple[str, dict[str, Any]]:
+    """Return the action, and what it is about; raises `BadFrame`."""
+    try:
+        frame = json.loads(text)
+    except (ValueError, RecursionError):
+        raise BadFrame("A frame is a JSON object.") from None
+    if not isinstance(frame, dict) or frame.get("action") not in ("subscribe", "unsubscribe", "ping"):
+        raise BadFrame("A frame is an object with an action: subscribe, unsubscribe or ping.")
+    if frame["action"] == "ping":
+        return "ping", {}
+    target = {name: frame[name] for name in TARGETS if name in frame}
+    match target:
+        case {"job": str()} | {"mine": True} | {"tag": str()} if len(target) == 1:
+            return frame["action"], target
+    raise BadFrame('Name one thing: "job": ID, "mine": true or "tag": TAG.')
+
+
+def _key(target: dict[str, Any]) -> str:
+    return json.dumps(target)

@@ -1,0 +1,93 @@
+"""What may stand in a job's data: plain JSON that reads back equal, and nothing else."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from typing import Any
+
+from .exceptions import UnserializableData
+
+MAX_DEPTH = 100  # levels; far below the interpreter's recursion limit, wherever the value is read back
+
+
+def encode(key: object, value: object) -> str:
+    """Return the JSON text of one value, in ASCII.
+
+    Raises `UnserializableData`, naming the key, unless reading the text back gives an equal value: so tuples, NaN,
+    dates, lazy translations and keys that are not strings are refused rather than changed.
+    """
+    if not isinstance(key, str):
+        raise UnserializableData(f"The key {key!r} of a job's data is a {type(key).__name__}; keys are strings.")
+    try:
+        text = json.dumps(value, allow_nan=False, separators=(",", ":"))
+        read_back = json.loads(text)
+        same = read_back == value
+    except (TypeError, ValueError, RecursionError) as error:
+        raise UnserializableData(f"data[{key!r}] is not JSON: {error}. Give str, numbers, bool, None, lists, dicts.") from error
+    if not same:
+        raise UnserializableData(
+            f"data[{key!r}] is a {type(value).__name__} that JSON would change (a tuple, or a key that is not a string?)."
+        )
+    if _depth_exceeds(read_back, MAX_DEPTH):
+        raise UnserializableData(f"data[{key!r}] is nested more than {MAX_DEPTH} levels deep; flatten it.")
+    return text
+
+
+def encode_all(values: Mapping[str, object], limit: int) -> dict[str, str]:
+    """Encode every value, or raise `UnserializableData` before anything has been written."""
+    texts = {key: encode(key, value) for key, value in values.items()}
+    check_size(texts, limit)
+    return texts
+
+
+def check_size(texts: Mapping[str, str], limit: int) -> None:
+    """Raise `UnserializableData` when keys and values together take more than `limit` bytes."""
+    size = sum(len(json.dumps(key)) - 2 + len(text) for key, text in texts.items())
+    if size > limit:
+        largest = max(texts, key=lambda key: len(texts[key]))
+        raise UnserializableData(
+            f"A job's data may take {limit} bytes (JOBS['MAX_DATA']); with data[{largest!r}] it takes {size}. "
+            "Keep large things in the database or a file, and their key here."
+        )
+
+
+class JobData(MutableMapping[str, Any]):
+    """A job's data as a mapping; what is assigned is saved at once, key by key."""
+
+    def __init__(self, texts: Callable[[], Mapping[str, str]], write: Callable[[str, str | None], None]) -> None:
+        self._texts = texts
+        self._write = write
+
+    def __getitem__(self, key: str) -> Any:
+        return json.loads(self._texts()[key])
+
+    def __setitem__(self, key: str, value: object) -> None:
+        self._write(key, encode(key, value))
+
+    def __delitem__(self, key: str) -> None:
+        if key not in self._texts():
+            raise KeyError(key)
+        self._write(key, None)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(dict(self._texts()))
+
+    def __len__(self) -> int:
+        return len(self._texts())
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({dict(self)!r})"
+
+
+def _depth_exceeds(value: object, limit: int) -> bool:
+    level: list[object] = [value]
+    for _ in range(limit + 1):
+        level = [child for parent in level for child in _children(parent)]
+        if not level:
+            return False
+    return True
+
+
+def _children(value: object) -> list[object]:
+    if isinstance(value, dict):
+        return list(value.values())
+    return value if isinstance(value, list) else []

@@ -1,0 +1,149 @@
+"""The wire's words: event names, topics, groups and frames. Nothing else spells them."""
+
+import logging
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+from zlib import crc32
+
+from django.core.serializers.json import DjangoJSONEncoder
+from django.utils import translation
+
+from .states import JobState
+
+if TYPE_CHECKING:
+    from .job import Job
+
+logger = logging.getLogger("jobs.events")
+
+CREATED, STARTED, PROGRESS, RETRYING = "created", "started", "progress", "retrying"
+READY, FAILED, CANCELLED, EXPIRED, LOST = "ready", "failed", "cancelled", "expired", "lost"
+
+HEADER = "jobs"  # marks a Celery message whose task has a job
+
+OF_STATE: dict[JobState, str] = {
+    JobState.PENDING: CREATED,
+    JobState.RUNNING: STARTED,
+    JobState.RETRYING: RETRYING,
+    JobState.COMPLETE: READY,
+    JobState.FAILED: FAILED,
+    JobState.CANCELLED: CANCELLED,
+    JobState.EXPIRED: EXPIRED,
+    JobState.LOST: LOST,
+}
+
+LONGEST = {"header": 200, "message": 1000, "note": 200, "error": 2000}  # characters; the rest is cut off
+
+# A frame is encoded before its version is known. These stand in for it and for its time, in fields that come first in
+# the frame, and the store's script puts the real ones, of the same length, in their place.
+VERSION_TO_COME = 10**15
+TIME_TO_COME = "0000-00-00T00:00:00.000000+00:00"
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_encoder = DjangoJSONEncoder(separators=(",", ":"), allow_nan=False)
+
+
+def job_topic(job_id: str) -> str:
+    """Name the topic of one job."""
+    return f"job:{job_id}"
+
+
+def owner_topic(owner: str) -> str:
+    """Name the topic of all jobs of one owner."""
+    return f"owner:{owner}"
+
+
+def tag_topic(tag: str) -> str:
+    """Name the topic of all jobs that carry a tag."""
+    return f"tag:{tag}"
+
+
+def topics_of(job_id: str, owner: str, tags: tuple[str, ...]) -> list[str]:
+    """Return every topic on which a job's events are sent."""
+    owners = [owner_topic(owner)] if owner else []
+    return [job_topic(job_id), *owners, *map(tag_topic, tags)]
+
+
+def group_of(topic: str, shards: int) -> str:
+    """Name the channel layer's group that carries a topic; many topics share one."""
+    return f"jobs.{crc32(topic.encode('utf-8', 'surrogatepass')) % shards}"
+
+
+def message_of(frame: str, topic: str, job_id: str) -> dict[str, str]:
+    """Return the message that travels over the channel layer for one frame and one topic."""
+    return {"type": "job.frame", "version": str(VERSION_TO_COME), "frame": frame, "topic": topic, "job": job_id}
+
+
+def stamp(message: dict[str, str], version: int, time: str) -> dict[str, str]:
+    """Put version and time where their place was kept, as the store's script does."""
+    frame = message["frame"].replace(str(VERSION_TO_COME), str(version), 1).replace(TIME_TO_COME, time, 1)
+    return message | {"version": str(version), "frame": frame}
+
+
+def encode(value: Mapping[str, Any]) -> str:
+    """Return a frame as JSON text, in ASCII."""
+    return _encoder.encode(value)
+
+
+def frame(event: str, job: "Job") -> dict[str, Any]:
+    """Return `{"event": …, "job": …}` in the language that was active when the job was created."""
+    return {"event": event, "job": job_object(job)}
+
+
+def job_object(job: "Job") -> dict[str, Any]:
+    """Return what browsers see of a job; the first keys are those that the store may still have to fill in."""
+    with translation.override(job.language or None):
+        progress = job.progress
+        core = {
+            "version": job.version,
+            "created_at": iso(job.record.created_at),
+            "started_at": iso(job.record.started_at),
+            "ended_at": iso(job.record.ended_at),
+            "id": job.id,
+            "state": job.state.value,
+            "header": _text(job, "header"),
+            "message": _text(job, "message"),
+            "progress": progress._asdict() | {"message": cut(progress.message, "note")},
+            "eta_seconds": job.eta_seconds,
+            "attempt": job.attempt,
+            "error": cut(job.error, "error"),
+            "url": job.get_absolute_url(),
+        }
+        return core | {name: value for name, value in _public_data(job).items() if name not in core}
+
+
+def iso(microseconds: int) -> str | None:
+    """Return a time of the store as ISO 8601 in UTC, always 32 characters long."""
+    if microseconds == VERSION_TO_COME:
+        return TIME_TO_COME
+    return to_datetime(microseconds).isoformat(timespec="microseconds") if microseconds else None
+
+
+def to_datetime(microseconds: int) -> datetime:
+    """Return a time of the store as an aware datetime."""
+    return _EPOCH + timedelta(microseconds=microseconds)
+
+
+def cut(text: object, kind: str) -> str:
+    """Bound a text to the documented length of its kind."""
+    string, limit = str(text), LONGEST[kind]
+    return string if len(string) <= limit else string[: limit - 1] + "…"
+
+
+def _text(job: "Job", name: str) -> str:
+    try:
+        value = getattr(job.handler, name)
+        return cut(value() if callable(value) else value, name)
+    except Exception:
+        logger.exception("job %s: %s.%s failed", job.id, job.handler_class, name)
+        return ""
+
+
+def _public_data(job: "Job") -> dict[str, Any]:
+    try:
+        data = dict(job.handler.public_data())
+        _encoder.encode(data)
+    except Exception:
+        logger.exception("job %s: %s.public_data failed", job.id, job.handler_class)
+        return {}
+    return data

@@ -1,0 +1,198 @@
+"""In from the channel layer: one channel and one membership per group for a whole server process.
+
+The hub joins the groups of the topics that are watched here and hands each frame to the watchers of its topic. It hears
+itself: a beat through the layer every few seconds; when beats are missed it starts afresh with a new connection and
+reads every watched job (a half-open link is deaf for ever otherwise, see channels_redis 422 and redis-py's timeouts).
+A push is a hint: every `RECONCILE_SECONDS` the watched jobs are read again, all in one round trip.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import defaultdict
+from contextlib import suppress
+from time import monotonic
+from typing import Any, Protocol
+from weakref import WeakKeyDictionary
+
+from channels.layers import InMemoryChannelLayer, channel_layers, get_channel_layer
+
+from .conf import jobs_settings
+from .events import group_of
+
+logger = logging.getLogger("jobs.hub")
+
+BEAT = 3.0  # seconds between two messages to itself
+DEAF_AFTER = 10.0  # seconds without hearing one
+TIMEOUT = 3.0  # seconds for one command of the channel layer
+PAUSE = 0.5  # seconds before listening again on a broken connection
+
+
+class Watcher(Protocol):
+    """One open subscription of a page to a topic."""
+
+    async def deliver(self, job_id: str, version: int, frame: str) -> None:
+        """Take a pushed frame."""
+
+    async def look_again(self) -> None:
+        """Read what is watched anew, because pushes may have been missed."""
+
+
+class Hub:
+    """Hands the channel layer's frames to the watchers of one event loop. Starts with the first, stops with the last."""
+
+    def __init__(self) -> None:
+        self._watchers: dict[str, set[Watcher]] = defaultdict(set)
+        self._groups: set[str] = set()
+        self._layer: Any = None
+        self._channel = ""
+        self._heard_at = 0.0
+        self._listener: asyncio.Task[None] | None = None
+        self._keepers: list[asyncio.Task[None]] = []
+        self._lock = asyncio.Lock()
+
+    async def watch(self, topic: str, watcher: Watcher) -> None:
+        """Hand every frame of the topic to the watcher from now on.
+
+        The watcher is registered first, so nothing is missed; with the layer out of reach the topic's group is joined
+        later, and until then the watcher is asked to look again.
+        """
+        self._watchers[topic].add(watcher)
+        async with self._lock:
+            if not self._keepers:
+                self._keepers = [asyncio.create_task(keep()) for keep in (self._keep_hearing, self._keep_reconciling)]
+            await self._join(group_of(topic, jobs_settings().SHARDS))
+
+    async def unwatch(self, topic: str, watcher: Watcher) -> None:
+        """Stop handing out; may be called twice. With the last watcher the hub stops."""
+        self._watchers[topic].discard(watcher)
+        if not self._watchers[topic]:
+            del self._watchers[topic]
+        async with self._lock:
+            if not self._watchers and self._keepers:
+                await self._stop()
+
+    def watchers(self) -> set[Watcher]:
+        """Return everybody who watches anything here."""
+        return {watcher for watchers in self._watchers.values() for watcher in watchers}
+
+    async def _join(self, group: str) -> None:
+        if group in self._groups and self._listener is not None:
+            return
+        self._groups.add(group)
+        if self._listener is None:
+            await self._connect()
+            return
+        try:
+            await asyncio.wait_for(self._layer.group_add(group, self._channel), TIMEOUT)
+        except Exception as error:
+            logger.warning("the channel layer does not answer, pages read their jobs instead: %r", error)
+            await self._disconnect()
+
+    async def _connect(self) -> None:
+        """Open a new connection, join every group of a watched topic, and start to listen; or log why not."""
+        self._layer = _new_layer()
+        try:
+            self._channel = await asyncio.wait_for(self._layer.new_channel(), TIMEOUT)
+            for group in self._groups:
+                await asyncio.wait_for(self._layer.group_add(group, self._channel), TIMEOUT)
+        except Exception as error:
+            logger.warning("the channel layer does not answer, pages read their jobs instead: %r", error)
+            await self._disconnect()
+            return
+        self._heard_at = monotonic()
+        self._listener = asyncio.create_task(self._listen(self._layer, self._channel))
+
+    async def _disconnect(self) -> None:
+        listener, self._listener = self._listener, None
+        layer, self._layer = self._layer, None
+        if listener is not None:
+            await _end(listener)
+        if layer is not None:
+            await _close(layer)
+
+    async def _stop(self) -> None:
+        keepers, self._keepers = self._keepers, []
+        for keeper in keepers:
+            await _end(keeper)
+        if self._layer is not None:
+            for group in self._groups:
+                with suppress(Exception):
+                    await asyncio.wait_for(self._layer.group_discard(group, self._channel), TIMEOUT)
+        self._groups.clear()
+        await self._disconnect()
+
+    async def _listen(self, layer: Any, channel: str) -> None:
+        while True:
+            try:
+                message = await layer.receive(channel)
+                self._heard_at = monotonic()
+                await self._hand_out(message)
+            except Exception as error:  # the core layer raises whenever redis-py's time-out cuts an idle socket
+                logger.debug("the channel layer's connection broke: %r", error)
+                await asyncio.sleep(PAUSE)
+
+    async def _hand_out(self, message: dict[str, Any]) -> None:
+        if message.get("type") != "job.frame":
+            return
+        job_id, version, frame = message["job"], int(message["version"]), message["frame"]
+        for watcher in list(self._watchers.get(message["topic"], ())):
+            try:
+                await watcher.deliver(job_id, version, frame)
+            except Exception:
+                logger.exception("a frame of job %s was not delivered to one socket", job_id)
+
+    async def _keep_hearing(self) -> None:
+        while True:
+            await asyncio.sleep(BEAT)
+            if self._listener is not None:
+                with suppress(Exception):
+                    await asyncio.wait_for(self._layer.send(self._channel, {"type": "hub.beat"}), TIMEOUT)
+            if self._listener is None or monotonic() - self._heard_at > DEAF_AFTER:
+                async with self._lock:
+                    await self._disconnect()
+                    await self._connect()
+                if self._listener is not None:
+                    await self.look_again()
+
+    async def _keep_reconciling(self) -> None:
+        while True:
+            await asyncio.sleep(jobs_settings().RECONCILE_SECONDS)
+            await self.look_again()
+
+    async def look_again(self) -> None:
+        """Have everybody read what they watch; the reader makes one round trip of it."""
+        results = await asyncio.gather(*(w.look_again() for w in self.watchers()), return_exceptions=True)
+        if errors := [result for result in results if isinstance(result, Exception)]:
+            logger.warning("%d of %d watched jobs could not be read: %r", len(errors), len(results), errors[0])
+
+
+_hubs: WeakKeyDictionary[asyncio.AbstractEventLoop, Hub] = WeakKeyDictionary()
+
+
+def hub() -> Hub:
+    """Return the hub of the running event loop."""
+    return _hubs.setdefault(asyncio.get_running_loop(), Hub())
+
+
+def _new_layer() -> Any:
+    """Return a layer of the hub's own, so that a new connection harms nobody else; one in memory has to be shared."""
+    alias = jobs_settings().CHANNEL_LAYER
+    shared = get_channel_layer(alias)
+    if shared is None or isinstance(shared, InMemoryChannelLayer):
+        return shared
+    return channel_layers.make_backend(alias)
+
+
+async def _close(layer: Any) -> None:
+    if isinstance(layer, InMemoryChannelLayer):
+        return
+    close = layer.close_pools if hasattr(layer, "close_pools") else layer.flush  # the core layer's flush empties Redis
+    with suppress(Exception):
+        await asyncio.wait_for(close(), TIMEOUT)
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.wait([task], timeout=TIMEOUT)

@@ -1,0 +1,484 @@
+"""One job: what is known of it, and the verbs that move it through its life.
+
+A verb is one atomic transition. The version that we have read goes along with what we write; if somebody else has
+written meanwhile, nothing happens, we look again and decide anew. So a pushed frame is always the stored job, and the
+first end wins.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+from collections.abc import Callable
+from datetime import datetime
+from functools import partial
+from time import monotonic
+from typing import Any, NamedTuple
+
+from django.db import DEFAULT_DB_ALIAS, connections, transaction
+from django.urls import reverse
+
+from . import events, publisher, signals, store
+from .announce import announce_ended, send_signal
+from .conf import jobs_settings
+from .data import JobData, check_size
+from .exceptions import JobCancelled, JobEnded, JobError, JobExists, JobNotFound, StoreUnavailable
+from .handlers import JobHandler, find_handler
+from .models import JobRecord
+from .record import Record
+from .states import JobState
+from .store import Change
+from .throttle import Throttle
+
+logger = logging.getLogger("jobs.job")
+
+MAX_TRIES = 1000  # each failed one means that another writer has succeeded
+OUTAGE_PAUSE = 2.0  # seconds without progress writes after the store did not take one
+
+Decision = tuple[Record, Change]
+
+
+class _Leased(Exception):
+    """Somebody else holds the lease."""
+
+
+class Progress(NamedTuple):
+    """How far a job has come. `percent` is None without a total, and 100 only when the job is complete."""
+
+    current: float
+    total: float | None
+    percent: int | None
+    message: str
+
+
+class Job:
+    """A job as it was when it was read; `refresh()` reads it again, and every verb brings it up to date.
+
+    Verbs raise `JobEnded` once the job has ended, `JobNotFound` for one that is not stored (yet), `StoreUnavailable`
+    when Redis does not answer within some seconds.
+    """
+
+    def __init__(self, record: Record, now: int = 0) -> None:
+        self.record = record
+        self.data = JobData(lambda: self.record.data, self._write_data)
+        self.is_draft = False
+        self._attempt_held: int | None = None  # the attempt that this process is working on, if it is
+        self._lock = threading.RLock()
+        self._throttle = Throttle(jobs_settings().PROGRESS_PER_SECOND, self._write_progress, self._write_progress_later)
+        self._progress: dict[str, Any] = {}  # not yet written
+        self._stop: JobError | None = None  # to be raised by the next progress call
+        self._know(record, now)
+
+    def __repr__(self) -> str:
+        return f"<Job {self.id} {self.state}>"
+
+    @property
+    def id(self) -> str:
+        return self.record.id
+
+    @property
+    def state(self) -> JobState:
+        return self.record.state
+
+    @property
+    def version(self) -> int:
+        """Microseconds of Redis's clock at the last change; grows with each."""
+        return self.record.version
+
+    @property
+    def error(self) -> str:
+        """What the owner is told about a failure; never the text of an unexpected exception."""
+        return self.record.error
+
+    @property
+    def attempt(self) -> int:
+        """How often a worker has started it."""
+        return self.record.attempt
+
+    @property
+    def owner(self) -> str:
+        return self.record.owner
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        return self.record.tags
+
+    @property
+    def language(self) -> str:
+        """The language that was active at `create`."""
+        return self.record.language
+
+    @property
+    def handler_class(self) -> str:
+        return self.record.handler_class
+
+    @property
+    def handler(self) -> JobHandler:
+        """The handler; raises `HandlerNotFound` if its class is no longer there."""
+        return find_handler(self.record.handler_class)(self)
+
+    @property
+    def is_ended(self) -> bool:
+        return self.record.state.is_ended
+
+    @property
+    def is_cancel_asked(self) -> bool:
+        """Whether somebody asked the running task to stop."""
+        return self.record.cancel_asked
+
+    @property
+    def created_at(self) -> datetime | None:
+        return _time(self.record.created_at)
+
+    @property
+    def started_at(self) -> datetime | None:
+        return _time(self.record.started_at)
+
+    @property
+    def ended_at(self) -> datetime | None:
+        return _time(self.record.ended_at)
+
+    @property
+    def claimed_url(self) -> str:
+        """Where the owner was sent on to, once the job has been claimed."""
+        return self.record.claimed_url
+
+    @property
+    def progress(self) -> Progress:
+        record = self.record
+        return Progress(record.current, record.total, _percent(record), record.note)
+
+    @property
+    def eta_seconds(self) -> int | None:
+        """Seconds to go at the present rate, if there is a total and some of it is done."""
+        record = self.record
+        if record.state is not JobState.RUNNING or not record.total or not record.current or not record.started_at:
+            return None
+        elapsed = max(0, self.now - record.started_at) / 1_000_000
+        return math.ceil(elapsed * max(0.0, record.total - record.current) / record.current)
+
+    @property
+    def now(self) -> int:
+        """Redis's clock in microseconds, as far as it can be told without asking."""
+        return self._known_at + int((monotonic() - self._known_since) * 1_000_000)
+
+    @property
+    def is_overdue(self) -> bool:
+        return not self.is_ended and 0 < self.record.deadline <= self.now
+
+    def get_absolute_url(self) -> str:
+        """Return the address of the waiting page."""
+        return self.record.path or reverse("jobs:detail", args=[self.id])
+
+    def refresh(self) -> Job:
+        """Read the job again, from the archive if Redis has lost it; raises `JobNotFound`."""
+        outcome = store.read(self.id)
+        if outcome.record is not None:
+            self._know(outcome.record, outcome.now)
+            return self
+        archived = JobRecord.objects.filter(pk=self.id).first()
+        if archived is None:
+            raise not_found(self.id)
+        self._know(archived.to_record())
+        return self
+
+    def create(self, change: Change) -> None:
+        """Store a draft for the first time and push `created`; raises `JobExists`, and then nothing has changed."""
+        messages = self._messages(self.record, change, events.CREATED)
+        pushes = publisher.prepare(messages)
+        outcome = store.write(None, self.record, change, pushes or ())
+        if not outcome.written or outcome.record is None:
+            raise exists(self.id)
+        self.is_draft = False
+        self._know(outcome.record)
+        self._send_unless_pushed(pushes, messages)
+
+    def restore(self) -> bool:
+        """Write the whole record anew if Redis has lost it, as its worker knows it; says whether that was so.
+
+        Its version grows, so that a page takes it for newer than what it has seen.
+        """
+        change = Change(deadline=jobs_settings().LOST_AFTER if self.state is JobState.RUNNING else None)
+        outcome = store.write(None, self.record, change)
+        if outcome.record is not None:
+            self._know(outcome.record, outcome.now)
+        return outcome.written
+
+    def start(self) -> None:
+        """Begin an attempt: pending, retrying or (after a redelivery) running becomes running.
+
+        From here on this process holds the attempt: writes of an earlier one are refused with `JobEnded`.
+        """
+
+        def decide(record: Record) -> Decision:
+            self._require(record, JobState.RUNNING)
+            attempt = record.attempt + 1
+            new = record.replace(state=JobState.RUNNING, attempt=attempt, current=0, total=None, note="", ended_at=0)
+            return new, Change(stamp="started_at", deadline=jobs_settings().LOST_AFTER)
+
+        self._apply(decide, events.STARTED)
+        self._attempt_held = self.record.attempt
+        send_signal(signals.job_started, self)
+
+    def complete(self) -> None:
+        """End the job well: on commit inside a transaction of the default database, else at once."""
+        self._end_on_commit(JobState.COMPLETE)
+
+    def fail(self, error: str = "") -> None:
+        """End the job badly, with a text for its owner: on commit inside a transaction, else at once."""
+        self._end_on_commit(JobState.FAILED, error)
+
+    def cancel(self) -> None:
+        """Stop the job: at once if no worker has it, else at its next progress call. Harmless when repeated.
+
+        Raises `JobEnded` if it ended in another way.
+        """
+
+        def decide(record: Record) -> Decision:
+            if record.state is JobState.RUNNING:
+                return record.replace(cancel_asked=True), Change()
+            self._require(record, JobState.CANCELLED)
+            return record.replace(state=JobState.CANCELLED), Change(stamp="ended_at", deadline=0)
+
+        if self.state is JobState.CANCELLED:
+            return
+        self._apply(decide, lambda new: events.CANCELLED if new.is_ended else "")
+        if self.is_ended:
+            announce_ended(self)
+
+    def end(self, state: JobState, error: str = "") -> None:
+        """End the job now, whatever transaction is open; raises `JobEnded` if it has ended before."""
+
+        def decide(record: Record) -> Decision:
+            self._require(record, state)
+            new = self._with_progress(record).replace(state=state, error=_clean(error))
+            return new, Change(stamp="ended_at", deadline=0)
+
+        with self._lock:
+            self._throttle.stop()
+            self._apply(decide, events.OF_STATE[state])
+        announce_ended(self)
+
+    def lease(self, seconds: float) -> bool:
+        """Keep everybody else from claiming this ended job for a while; says whether we got it.
+
+        Raises `JobEnded` if it is not there to be claimed: not ended yet, or claimed already.
+        """
+
+        def decide(record: Record) -> Decision:
+            if not record.state.is_ended or record.claimed_at:
+                raise JobEnded(f"Job {record.id} cannot be claimed: it is {'claimed' if record.claimed_at else record.state}.")
+            if record.leased_until > self.now:
+                raise _Leased
+            return record.replace(leased_until=self.now + int(seconds * 1_000_000)), Change()
+
+        try:
+            self._apply(decide)
+        except _Leased:
+            return False
+        return True
+
+    def release(self) -> None:
+        """Give the lease back, because the claim did not work out."""
+        self._apply(lambda record: (record.replace(leased_until=0), Change()))
+
+    def mark_claimed(self, url: str) -> None:
+        """Remember where the owner was sent; from here on nothing can change the outcome."""
+        self._apply(lambda record: (record.replace(claimed_at=self.now, claimed_url=url, leased_until=0), Change()))
+
+    def settle(self) -> None:
+        """End a job whose deadline has passed, as expired or lost; whoever reads it first does this. Idempotent."""
+        with self._lock:
+            while self.is_overdue:
+                state = JobState.LOST if self.state is JobState.RUNNING else JobState.EXPIRED
+                change = Change(stamp="ended_at", deadline=0, overdue=True)
+                if self._write(self.record.replace(state=state), change, events.OF_STATE[state]):
+                    announce_ended(self)
+
+    def set_progress(self, current: float, total: float | None = None, message: object = "") -> None:
+        """Say how far the task is; here a cancel takes effect, as `JobCancelled`.
+
+        At most `PROGRESS_PER_SECOND` calls are written and pushed, the last one always. Rubbish for a number counts
+        as 0 or as no total, and a store that does not answer is logged: neither fails the task.
+        """
+        if self._stop is not None:
+            raise self._stop
+        self._progress = {"current": current, "total": total, "note": message}
+        self._throttle()
+
+    def increment_progress(self, amount: float = 1, message: object = None) -> None:
+        """Move the progress on by an amount; total and (unless given) message stay."""
+        with self._lock:
+            known = self._with_progress(self.record)
+        self.set_progress(known.current + amount, known.total, known.note if message is None else message)
+
+    def _write_progress(self) -> None:
+        def decide(record: Record) -> Decision:
+            record = self._living(record)
+            if record.cancel_asked:
+                raise JobCancelled(f"Job {self.id} was asked to stop.")
+            deadline = jobs_settings().LOST_AFTER if record.state is JobState.RUNNING else None
+            return self._with_progress(record), Change(deadline=deadline)
+
+        try:
+            self._apply(decide, events.PROGRESS)
+        except StoreUnavailable:
+            self._throttle.pause(OUTAGE_PAUSE)
+            logger.warning("job %s: progress not written", self.id, exc_info=True)
+
+    def _write_progress_later(self) -> None:
+        try:
+            self._write_progress()
+        except JobError as error:
+            self._stop = error
+
+    def _write_data(self, key: str, text: str | None) -> None:
+        def decide(record: Record) -> Decision:
+            data = {name: old for name, old in self._living(record).data.items() if name != key}
+            if text is not None:
+                data[key] = text
+                check_size(data, jobs_settings().MAX_DATA)
+            return self._living(record).replace(data=data), Change()
+
+        if self.is_draft:
+            self.record, _change = decide(self.record)
+        else:
+            self._apply(decide)
+
+    def _end_on_commit(self, state: JobState, error: str = "") -> None:
+        if not connections[DEFAULT_DB_ALIAS].in_atomic_block:
+            self.end(state, error)
+            return
+        self._require_stored()
+        self._require(self.record, state)
+        transaction.on_commit(partial(self._end_late, state, error))
+
+    def _end_late(self, state: JobState, error: str) -> None:
+        try:
+            self.end(state, error)
+        except JobError as problem:
+            logger.warning("job %s: %s after the commit was refused: %s", self.id, state, problem)
+
+    def _apply(self, decide: Callable[[Record], Decision], event: str | Callable[[Record], str] = "") -> None:
+        """Decide on what is stored, and write it; look again and decide anew as long as others are faster."""
+        self._require_stored()
+        with self._lock:
+            for _try in range(MAX_TRIES):
+                self.settle()
+                self._require_held()
+                new, change = decide(self.record)
+                if self._write(new, change, event if isinstance(event, str) else event(new)):
+                    return
+        raise StoreUnavailable(f"Job {self.id} is being written to by too many at once.")
+
+    def _write(self, new: Record, change: Change, event: str) -> bool:
+        progress = self._progress
+        messages = self._messages(new, change, event) if event else []
+        pushes = publisher.prepare(messages)
+        outcome = store.write(self.record, new, change, pushes or ())
+        if outcome.record is None:
+            if self._attempt_held is None:
+                raise not_found(self.id)
+            self.restore()
+            return False
+        self._know(outcome.record, outcome.now)
+        if outcome.written:
+            self._progress = {} if self._progress is progress else self._progress
+            self._send_unless_pushed(pushes, messages)
+        return outcome.written
+
+    def _send_unless_pushed(self, pushes: object, messages: list[dict[str, str]]) -> None:
+        if pushes is None:
+            time = events.iso(self.version) or ""
+            publisher.send([events.stamp(message, self.version, time) for message in messages])
+
+    def _messages(self, new: Record, change: Change, event: str) -> list[dict[str, str]]:
+        stamped = {change.stamp: events.VERSION_TO_COME} if change.stamp else {}
+        future = Job(new.replace(version=events.VERSION_TO_COME, **stamped), self.now)
+        frame = events.encode(events.frame(event, future))
+        return [events.message_of(frame, topic, new.id) for topic in events.topics_of(new.id, new.owner, new.tags)]
+
+    def _with_progress(self, record: Record) -> Record:
+        if not (given := self._progress):
+            return record
+        total = _number(given["total"])
+        return record.replace(
+            current=_number(given["current"]) or 0, total=total or None, note=events.cut(_clean(given["note"]), "note")
+        )
+
+    def _living(self, record: Record) -> Record:
+        """Return the record if it may still be written to; one that was given up for lost by us comes back to life."""
+        if record.state is JobState.LOST and self._attempt_held is not None and not self._is_claimed(record):
+            return record.replace(state=JobState.RUNNING, ended_at=0)
+        if record.state is JobState.CANCELLED:
+            raise JobCancelled(f"Job {record.id} was cancelled.")
+        if record.state.is_ended:
+            raise JobEnded(f"Job {record.id} has ended ({record.state}); nothing can be written to it any more.")
+        return record
+
+    def _require(self, record: Record, state: JobState) -> None:
+        if not record.state.may_become(state) or self._is_claimed(record):
+            raise JobEnded(f"Job {record.id} is {record.state} and cannot become {state}; the first end wins.")
+
+    def _is_claimed(self, record: Record) -> bool:
+        return bool(record.claimed_at) or record.leased_until > self.now
+
+    def _require_held(self) -> None:
+        if self._attempt_held not in (None, self.record.attempt):
+            raise JobEnded(f"Job {self.id}: attempt {self._attempt_held} was overtaken by {self.record.attempt}.")
+
+    def _require_stored(self) -> None:
+        if self.is_draft:
+            raise JobNotFound(f"Job {self.id} will be there when the surrounding transaction has committed.")
+
+    def _know(self, record: Record, now: int = 0) -> None:
+        self.record = record
+        self._known_at = now or record.version
+        self._known_since = monotonic()
+
+
+class DetachedJob(Job):
+    """What `self.job` is when a job's task runs as a plain Celery task: it keeps to itself, and nobody watches."""
+
+    def _write(self, new: Record, change: Change, event: str) -> bool:
+        self._progress = {}
+        self._know(new)
+        return True
+
+    def end(self, state: JobState, error: str = "") -> None:
+        """Remember the end."""
+        self._require(self.record, state)
+        self._know(self.record.replace(state=state, error=_clean(error)))
+
+
+def not_found(job_id: str) -> JobNotFound:
+    """Return the error for an id that is neither alive nor archived."""
+    return JobNotFound(f"There is no job {job_id!r}.")
+
+
+def exists(job_id: str) -> JobExists:
+    """Return the error for an id that has been used."""
+    return JobExists(f"There is a job {job_id!r} already; an id is the Celery task id and is used once.")
+
+
+def _time(microseconds: int) -> datetime | None:
+    return events.to_datetime(microseconds) if microseconds else None
+
+
+def _percent(record: Record) -> int | None:
+    if record.state is JobState.COMPLETE:
+        return 100
+    if not record.total:
+        return None
+    return max(0, min(99, math.floor(100 * record.current / record.total)))
+
+
+def _number(value: object) -> float | None:
+    if isinstance(value, int | float) and math.isfinite(value) and 0 <= value < events.VERSION_TO_COME:
+        return value
+    return None
+
+
+def _clean(text: object) -> str:
+    return str(text).encode("utf-8", "replace").decode()

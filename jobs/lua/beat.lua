@@ -1,0 +1,13 @@
+-- A sign of life of a running job: put its deadline off. No version: nothing that a page shows has changed.
+--
+-- KEYS[1] the job's hash
+-- ARGV    1 microseconds until the new deadline, 2 time to live in seconds
+-- Answer  1 if the job was running, else 0
+
+if redis.call('HGET', KEYS[1], 'state') ~= 'running' then
+  return 0
+end
+local time = redis.call('TIME')
+redis.call('HSET', KEYS[1], 'deadline', string.format('%.0f', time[1] * 1000000 + time[2] + tonumber(ARGV[1])))
+redis.call('EXPIRE', KEYS[1], ARGV[2])
+return 1

@@ -1,0 +1,77 @@
+-- One transition of one job: check, write, give a version, set the time to live, push. All or nothing.
+--
+-- KEYS[1] the job's hash
+-- ARGV    1 the version that the writer has read ("" creates), 2 the writer's mark of this very write,
+--         3 "1" if the job must be past its deadline, else "0", 4 time to live in seconds,
+--         5 microseconds until the new deadline ("" keeps it, "0" removes it), 6 the field to set to this moment ("" none),
+--         7 stand-in of the version in a push, 8 stand-in of the time,
+--         9 the last version that the writer knows of, 10 number of fields, 11 number of deleted ones, then field, value, …; deleted fields; channel, payload, …
+-- Answer  {1, version}, or {0, now, the hash} when somebody else was faster or the deadline says otherwise.
+
+local UNPACKED = 2000 -- arguments at a time; Lua's stack holds some 8,000
+
+local function iso(us)
+  local seconds = math.floor(us / 1000000)
+  local days = math.floor(seconds / 86400)
+  local rest = seconds - days * 86400
+  -- civil date from days since 1970 (Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms")
+  local z = days + 719468
+  local era = math.floor(z / 146097)
+  local doe = z - era * 146097
+  local yoe = math.floor((doe - math.floor(doe / 1460) + math.floor(doe / 36524) - math.floor(doe / 146096)) / 365)
+  local doy = doe - (365 * yoe + math.floor(yoe / 4) - math.floor(yoe / 100))
+  local mp = math.floor((5 * doy + 2) / 153)
+  local day = doy - math.floor((153 * mp + 2) / 5) + 1
+  local month = mp < 10 and mp + 3 or mp - 9
+  local year = yoe + era * 400 + (month <= 2 and 1 or 0)
+  return string.format('%04d-%02d-%02dT%02d:%02d:%02d.%06d+00:00', year, month, day,
+    math.floor(rest / 3600), math.floor(rest / 60) % 60, rest % 60, us - seconds * 1000000)
+end
+
+local function fill(payload, stand_in, value)
+  local from, to = string.find(payload, stand_in, 1, true)
+  return from and payload:sub(1, from - 1) .. value .. payload:sub(to + 1) or payload
+end
+
+local key = KEYS[1]
+local time = redis.call('TIME')
+local now = time[1] * 1000000 + time[2]
+local stored = redis.call('HMGET', key, 'version', 'deadline', 'mark')
+
+if stored[3] and stored[3] == ARGV[2] then
+  return {1, stored[1]} -- this very write has been done; only its answer was lost
+end
+
+local deadline = tonumber(stored[2] or '0') or 0
+local overdue = deadline > 0 and now >= deadline and '1' or '0'
+if (stored[1] or '') ~= ARGV[1] or overdue ~= ARGV[3] then
+  return {0, string.format('%.0f', now), redis.call('HGETALL', key)}
+end
+
+local version = string.format('%.0f', math.max(now, (tonumber(stored[1] or ARGV[9]) or 0) + 1))
+local written, deleted = tonumber(ARGV[10]), tonumber(ARGV[11])
+local at = 12
+redis.call('HSET', key, 'version', version, 'mark', ARGV[2])
+for from = at, at + 2 * written - 1, UNPACKED do
+  redis.call('HSET', key, unpack(ARGV, from, math.min(from + UNPACKED, at + 2 * written) - 1))
+end
+at = at + 2 * written
+if ARGV[6] ~= '' then
+  redis.call('HSET', key, ARGV[6], version)
+end
+if ARGV[5] ~= '' then
+  redis.call('HSET', key, 'deadline', ARGV[5] == '0' and '0' or string.format('%.0f', now + tonumber(ARGV[5])))
+end
+for from = at, at + deleted - 1, UNPACKED do
+  redis.call('HDEL', key, unpack(ARGV, from, math.min(from + UNPACKED, at + deleted) - 1))
+end
+at = at + deleted
+redis.call('EXPIRE', key, ARGV[4])
+for push = at, #ARGV, 2 do
+  local payload = fill(fill(ARGV[push + 1], ARGV[7], version), ARGV[7], version)
+  if ARGV[6] ~= '' then
+    payload = fill(payload, ARGV[8], iso(tonumber(version)))
+  end
+  redis.call('PUBLISH', ARGV[push], payload)
+end
+return {1, version}

@@ -1,0 +1,29 @@
+"""A plain page instead of a traceback while Redis is away."""
+
+from collections.abc import Callable
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+
+from .exceptions import StoreUnavailable
+
+RETRY_AFTER = 5  # seconds
+
+
+class StoreUnavailableMiddleware:
+    """Answer 503 with `jobs/unavailable.html` when a view lets a `StoreUnavailable` through."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Pass the request on."""
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
+        """Turn the one error into a page, leave all others alone."""
+        if not isinstance(error, StoreUnavailable):
+            return None
+        response = render(request, "jobs/unavailable.html", status=503)
+        response["Retry-After"] = str(RETRY_AFTER)
+        return response

@@ -1,0 +1,74 @@
+"""The archive: the database's record of jobs that have ended, which outlives Redis, and where a job is claimed."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from .events import to_datetime
+from .record import Record, from_hash, to_hash
+from .states import ENDED, JobState
+
+
+class JobRecordQuerySet(models.QuerySet["JobRecord"]):
+    """Finds and writes archived jobs."""
+
+    def store(self, record: Record) -> None:
+        """Write an ended job down; idempotent, and an older version never replaces a newer one.
+
+        A job that has been claimed keeps its outcome: the person has been told.
+        """
+        columns = {
+            "state": record.state.value,
+            "handler_class": record.handler_class[:255],
+            "owner": record.owner[:255],
+            "version": record.version,
+            "created_at": to_datetime(record.created_at),
+            "started_at": to_datetime(record.started_at) if record.started_at else None,
+            "ended_at": to_datetime(record.ended_at),
+            "stored": to_hash(record),
+        }
+        newer = self.filter(pk=record.id, version__lt=record.version, claimed_at=None)
+        if not newer.update(**columns):
+            self.bulk_create([JobRecord(pk=record.id, **columns)], ignore_conflicts=True)
+
+    def of_owner(self, owner: str) -> JobRecordQuerySet:
+        """Return one owner's jobs, newest first."""
+        return self.filter(owner=owner).order_by("-created_at")
+
+
+class JobRecord(models.Model):
+    """A job that has ended. The columns are for queries; `stored` is the job as Redis held it."""
+
+    id = models.CharField(_("id"), primary_key=True, max_length=128)
+    state = models.CharField(_("state"), max_length=16, choices=[(s.value, s.label) for s in JobState if s in ENDED])
+    handler_class = models.CharField(_("handler"), max_length=255)
+    owner = models.CharField(_("owner"), max_length=255, blank=True)
+    version = models.BigIntegerField(_("version"))
+    created_at = models.DateTimeField(_("created"), db_index=True)
+    started_at = models.DateTimeField(_("started"), null=True)
+    ended_at = models.DateTimeField(_("ended"), db_index=True)
+    claimed_at = models.DateTimeField(_("claimed"), null=True)
+    claimed_url = models.CharField(_("sent on to"), max_length=2000, blank=True)
+    stored = models.JSONField(_("record"))
+
+    objects = JobRecordQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("job")
+        verbose_name_plural = _("jobs")
+        permissions: ClassVar[Any] = [("view_job", _("Can watch every job"))]
+        indexes: ClassVar[Any] = [
+            models.Index(fields=["owner", "-created_at"], name="jobs_owner_created"),
+            models.Index(fields=["handler_class", "-ended_at"], name="jobs_handler_ended"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.id} ({self.state})"
+
+    def to_record(self) -> Record:
+        """Return the job as the store would, with what the claim has added."""
+        claimed_at = int(self.claimed_at.timestamp() * 1_000_000) if self.claimed_at else 0
+        return from_hash(self.pk, self.stored).replace(claimed_at=claimed_at, claimed_url=self.claimed_url)

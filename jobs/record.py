@@ -1,0 +1,141 @@
+"""The stored form of a job: a flat hash of strings, the same in Redis and in the archive.
+
+Reading is forgiving: a hash that somebody has damaged becomes a failed job with a log line, never an exception.
+"""
+
+import json
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
+
+from django.utils.translation import gettext_lazy as _
+
+from .states import JobState
+
+logger = logging.getLogger("jobs.record")
+
+DATA = "data."  # prefix of the hash's fields that hold the user's data, each by itself
+MAX_VERSION = 9 * 10**15  # microseconds since 1970; above it JavaScript and Lua would round
+
+BROKEN = _("The record of this job is damaged.")
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One job as it is stored. Times and versions are microseconds of Redis's clock, 0 where there is none."""
+
+    id: str
+    state: JobState = JobState.PENDING
+    version: int = 0
+    handler_class: str = ""
+    owner: str = ""
+    tags: tuple[str, ...] = ()
+    language: str = ""
+    path: str = ""
+    attempt: int = 0
+    current: float = 0
+    total: float | None = None
+    note: str = ""
+    error: str = ""
+    cancel_asked: bool = False
+    created_at: int = 0
+    started_at: int = 0
+    ended_at: int = 0
+    deadline: int = 0
+    leased_until: int = 0  # somebody is claiming the job
+    claimed_at: int = 0
+    claimed_url: str = ""
+    data: Mapping[str, str] = field(default_factory=dict)
+
+    def replace(self, **values: Any) -> "Record":
+        """Return a copy with other values."""
+        return replace(self, **values)
+
+
+def to_hash(record: Record) -> dict[str, str]:
+    """Return every field of the record as the strings that are stored."""
+    stored = {name: dump(getattr(record, name)) for name, (dump, _load) in _CODECS.items()}
+    return stored | {data_field(key): text for key, text in record.data.items()}
+
+
+def changed_fields(old: Record, new: Record) -> tuple[dict[str, str], list[str]]:
+    """Return what has to be written and what has to be deleted to turn one stored record into another."""
+    written = {
+        name: dump(getattr(new, name))
+        for name, (dump, _load) in _CODECS.items()
+        if getattr(new, name) != getattr(old, name)
+    }
+    if new.data is not old.data:
+        written |= {data_field(key): text for key, text in new.data.items() if old.data.get(key) != text}
+        return written, [data_field(key) for key in old.data.keys() - new.data.keys()]
+    return written, []
+
+
+def from_hash(job_id: str, stored: Mapping[str, str]) -> Record:
+    """Read a stored hash; damaged fields make it a failed job whose owner, if legible, still sees it."""
+    values: dict[str, Any] = {"data": dict(_data_of(stored))}
+    broken = [name for name in ("state", "version", "handler_class") if name not in stored]
+    for name, (_dump, load) in _CODECS.items():
+        if name in stored:
+            try:
+                values[name] = load(stored[name])
+            except (ValueError, TypeError):
+                broken.append(name)
+    if broken:
+        logger.error("job %s: damaged record, unreadable: %s", job_id, ", ".join(sorted(broken)))
+        values |= {"state": JobState.FAILED, "error": str(BROKEN)}
+    return Record(**values | {"id": job_id})
+
+
+def data_field(key: str) -> str:
+    """Name the hash's field of one key of the data; escaped, so that any string can be a key."""
+    return DATA + json.dumps(key)[1:-1]
+
+
+def _data_of(stored: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    for name, text in stored.items():
+        if name.startswith(DATA):
+            try:
+                json.loads(text)
+                yield json.loads(f'"{name.removeprefix(DATA)}"'), text
+            except (ValueError, RecursionError):
+                logger.warning("damaged record: %r is not JSON, left out", name)
+
+
+def _version(text: str) -> int:
+    number = int(text)
+    if not 0 <= number <= MAX_VERSION:
+        raise ValueError(text)
+    return number
+
+
+def _number(text: str) -> float:
+    value = json.loads(text)
+    if not isinstance(value, int | float) or value != value:
+        raise ValueError(text)
+    return value
+
+
+def _strings(text: str) -> tuple[str, ...]:
+    values = json.loads(text)
+    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+        raise ValueError(text)
+    return tuple(values)
+
+
+def _is_one(text: str) -> bool:
+    return text == "1"
+
+
+_Codec = tuple[Callable[[Any], str], Callable[[str], Any]]
+_TEXT: _Codec = (str, str)
+_CODECS: dict[str, _Codec] = dict.fromkeys((f.name for f in fields(Record) if f.name not in ("id", "data")), _TEXT) | {
+    "state": (str, JobState),
+    "version": (str, _version),
+    "tags": (lambda tags: json.dumps(list(tags)), _strings),
+    "attempt": (str, int),
+    "current": (json.dumps, _number),
+    "total": (lambda total: "" if total is None else json.dumps(total), lambda text: _number(text) if text else None),
+    "cancel_asked": (lambda asked: "1" if asked else "", _is_one),
+} | dict.fromkeys(("created_at", "started_at", "ended_at", "deadline", "leased_until", "claimed_at"), (str, _version))

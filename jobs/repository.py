@@ -1,0 +1,175 @@
+"""Where jobs come from and are found again: in Redis while they live, in the archive ever after."""
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+from uuid import uuid4
+
+from asgiref.sync import sync_to_async
+from django.db import DatabaseError
+from django.urls import NoReverseMatch, reverse
+from django.utils.translation import get_language
+
+from . import events, publisher, signals, store
+from .announce import send_signal
+from .conf import jobs_settings
+from .data import encode_all
+from .exceptions import StoreUnavailable
+from .handlers import JobHandler, find_handler, path_of
+from .job import Job, exists, not_found
+from .models import JobRecord
+from .record import Record
+from .store import Change, Outcome
+
+ID = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
+
+HandlerClass = type[JobHandler] | str
+
+
+class JobRepository:
+    """Creates and finds jobs. Stateless: make one wherever you need it."""
+
+    def create(
+        self,
+        id: str | None = None,  # noqa: A002 - the public name of the contract
+        handler_class: HandlerClass = JobHandler,
+        owner: Any = None,
+        tags: Iterable[str] = (),
+        data: Mapping[str, Any] | None = None,
+        **more_data: Any,
+    ) -> Job:
+        """Store a new pending job and tell those who listen; atomic.
+
+        `id` is the Celery task id (a new one by default), `owner` a user or an owner's name (`user:<pk>`,
+        `visitor:<token>`), every further keyword is data. Raises `JobExists`, `HandlerNotFound`, `UnserializableData`,
+        `StoreUnavailable`, and `ValueError` for an id or tag that is none; then nothing has been written.
+        """
+        draft = self.draft(id, handler_class, owner, tags, {**(data or {}), **more_data})
+        if id is not None and jobs_settings().ARCHIVE and JobRecord.objects.filter(pk=id).exists():
+            raise exists(id)
+        return self.store_draft(draft)
+
+    def draft(
+        self, job_id: str | None, handler_class: HandlerClass, owner: Any, tags: Iterable[str], data: Mapping[str, Any]
+    ) -> Job:
+        """Return a job that is checked in every way but not stored yet."""
+        job_id = str(uuid4()) if job_id is None else job_id
+        if not is_id(job_id):
+            raise ValueError(f"{job_id!r} cannot be a job's id: 1 to 128 of the characters A-Z a-z 0-9 _ . : -")
+        find_handler(handler_class)
+        job = Job(
+            Record(
+                id=job_id,
+                handler_class=path_of(handler_class),
+                owner=owner_name(owner),
+                tags=tuple(map(_tag, tags)),
+                language=get_language() or "",
+                path=_path(job_id),
+                data=encode_all(data, jobs_settings().MAX_DATA),
+            )
+        )
+        job.is_draft = True
+        return job
+
+    def store_draft(self, job: Job, start_timeout: float | None = None) -> Job:
+        """Store a draft, with the seconds until it counts as expired; raises `JobExists` if its id is taken."""
+        seconds = jobs_settings().START_TIMEOUT if start_timeout is None else start_timeout
+        job.create(Change(stamp="created_at", deadline=seconds))
+        store.add_to_indexes(job.record)
+        send_signal(signals.job_created, job)
+        return job
+
+    def find(self, id: str) -> Job:  # noqa: A002
+        """Return the job, with its deadline enforced; raises `JobNotFound`, or `StoreUnavailable` if no one knows it."""
+        if not is_id(id):
+            raise not_found(id)
+        try:
+            outcome = store.read(id)
+        except StoreUnavailable:
+            return self._archived(id, or_else=StoreUnavailable("Redis does not answer, and the archive has no such job."))
+        return self._job(id, outcome)
+
+    def for_owner(self, owner: Any, limit: int = 20) -> list[Job]:
+        """Return an owner's newest jobs, alive and ended, newest first; in three round trips however many they are."""
+        return self.for_owners([owner_name(owner)], limit)
+
+    def for_owners(self, owners: Iterable[str], limit: int = 20) -> list[Job]:
+        """Return the newest jobs of somebody who is several owners (a user, and the visitor they were before)."""
+        found: dict[str, Job] = {}
+        for owner in owners:
+            found |= {job.id: job for job in self.of_topic(events.owner_topic(owner), limit) if job.owner == owner}
+            for archived in JobRecord.objects.of_owner(owner)[:limit]:
+                found.setdefault(archived.pk, Job(archived.to_record()))
+        return sorted(found.values(), key=lambda job: job.record.created_at, reverse=True)[:limit]
+
+    def of_topic(self, topic: str, limit: int = 20) -> list[Job]:
+        """Return the newest jobs of an owner's or a tag's topic that Redis still holds."""
+        ids = store.indexed(topic, limit)
+        jobs = [Job(outcome.record, outcome.now) for outcome in store.read_all(ids) if outcome.record is not None]
+        for job in jobs:
+            job.settle()
+        return jobs
+
+    async def acreate(self, *args: Any, **kwargs: Any) -> Job:
+        """Create a job from asynchronous code; see `create`."""
+        return await sync_to_async(self.create)(*args, **kwargs)
+
+    async def afind(self, id: str) -> Job:  # noqa: A002
+        """Find a job from asynchronous code, sharing the round trip with whoever asks at the same moment."""
+        if not is_id(id):
+            raise not_found(id)
+        try:
+            outcome = await store.async_reader().read(id)
+        except StoreUnavailable:
+            return await sync_to_async(self.find)(id)
+        job = Job(outcome.record, outcome.now) if outcome.record is not None else None
+        if job is None or job.is_overdue:
+            return await sync_to_async(self._job)(id, outcome)
+        return job
+
+    def _job(self, job_id: str, outcome: Outcome) -> Job:
+        if outcome.record is None:
+            return self._archived(job_id, or_else=not_found(job_id))
+        job = Job(outcome.record, outcome.now)
+        job.settle()
+        return job
+
+    def _archived(self, job_id: str, or_else: Exception) -> Job:
+        if not jobs_settings().ARCHIVE:
+            raise or_else
+        try:
+            archived = JobRecord.objects.filter(pk=job_id).first()
+        except DatabaseError:
+            raise or_else from None
+        if archived is None:
+            raise or_else
+        return Job(archived.to_record())
+
+
+def is_id(text: object) -> bool:
+    """Say whether a text can be a job's id at all."""
+    return isinstance(text, str) and ID.fullmatch(text) is not None
+
+
+def owner_name(owner: Any) -> str:
+    """Return `user:<pk>` for a user, "" for nobody (anonymous included), and an owner's name as it is."""
+    if owner is None or getattr(owner, "is_anonymous", False):
+        return ""
+    if isinstance(owner, str):
+        if owner and not owner.startswith(("user:", "visitor:")):
+            raise ValueError(f"{owner!r} is no owner: give a user, 'user:<pk>', 'visitor:<token>' or None.")
+        return owner
+    return f"user:{owner.pk}"
+
+
+def _tag(tag: object) -> str:
+    if not isinstance(tag, str) or not 0 < len(tag) <= 200 or not tag.isprintable():
+        raise ValueError(f"{tag!r} cannot be a tag: 1 to 200 printable characters.")
+    return tag
+
+
+def _path(job_id: str) -> str:
+    try:
+        return reverse("jobs:detail", args=[job_id])
+    except NoReverseMatch:  # a project without the routes: only the parts are used
+        return ""

@@ -1,0 +1,272 @@
+"""The only module that talks to Redis, where a job lives while it runs.
+
+Each change of a job is one script: it checks that nobody else has written since, writes, and pushes, all or nothing.
+Every time that is compared is read off Redis's clock. Connection errors become `StoreUnavailable`.
+"""
+
+import asyncio
+import os
+import secrets
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import redis
+import redis.asyncio
+from django.core.signals import setting_changed
+from redis.asyncio.retry import Retry as AsyncRetry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError, ResponseError
+from redis.retry import Retry
+
+from . import events
+from .conf import jobs_settings
+from .exceptions import StoreUnavailable
+from .record import Record, changed_fields, from_hash, to_hash
+
+Push = tuple[str, bytes]  # a channel of Redis and what to publish there
+
+TIMEOUT = 2.0  # seconds for one command; with the one retry, a Redis that hangs costs a caller 4 s
+INDEX_SIZE = 1000  # newest jobs kept in the index of one owner or tag
+
+LUA = Path(__file__).parent / "lua"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What one transition does besides the fields it sets."""
+
+    stamp: str = ""  # the field that becomes this moment: created_at, started_at or ended_at
+    deadline: float | None = None  # seconds from now until the job counts as overdue; 0 never, None as before
+    overdue: bool = False  # only if the deadline has passed
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a write: the record as it is now stored (None: there is none), and whether we wrote it."""
+
+    written: bool
+    record: Record | None
+    now: int = 0
+
+
+def write(old: Record | None, new: Record, change: Change, pushes: Sequence[Push] = ()) -> Outcome:
+    """Turn the stored `old` into `new` (`None` creates it) and publish, in one round trip.
+
+    Nothing happens, and the outcome tells what is stored, if somebody else has written since `old` was read.
+    Safe to repeat: a write whose answer was lost is recognised by its mark.
+    """
+    mark = secrets.token_hex(8)
+    keys, args = _arguments(old, new, change, pushes, mark)
+    with _errors():
+        done, answer, *rest = _script("write")(keys=keys, args=args)
+    if int(done):
+        return Outcome(True, _written(old, new, change, int(answer)))
+    return Outcome(False, _record(new.id, dict(zip(rest[0][::2], rest[0][1::2], strict=True))), int(answer))
+
+
+def read(job_id: str) -> Outcome:
+    """Read one job, with the moment at which it was read."""
+    return read_all([job_id])[0]
+
+
+def read_all(job_ids: Sequence[str]) -> list[Outcome]:
+    """Read many jobs in one round trip."""
+    with _errors():
+        pipeline = client().pipeline(transaction=False)
+        return _outcomes(job_ids, _ask(pipeline, job_ids).execute(raise_on_error=False))
+
+
+def add_to_indexes(record: Record) -> None:
+    """Enter a new job in the lists of its owner and its tags, in one round trip; safe to repeat."""
+    settings = jobs_settings()
+    pipeline = client().pipeline(transaction=False)
+    for topic in events.topics_of(record.id, record.owner, record.tags)[1:]:
+        key = index_key(topic)
+        pipeline.zadd(key, {record.id: record.version})
+        pipeline.zremrangebyrank(key, 0, -INDEX_SIZE - 1)
+        pipeline.expire(key, settings.TTL)
+    with _errors():
+        pipeline.execute()
+
+
+def indexed(topic: str, limit: int) -> list[str]:
+    """Return the ids of the newest jobs of an owner's or a tag's topic."""
+    with _errors():
+        ids: list[str] = client().zrevrange(index_key(topic), 0, limit - 1)
+    return ids
+
+
+def beat(job_ids: Sequence[str], lost_after: float) -> None:
+    """Put off the deadlines of those of the jobs that are running, by seconds; in one round trip."""
+    pipeline = client().pipeline(transaction=False)
+    for job_id in job_ids:
+        _script("beat")([job_key(job_id)], [f"{lost_after * 1_000_000:.0f}", jobs_settings().TTL], pipeline)
+    with _errors():
+        pipeline.execute(raise_on_error=False)
+
+
+def ping() -> None:
+    """Raise `StoreUnavailable` unless Redis answers."""
+    with _errors():
+        client().ping()
+
+
+def job_key(job_id: str) -> str:
+    """Name the hash of one job; the braces keep all keys of a job in one slot of a cluster."""
+    return f"jobs:{{{job_id}}}"
+
+
+def index_key(topic: str) -> str:
+    """Name the sorted set of the jobs of a topic."""
+    return f"jobs:index:{topic}"
+
+
+@cache
+def client() -> "redis.Redis":
+    """Return this process's connection pool; made anew in a forked child."""
+    return redis.Redis.from_url(jobs_settings().REDIS_URL, retry=Retry(NoBackoff(), 1), **_options())
+
+
+class AsyncReader:
+    """Reads jobs for the sockets of one event loop: what is asked for at the same moment shares one round trip."""
+
+    def __init__(self) -> None:
+        retry = AsyncRetry(NoBackoff(), 1)
+        self._client = redis.asyncio.Redis.from_url(jobs_settings().REDIS_URL, retry=retry, **_options())
+        self._one_at_a_time = asyncio.Lock()
+        self._wanted: dict[str, asyncio.Future[Outcome]] = {}
+        self._reading: set[asyncio.Task[None]] = set()
+
+    async def read(self, job_id: str) -> Outcome:
+        """Read one job, with the moment; raises `StoreUnavailable`."""
+        if job_id not in self._wanted:
+            self._wanted[job_id] = asyncio.get_running_loop().create_future()
+            if len(self._wanted) == 1:
+                task = asyncio.ensure_future(self._read_wanted())
+                self._reading.add(task)
+                task.add_done_callback(self._reading.discard)
+        return await asyncio.shield(self._wanted[job_id])
+
+    async def read_all(self, job_ids: Sequence[str]) -> list[Outcome]:
+        """Read many jobs in one round trip."""
+        with _errors():
+            pipeline = self._client.pipeline(transaction=False)
+            return _outcomes(job_ids, await _ask(pipeline, job_ids).execute(raise_on_error=False))
+
+    async def indexed(self, topic: str, limit: int) -> list[str]:
+        """Return the ids of the newest jobs of an owner's or a tag's topic."""
+        with _errors():
+            ids: list[str] = await self._client.zrevrange(index_key(topic), 0, limit - 1)
+        return ids
+
+    async def close(self) -> None:
+        """Close the connections; the reader opens new ones if it is used again."""
+        await self._client.aclose()
+
+    async def _read_wanted(self) -> None:
+        async with self._one_at_a_time:
+            wanted, self._wanted = self._wanted, {}
+            await self._answer(wanted)
+
+    async def _answer(self, wanted: dict[str, asyncio.Future[Outcome]]) -> None:
+        try:
+            outcomes = await self.read_all(list(wanted))
+        except StoreUnavailable as error:
+            for future in wanted.values():
+                future.set_exception(error)
+        else:
+            for future, outcome in zip(wanted.values(), outcomes, strict=True):
+                future.set_result(outcome)
+
+
+_readers: WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncReader] = WeakKeyDictionary()
+
+
+def async_reader() -> AsyncReader:
+    """Return the reader of the running event loop."""
+    loop = asyncio.get_running_loop()
+    if loop not in _readers:
+        _readers[loop] = AsyncReader()
+    return _readers[loop]
+
+
+def _arguments(
+    old: Record | None, new: Record, change: Change, pushes: Sequence[Push], mark: str
+) -> tuple[list[str], list[Any]]:
+    fields, deleted = changed_fields(old, new) if old else (to_hash(new), [])
+    for name in ("version", change.stamp, *(["deadline"] if change.deadline is not None else [])):
+        fields.pop(name, None)
+    deadline = "" if change.deadline is None else f"{change.deadline * 1_000_000:.0f}"
+    head = [old.version if old else "", mark, int(change.overdue), jobs_settings().TTL, deadline, change.stamp]
+    flat = [part for item in fields.items() for part in item]
+    published = [part for push in pushes for part in push]
+    stand_ins = [events.VERSION_TO_COME, events.TIME_TO_COME]
+    return [job_key(new.id)], [*head, *stand_ins, new.version, len(fields), len(deleted), *flat, *deleted, *published]
+
+
+def _written(old: Record | None, new: Record, change: Change, version: int) -> Record:
+    values: dict[str, Any] = {"version": version}
+    if change.stamp:
+        values[change.stamp] = version
+    return new.replace(**values)
+
+
+def _ask(pipeline: Any, job_ids: Sequence[str]) -> Any:
+    pipeline.time()
+    for job_id in job_ids:
+        pipeline.hgetall(job_key(job_id))
+    return pipeline
+
+
+def _outcomes(job_ids: Sequence[str], answers: list[Any]) -> list[Outcome]:
+    time, *hashes = answers
+    if isinstance(time, Exception):
+        raise time
+    now = time[0] * 1_000_000 + time[1]
+    return [Outcome(False, _record(job_id, stored), now) for job_id, stored in zip(job_ids, hashes, strict=True)]
+
+
+def _record(job_id: str, stored: Any) -> Record | None:
+    if isinstance(stored, ResponseError):  # a key of another type: one damaged job must not hide the others
+        return from_hash(job_id, {})
+    if isinstance(stored, Exception):
+        raise stored
+    return from_hash(job_id, stored) if stored else None
+
+
+@cache
+def _script(name: str) -> Any:
+    return client().register_script((LUA / f"{name}.lua").read_text())
+
+
+def _options() -> dict[str, Any]:
+    return {
+        "decode_responses": True,
+        "encoding_errors": "replace",
+        "socket_timeout": TIMEOUT,
+        "socket_connect_timeout": TIMEOUT,
+    }
+
+
+@contextmanager
+def _errors() -> Iterator[None]:
+    try:
+        yield
+    except (RedisError, OSError) as error:
+        raise StoreUnavailable(f"Redis at JOBS['REDIS_URL'] does not do its work: {error}") from error
+
+
+def _forget(**kwargs: Any) -> None:
+    if kwargs.get("setting", "JOBS") == "JOBS":
+        client.cache_clear()
+        _script.cache_clear()
+        _readers.clear()
+
+
+setting_changed.connect(_forget, dispatch_uid="jobs.store")
+os.register_at_fork(after_in_child=_forget)

@@ -1,0 +1,164 @@
+"""Celery tasks that somebody waits for: start one from a view, and its record follows the task from start to end.
+
+`JobTask.__call__` is the one place where a worker starts, completes, cancels and fails a job.
+"""
+
+import logging
+import secrets
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from celery import Task, shared_task
+from celery.exceptions import Ignore, Reject, Retry, SoftTimeLimitExceeded
+from django.db import DEFAULT_DB_ALIAS, connections, transaction
+from django.http import HttpRequest
+from django.utils import translation
+from django.utils.translation import gettext as _
+
+from .access import owner_of
+from .events import HEADER
+from .exceptions import JobCancelled, JobEnded, JobError
+from .handlers import JobHandler, path_of
+from .job import DetachedJob, Job
+from .record import Record
+from .repository import HandlerClass, JobRepository
+from .states import JobState
+
+logger = logging.getLogger("jobs.tasks")
+
+
+class JobTask(Task):  # type: ignore[misc]
+    """A Celery task whose runs can be waited for. `self.job` is the job of this run.
+
+    Options besides Celery's: `handler_class`, and `start_timeout`, the seconds after which a job that no worker has
+    started counts as expired (`JOBS["START_TIMEOUT"]` by default). No result backend is needed.
+    """
+
+    abstract = True
+    Request = "jobs.worker:JobRequest"
+    handler_class: HandlerClass = JobHandler
+    start_timeout: float | None = None
+
+    @property
+    def job(self) -> Job:
+        """The job of this run; inside a plain `delay()` one that keeps to itself."""
+        job: Job | None = getattr(self.request, "job", None)
+        if job is None:
+            self.request.job = job = DetachedJob(Record(id=self.request.id or "", state=JobState.RUNNING))
+        return job
+
+    def start_job(self, request: HttpRequest | None, /, **kwargs: Any) -> Job:
+        """Start the task as a job of whoever makes the request; the keywords are its arguments and the job's data.
+
+        See `submit_job` for times, errors and guarantees.
+        """
+        return self.submit_job(request, kwargs=kwargs, data=kwargs)
+
+    def submit_job(
+        self,
+        request: HttpRequest | None,
+        args: Iterable[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+        *,
+        handler_class: HandlerClass | None = None,
+        data: Mapping[str, Any] | None = None,
+        tags: Iterable[str] = (),
+        owner: Any = None,
+        **celery_options: Any,
+    ) -> Job:
+        """Store the job's record, then send the task: both when the surrounding transaction commits, or at once.
+
+        Until then the returned job is a draft: id, address and data can be used. The owner is the request's user or
+        visitor, unless one is given. A broker that takes no messages makes the job `failed` and is logged, so that the
+        view can redirect as always. Raises `TypeError` for arguments that the task does not take, and what
+        `JobRepository.create` raises; then nothing is stored or sent.
+        """
+        args, kwargs = list(args), dict(kwargs or {})
+        if self.typing:
+            self.__header__(*args, **kwargs)
+        if owner is None and request is not None:
+            owner = owner_of(request)
+        job = JobRepository().draft(
+            celery_options.pop("task_id", None), handler_class or self.handler_class, owner, tags, data or {}
+        )
+
+        def submit() -> None:
+            JobRepository().store_draft(job, self.start_timeout)
+            self._send(job, args, kwargs, celery_options)
+
+        if connections[DEFAULT_DB_ALIAS].in_atomic_block:
+            transaction.on_commit(submit)
+        else:
+            submit()
+        return job
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the task; with a job, from its start to its end."""
+        if self.request.called_directly:
+            return super().__call__(*args, **kwargs)
+        if not (self.request.headers or {}).get(HEADER):
+            return self.run(*args, **kwargs)
+        self.request.job = job = self._started_job()
+        with translation.override(job.language or None):
+            return self._run_with(job, args, kwargs)
+
+    def _run_with(self, job: Job, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        try:
+            result = self.run(*args, **kwargs)
+        except (Ignore, Reject, Retry):
+            raise
+        except JobCancelled:
+            self._end(job, JobState.CANCELLED)
+            raise Ignore from None
+        except Exception as error:
+            self._end(job, JobState.FAILED, self._explain(job, error))
+            raise
+        self._end(job, JobState.COMPLETE)
+        return result
+
+    def _started_job(self) -> Job:
+        job = JobRepository().find(self.request.id)
+        try:
+            job.start()
+        except JobEnded as ended:
+            logger.info("task not run: %s", ended)
+            raise Ignore from None
+        return job
+
+    def _end(self, job: Job, state: JobState, error: str = "") -> None:
+        if job.is_ended:
+            return
+        try:
+            job.end(state, error)
+        except JobError as problem:
+            logger.warning("job %s: not %s: %s", job.id, state, problem)
+
+    def _explain(self, job: Job, error: Exception) -> str:
+        """Return what the owner is told: the text of a `JobError`, else a neutral sentence and a reference to the log."""
+        if isinstance(error, JobError):
+            return str(error)
+        if isinstance(error, SoftTimeLimitExceeded):
+            return _("The work took too long and was stopped.")
+        reference = secrets.token_hex(4)
+        logger.error("job %s failed (reference %s)", job.id, reference, exc_info=error)
+        return _("Something went wrong. If you ask for help, please give this reference: %(reference)s.") % {
+            "reference": reference
+        }
+
+    def _send(self, job: Job, args: list[Any], kwargs: dict[str, Any], options: dict[str, Any]) -> None:
+        headers = {**options.pop("headers", {}), HEADER: 1}
+        try:
+            self.apply_async(args=args, kwargs=kwargs, task_id=job.id, headers=headers, **options)
+        except Exception:
+            logger.exception("job %s: the broker did not take the task %s", job.id, self.name)
+            self._end(job, JobState.FAILED, _("The work could not be started. Please try again later."))
+
+
+def job_task(*args: Any, handler_class: HandlerClass = JobHandler, **options: Any) -> Callable[..., Any] | Any:
+    """Make a function a `JobTask`: `shared_task(bind=True, base=JobTask)`, with the name of its handler.
+
+    Takes every option of `shared_task`, and `start_timeout`. A handler's path is looked up at `create`, so tasks and
+    handlers may import each other's modules.
+    """
+    options = {"bind": True, "base": JobTask, "handler_class": path_of(handler_class)} | options
+    return shared_task(*args, **options)

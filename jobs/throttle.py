@@ -1,0 +1,42 @@
+"""Calls something at most so many times a second, and never forgets the last call."""
+
+import threading
+from collections.abc import Callable
+from time import monotonic
+
+
+class Throttle:
+    """Runs `action` at once if its time has come, else once when it comes, from a timer's thread."""
+
+    def __init__(self, per_second: float, action: Callable[[], None], action_later: Callable[[], None]) -> None:
+        self._interval = 1 / per_second
+        self._action = action
+        self._action_later = action_later
+        self._next = 0.0
+        self._timer: threading.Timer | None = None
+
+    def __call__(self) -> None:
+        """Run the action now, or see to it that it is run within the interval."""
+        now = monotonic()
+        if now >= self._next:
+            self._next = now + self._interval
+            self._action()
+        elif self._timer is None:
+            self._timer = threading.Timer(self._next - now, self._fire)
+            self._timer.daemon = True
+            self._timer.start()
+
+    def pause(self, seconds: float) -> None:
+        """Let nothing through for a while; what is called meanwhile runs after it."""
+        self._next = monotonic() + seconds
+
+    def stop(self) -> None:
+        """Forget the call that waits, if any; may be called twice."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _fire(self) -> None:
+        self._timer = None
+        self._next = monotonic() + self._interval
+        self._action_later()

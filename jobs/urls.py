@@ -1,0 +1,16 @@
+"""The routes, for `include("jobs.urls")`."""
+
+from django.urls import path, re_path
+
+from . import views
+
+app_name = "jobs"
+
+JOB = r"^(?P<job_id>[A-Za-z0-9_.:-]{1,128})/"
+
+urlpatterns = [
+    path("", views.ListView.as_view(), name="list"),
+    re_path(JOB + r"$", views.DetailView.as_view(), name="detail"),
+    re_path(JOB + r"ready/$", views.ReadyView.as_view(), name="ready"),
+    re_path(JOB + r"cancel/$", views.CancelView.as_view(), name="cancel"),
+]

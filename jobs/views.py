@@ -1,0 +1,140 @@
+"""The routes of one job and of one's own jobs. Looking changes nothing; posting is guarded by the CSRF token.
+
+Every answer is for one person at one moment, so none may be cached.
+"""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from django.contrib.auth.decorators import login_not_required
+from django.db import transaction
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils.decorators import method_decorator
+from django.views import View
+from django.views.decorators.cache import never_cache
+from django.views.decorators.csrf import csrf_protect
+from django.views.decorators.vary import vary_on_headers
+
+from . import events
+from .access import Viewer, viewer_of
+from .claim import ClaimFailed, claim
+from .exceptions import JobEnded, JobNotFound
+from .job import Job
+from .repository import JobRepository
+
+RETRY_AFTER = 2  # seconds that a polling client should wait
+LISTED = 50  # newest jobs on the list page
+
+
+class HttpResponseSeeOther(HttpResponseRedirect):
+    """303: go there with GET (RFC 9110, 15.4.4)."""
+
+    status_code = 303
+
+
+def job_view(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    """Find the job for the one who asks, or answer 404 as for one that does not exist."""
+
+    @wraps(view)
+    def found(self: View, request: HttpRequest, job_id: str) -> HttpResponse:
+        viewer = viewer_of(request)
+        try:
+            return view(self, request, viewer.find(job_id), viewer)
+        except JobNotFound:
+            raise Http404("There is no such job.") from None
+
+    return found
+
+
+class JobsView(View):
+    """What all the routes have in common."""
+
+    @method_decorator(
+        [login_not_required, transaction.non_atomic_requests, csrf_protect, never_cache, vary_on_headers("Accept", "Cookie")]
+    )
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        """Answer; never from a cache."""
+        return super().dispatch(request, *args, **kwargs)
+
+
+class DetailView(JobsView):
+    """The waiting page, or its frame as JSON."""
+
+    @job_view
+    def get(self, request: HttpRequest, job: Job, viewer: Viewer) -> HttpResponse:
+        """Show the job as it is: 200; as JSON 202 while it runs and 200 when it has ended."""
+        if _wants_json(request):
+            return _frame(job, 200 if job.is_ended else 202)
+        return _waiting_page(request, job, viewer)
+
+
+class ReadyView(JobsView):
+    """The page calls back: the hook runs once, in the owner's own request."""
+
+    @job_view
+    def post(self, request: HttpRequest, job: Job, viewer: Viewer) -> HttpResponse:
+        """Claim the job and send its owner on; to the waiting page if it has not ended, or is not theirs to claim."""
+        if not viewer.may_claim(job):
+            return _frame(job, 403) if _wants_json(request) else HttpResponseSeeOther(job.get_absolute_url())
+        if not job.is_ended:
+            return _frame(job, 409) if _wants_json(request) else HttpResponseSeeOther(job.get_absolute_url())
+        try:
+            url = claim(job, request)
+        except ClaimFailed:
+            return _frame(job, 500) if _wants_json(request) else _waiting_page(request, job, viewer, 500, stuck=True)
+        return JsonResponse({"url": url}) if _wants_json(request) else HttpResponseSeeOther(url)
+
+
+class CancelView(JobsView):
+    """Ask the job to stop."""
+
+    @job_view
+    def post(self, request: HttpRequest, job: Job, viewer: Viewer) -> HttpResponse:
+        """Cancel at once, or at the task's next progress call; harmless when it has ended."""
+        if viewer.may_cancel(job):
+            try:
+                job.cancel()
+            except JobEnded:
+                pass
+        return _frame(job) if _wants_json(request) else HttpResponseSeeOther(job.get_absolute_url())
+
+
+class ListView(JobsView):
+    """My jobs, live."""
+
+    def get(self, request: HttpRequest) -> HttpResponse:
+        """List the newest jobs of whoever asks, as a page or as JSON."""
+        frames = [events.job_object(job) for job in JobRepository().for_owners(viewer_of(request).owners, LISTED)]
+        if _wants_json(request):
+            return HttpResponse(events.encode({"jobs": frames}), content_type="application/json")
+        return render(request, "jobs/list.html", {"frames": frames, "socket_path": "/ws/jobs/"})
+
+
+def _waiting_page(request: HttpRequest, job: Job, viewer: Viewer, status: int = 200, stuck: bool = False) -> HttpResponse:
+    context = {
+        "job": job,
+        "frame": events.job_object(job),
+        "may_claim": viewer.may_claim(job),
+        "may_cancel": viewer.may_cancel(job) and not job.is_ended,
+        "claimed_url": job.claimed_url if viewer.may_claim(job) else "",
+        "stuck": stuck,
+        "list_url": reverse("jobs:list"),
+        "socket_path": f"/ws/jobs/{job.id}/",
+    }
+    return render(request, "jobs/waiting.html", context, status=status)
+
+
+def _frame(job: Job, status: int = 200) -> HttpResponse:
+    text = events.encode(events.frame(events.OF_STATE[job.state], job))
+    response = HttpResponse(text, content_type="application/json", status=status)
+    if not job.is_ended:
+        response["Retry-After"] = str(RETRY_AFTER)
+    return response
+
+
+def _wants_json(request: HttpRequest) -> bool:
+    preferred: str | None = request.get_preferred_type(["text/html", "application/json"])
+    return preferred == "application/json"

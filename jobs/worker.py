@@ -1,0 +1,154 @@
+"""What the worker's parent process does for jobs: it sees the deaths that a task cannot tell of, and keeps the heart
+beating for tasks that are silent, busy, or hold the interpreter's lock.
+
+No hook of Celery's covers every death of a task: a hard time limit is seen by `on_timeout`, a killed child by
+`on_failure` (within 5 s, when the pool looks), a revoke by a signal; a killed parent by nobody, so then the job's
+deadline passes and its first reader finds it lost.
+"""
+
+import logging
+import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from typing import Any
+
+from celery.exceptions import Ignore, Reject, Retry
+from celery.signals import task_revoked
+from celery.worker import state as worker_state
+from celery.worker.request import Request
+from django.db import connections
+from django.utils import translation
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+from . import store
+from .conf import jobs_settings
+from .events import HEADER
+from .exceptions import JobError
+from .job import Job
+from .record import Record
+from .repository import JobRepository
+from .states import JobState
+
+logger = logging.getLogger("jobs.worker")
+
+INTERRUPTED = _("The work was interrupted before it was done.")
+TOO_LONG = _("The work took too long and was stopped.")
+
+
+class JobRequest(Request):  # type: ignore[misc]
+    """Celery's request of a task, in the parent. Only `on_accepted`, `on_timeout` and `on_failure` can be built upon."""
+
+    _is_requeued = False
+
+    @property
+    def has_job(self) -> bool:
+        """Whether somebody waits for this run."""
+        return bool(self.request_dict.get(HEADER))
+
+    def on_accepted(self, pid: int, time_accepted: float) -> None:
+        """Start the heart with the first job."""
+        super().on_accepted(pid, time_accepted)
+        if self.has_job:
+            heart().start()
+
+    def on_timeout(self, soft: bool, timeout: float) -> None:
+        """End the job when the child was killed for its hard time limit."""
+        super().on_timeout(soft, timeout)
+        if self.has_job and not soft and not self._is_requeued:
+            end_later(self.id, JobState.FAILED, TOO_LONG)
+
+    def on_failure(self, exc_info: Any, send_failed_event: bool = True, return_ok: bool = False) -> None:
+        """End the job unless its task will run again; one that the child has ended stays as it is."""
+        super().on_failure(exc_info, send_failed_event, return_ok)
+        runs_on = isinstance(exc_info.exception, Ignore | Retry | Reject) or self._is_requeued
+        if self.has_job and not runs_on and not self._already_revoked:
+            end_later(self.id, JobState.FAILED, INTERRUPTED)
+
+    def reject(self, requeue: bool = False) -> None:
+        """Notice that the message goes back to the queue."""
+        self._is_requeued = requeue
+        super().reject(requeue)
+
+
+class Heart:
+    """Puts off the deadlines of the jobs that run in this worker, from one thread, as long as there are any.
+
+    It also knows how their records looked, and writes them anew if Redis has lost them.
+    """
+
+    def __init__(self) -> None:
+        self._thread: threading.Thread | None = None
+        self._known: dict[str, Record] = {}
+
+    def start(self) -> None:
+        """Beat from now on; may be called twice."""
+        if self._thread is None or not self._thread.is_alive():
+            self._thread = threading.Thread(target=self._run, name="jobs-heart", daemon=True)
+            self._thread.start()
+
+    def beat(self, job_ids: list[str]) -> None:
+        """Give one sign of life for each job."""
+        self._known = {job_id: record for job_id, record in self._known.items() if job_id in job_ids}
+        for job_id, outcome in zip(job_ids, store.read_all(job_ids), strict=True):
+            if outcome.record is not None:
+                self._known[job_id] = outcome.record
+            elif job_id in self._known:
+                Job(self._known[job_id]).restore()
+        store.beat(job_ids, jobs_settings().LOST_AFTER)
+
+    def _run(self) -> None:
+        pause = threading.Event()
+        while True:
+            job_ids = [request.id for request in list(worker_state.active_requests) if getattr(request, "has_job", False)]
+            try:
+                if job_ids:
+                    self.beat(job_ids)
+            except JobError as error:
+                logger.warning("no heartbeat for %d jobs: %s", len(job_ids), error)
+            except Exception:
+                logger.exception("no heartbeat for %d jobs", len(job_ids))
+            pause.wait(jobs_settings().HEARTBEAT)
+
+
+def end_later(job_id: str, state: JobState, error: str | Promise = "") -> None:
+    """End a job from the parent, in a thread, so that a slow Redis or database never holds the worker up."""
+    _executor().submit(_end, job_id, state, error)
+
+
+def _end(job_id: str, state: JobState, error: str | Promise) -> None:
+    try:
+        job = JobRepository().find(job_id)
+        if not job.is_ended:
+            with translation.override(job.language or None):
+                job.end(state, str(error))
+    except JobError as problem:
+        logger.warning("job %s: not %s: %s", job_id, state, problem)
+    finally:
+        connections.close_all()
+
+
+def _on_revoked(request: Any, expired: bool, **_: Any) -> None:
+    if getattr(request, HEADER, None) or (getattr(request, "headers", None) or {}).get(HEADER):
+        end_later(request.id, JobState.EXPIRED if expired else JobState.CANCELLED)
+
+
+@cache
+def heart() -> Heart:
+    """Return this process's heart."""
+    return Heart()
+
+
+@cache
+def _executor() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(max_workers=1, thread_name_prefix="jobs-parent")
+
+
+def _forget() -> None:
+    heart.cache_clear()
+    _executor.cache_clear()
+
+
+os.register_at_fork(after_in_child=_forget)
+task_revoked.connect(_on_revoked, dispatch_uid="jobs.worker", weak=False)
