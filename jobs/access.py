@@ -112,7 +112,9 @@ def _is_trusted(origin: str) -> bool:
     scheme, _, host = origin.partition("://")
     for trusted in settings.CSRF_TRUSTED_ORIGINS:
         trusted_scheme, _, pattern = trusted.partition("://")
-        if scheme == trusted_scheme and (host == pattern or pattern.startswith("*") and is_same_domain(host, pattern[1:])):
+        if scheme == trusted_scheme and (
+            host == pattern or pattern.startswith("*") and is_same_domain(host, pattern[1:])
+        ):
             return True
     return False
 

@@ -1,5 +1,7 @@
 """The app: at start-up it loads the handlers of every installed app, connects the checks."""
 
+from importlib import import_module
+
 from django.apps import AppConfig
 from django.utils.module_loading import autodiscover_modules
 from django.utils.translation import gettext_lazy as _
@@ -15,4 +17,5 @@ class JobsConfig(AppConfig):
 
     def ready(self) -> None:
         """Fill the registry of handlers from each app's `handlers.py`."""
+        import_module("jobs.checks")  # it needs the models, so it can only be loaded now
         autodiscover_modules("handlers")

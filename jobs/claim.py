@@ -18,6 +18,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 
 from .announce import archive
 from .conf import jobs_settings
+from .events import to_datetime
 from .exceptions import JobError, StoreUnavailable
 from .job import Job
 from .models import JobRecord
@@ -80,7 +81,7 @@ def _claim_row(job: Job, request: HttpRequest) -> str:
     """Return where to go, or "" if this outcome is not in the archive."""
     rows = JobRecord.objects.filter(pk=job.id)
     with transaction.atomic():
-        same_outcome = rows.filter(claimed_at=None, state=job.state, ended_at=job.ended_at)
+        same_outcome = rows.filter(claimed_at=None, state=job.state, ended_at=to_datetime(job.record.ended_at))
         if same_outcome.update(claimed_at=timezone.now()):
             url = _run_hook(job, request)
             rows.update(claimed_url=url)

@@ -22,10 +22,12 @@ def encode(key: object, value: object) -> str:
         read_back = json.loads(text)
         same = read_back == value
     except (TypeError, ValueError, RecursionError) as error:
-        raise UnserializableData(f"data[{key!r}] is not JSON: {error}. Give str, numbers, bool, None, lists, dicts.") from error
+        raise UnserializableData(
+            f"data[{key!r}] is not JSON: {error}. Give str, numbers, bool, None, lists, dicts."
+        ) from error
     if not same:
         raise UnserializableData(
-            f"data[{key!r}] is a {type(value).__name__} that JSON would change (a tuple, or a key that is not a string?)."
+            f"data[{key!r}] is a {type(value).__name__} that JSON would change: a tuple, or a key that is no string?"
         )
     if _depth_exceeds(read_back, MAX_DEPTH):
         raise UnserializableData(f"data[{key!r}] is nested more than {MAX_DEPTH} levels deep; flatten it.")

@@ -1,8 +1,8 @@
 """In from the channel layer: one channel and one membership per group for a whole server process.
 
-The hub joins the groups of the topics that are watched here and hands each frame to the watchers of its topic. It hears
-itself: a beat through the layer every few seconds; when beats are missed it starts afresh with a new connection and
-reads every watched job (a half-open link is deaf for ever otherwise, see channels_redis 422 and redis-py's timeouts).
+The hub joins the groups of the topics that are watched here and hands each frame to the watchers of its topic. It
+hears itself: a beat through the layer every few seconds; when beats are missed it starts afresh with a new connection
+and reads every watched job (a half-open link is deaf for ever otherwise: redis-py takes ETIMEDOUT for "no message").
 A push is a hint: every `RECONCILE_SECONDS` the watched jobs are read again, all in one round trip.
 """
 
@@ -40,7 +40,7 @@ class Watcher(Protocol):
 
 
 class Hub:
-    """Hands the channel layer's frames to the watchers of one event loop. Starts with the first, stops with the last."""
+    """Hands the layer's frames to the watchers of one event loop. Starts with the first, stops with the last."""
 
     def __init__(self) -> None:
         self._watchers: dict[str, set[Watcher]] = defaultdict(set)

@@ -11,13 +11,10 @@ import logging
 import math
 import threading
 from collections.abc import Callable
-from datetime import datetime
 from functools import partial
-from time import monotonic
-from typing import Any, NamedTuple
+from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS, connections, transaction
-from django.urls import reverse
 
 from . import events, publisher, signals, store
 from .announce import announce_ended, send_signal
@@ -25,6 +22,7 @@ from .conf import jobs_settings
 from .data import JobData, check_size
 from .exceptions import JobCancelled, JobEnded, JobError, JobExists, JobNotFound, StoreUnavailable
 from .handlers import JobHandler, find_handler
+from .known import KnownJob
 from .models import JobRecord
 from .record import Record
 from .states import JobState
@@ -43,16 +41,7 @@ class _Leased(Exception):
     """Somebody else holds the lease."""
 
 
-class Progress(NamedTuple):
-    """How far a job has come. `percent` is None without a total, and 100 only when the job is complete."""
-
-    current: float
-    total: float | None
-    percent: int | None
-    message: str
-
-
-class Job:
+class Job(KnownJob):
     """A job as it was when it was read; `refresh()` reads it again, and every verb brings it up to date.
 
     Verbs raise `JobEnded` once the job has ended, `JobNotFound` for one that is not stored (yet), `StoreUnavailable`
@@ -60,116 +49,21 @@ class Job:
     """
 
     def __init__(self, record: Record, now: int = 0) -> None:
-        self.record = record
+        super().__init__(record, now)
         self.data = JobData(lambda: self.record.data, self._write_data)
         self.is_draft = False
         self._attempt_held: int | None = None  # the attempt that this process is working on, if it is
         self._lock = threading.RLock()
-        self._throttle = Throttle(jobs_settings().PROGRESS_PER_SECOND, self._write_progress, self._write_progress_later)
+        self._throttle = Throttle(
+            jobs_settings().PROGRESS_PER_SECOND, self._write_progress, self._write_progress_later
+        )
         self._progress: dict[str, Any] = {}  # not yet written
         self._stop: JobError | None = None  # to be raised by the next progress call
-        self._know(record, now)
-
-    def __repr__(self) -> str:
-        return f"<Job {self.id} {self.state}>"
-
-    @property
-    def id(self) -> str:
-        return self.record.id
-
-    @property
-    def state(self) -> JobState:
-        return self.record.state
-
-    @property
-    def version(self) -> int:
-        """Microseconds of Redis's clock at the last change; grows with each."""
-        return self.record.version
-
-    @property
-    def error(self) -> str:
-        """What the owner is told about a failure; never the text of an unexpected exception."""
-        return self.record.error
-
-    @property
-    def attempt(self) -> int:
-        """How often a worker has started it."""
-        return self.record.attempt
-
-    @property
-    def owner(self) -> str:
-        return self.record.owner
-
-    @property
-    def tags(self) -> tuple[str, ...]:
-        return self.record.tags
-
-    @property
-    def language(self) -> str:
-        """The language that was active at `create`."""
-        return self.record.language
-
-    @property
-    def handler_class(self) -> str:
-        return self.record.handler_class
 
     @property
     def handler(self) -> JobHandler:
         """The handler; raises `HandlerNotFound` if its class is no longer there."""
         return find_handler(self.record.handler_class)(self)
-
-    @property
-    def is_ended(self) -> bool:
-        return self.record.state.is_ended
-
-    @property
-    def is_cancel_asked(self) -> bool:
-        """Whether somebody asked the running task to stop."""
-        return self.record.cancel_asked
-
-    @property
-    def created_at(self) -> datetime | None:
-        return _time(self.record.created_at)
-
-    @property
-    def started_at(self) -> datetime | None:
-        return _time(self.record.started_at)
-
-    @property
-    def ended_at(self) -> datetime | None:
-        return _time(self.record.ended_at)
-
-    @property
-    def claimed_url(self) -> str:
-        """Where the owner was sent on to, once the job has been claimed."""
-        return self.record.claimed_url
-
-    @property
-    def progress(self) -> Progress:
-        record = self.record
-        return Progress(record.current, record.total, _percent(record), record.note)
-
-    @property
-    def eta_seconds(self) -> int | None:
-        """Seconds to go at the present rate, if there is a total and some of it is done."""
-        record = self.record
-        if record.state is not JobState.RUNNING or not record.total or not record.current or not record.started_at:
-            return None
-        elapsed = max(0, self.now - record.started_at) / 1_000_000
-        return math.ceil(elapsed * max(0.0, record.total - record.current) / record.current)
-
-    @property
-    def now(self) -> int:
-        """Redis's clock in microseconds, as far as it can be told without asking."""
-        return self._known_at + int((monotonic() - self._known_since) * 1_000_000)
-
-    @property
-    def is_overdue(self) -> bool:
-        return not self.is_ended and 0 < self.record.deadline <= self.now
-
-    def get_absolute_url(self) -> str:
-        """Return the address of the waiting page."""
-        return self.record.path or reverse("jobs:detail", args=[self.id])
 
     def refresh(self) -> Job:
         """Read the job again, from the archive if Redis has lost it; raises `JobNotFound`."""
@@ -243,7 +137,7 @@ class Job:
 
         if self.state is JobState.CANCELLED:
             return
-        self._apply(decide, lambda new: events.CANCELLED if new.is_ended else "")
+        self._apply(decide, lambda new: events.CANCELLED if new.state.is_ended else "")
         if self.is_ended:
             announce_ended(self)
 
@@ -268,7 +162,9 @@ class Job:
 
         def decide(record: Record) -> Decision:
             if not record.state.is_ended or record.claimed_at:
-                raise JobEnded(f"Job {record.id} cannot be claimed: it is {'claimed' if record.claimed_at else record.state}.")
+                raise JobEnded(
+                    f"Job {record.id} cannot be claimed: it is {'claimed' if record.claimed_at else record.state}."
+                )
             if record.leased_until > self.now:
                 raise _Leased
             return record.replace(leased_until=self.now + int(seconds * 1_000_000)), Change()
@@ -432,11 +328,6 @@ class Job:
         if self.is_draft:
             raise JobNotFound(f"Job {self.id} will be there when the surrounding transaction has committed.")
 
-    def _know(self, record: Record, now: int = 0) -> None:
-        self.record = record
-        self._known_at = now or record.version
-        self._known_since = monotonic()
-
 
 class DetachedJob(Job):
     """What `self.job` is when a job's task runs as a plain Celery task: it keeps to itself, and nobody watches."""
@@ -460,18 +351,6 @@ def not_found(job_id: str) -> JobNotFound:
 def exists(job_id: str) -> JobExists:
     """Return the error for an id that has been used."""
     return JobExists(f"There is a job {job_id!r} already; an id is the Celery task id and is used once.")
-
-
-def _time(microseconds: int) -> datetime | None:
-    return events.to_datetime(microseconds) if microseconds else None
-
-
-def _percent(record: Record) -> int | None:
-    if record.state is JobState.COMPLETE:
-        return 100
-    if not record.total:
-        return None
-    return max(0, min(99, math.floor(100 * record.current / record.total)))
 
 
 def _number(value: object) -> float | None:

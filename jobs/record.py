@@ -130,12 +130,21 @@ def _is_one(text: str) -> bool:
 
 _Codec = tuple[Callable[[Any], str], Callable[[str], Any]]
 _TEXT: _Codec = (str, str)
-_CODECS: dict[str, _Codec] = dict.fromkeys((f.name for f in fields(Record) if f.name not in ("id", "data")), _TEXT) | {
-    "state": (str, JobState),
-    "version": (str, _version),
-    "tags": (lambda tags: json.dumps(list(tags)), _strings),
-    "attempt": (str, int),
-    "current": (json.dumps, _number),
-    "total": (lambda total: "" if total is None else json.dumps(total), lambda text: _number(text) if text else None),
-    "cancel_asked": (lambda asked: "1" if asked else "", _is_one),
-} | dict.fromkeys(("created_at", "started_at", "ended_at", "deadline", "leased_until", "claimed_at"), (str, _version))
+_CODECS: dict[str, _Codec] = (
+    dict.fromkeys((f.name for f in fields(Record) if f.name not in ("id", "data")), _TEXT)
+    | {
+        "state": (str, JobState),
+        "version": (str, _version),
+        "tags": (lambda tags: json.dumps(list(tags)), _strings),
+        "attempt": (str, int),
+        "current": (json.dumps, _number),
+        "total": (
+            lambda total: "" if total is None else json.dumps(total),
+            lambda text: _number(text) if text else None,
+        ),
+        "cancel_asked": (lambda asked: "1" if asked else "", _is_one),
+    }
+    | dict.fromkeys(
+        ("created_at", "started_at", "ended_at", "deadline", "leased_until", "claimed_at"), (str, _version)
+    )
+)

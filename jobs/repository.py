@@ -10,7 +10,7 @@ from django.db import DatabaseError
 from django.urls import NoReverseMatch, reverse
 from django.utils.translation import get_language
 
-from . import events, publisher, signals, store
+from . import events, signals, store
 from .announce import send_signal
 from .conf import jobs_settings
 from .data import encode_all
@@ -80,13 +80,15 @@ class JobRepository:
         return job
 
     def find(self, id: str) -> Job:  # noqa: A002
-        """Return the job, with its deadline enforced; raises `JobNotFound`, or `StoreUnavailable` if no one knows it."""
+        """Return the job, with its deadline enforced; raises `JobNotFound`, `StoreUnavailable` if nobody knows."""
         if not is_id(id):
             raise not_found(id)
         try:
             outcome = store.read(id)
         except StoreUnavailable:
-            return self._archived(id, or_else=StoreUnavailable("Redis does not answer, and the archive has no such job."))
+            return self._archived(
+                id, or_else=StoreUnavailable("Redis does not answer, and the archive has no such job.")
+            )
         return self._job(id, outcome)
 
     def for_owner(self, owner: Any, limit: int = 20) -> list[Job]:

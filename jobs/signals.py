@@ -1,4 +1,4 @@
-"""What a server-side listener can connect to. Each is sent with `job`; an error in a receiver is logged, never raised."""
+"""What a server-side listener can connect to. Each is sent with `job`; a receiver's error is logged, never raised."""
 
 from django.dispatch import Signal
 

@@ -36,7 +36,7 @@ class JobState(StrEnum):
 ALIVE = frozenset({JobState.PENDING, JobState.RUNNING, JobState.RETRYING})
 ENDED = frozenset(JobState) - ALIVE
 
-# The first ended state wins. `lost` is a guess about a silent worker, so it alone may be corrected (until it is claimed).
+# The first ended state wins. `lost` is a guess about a silent worker: it alone may be corrected, until it is claimed.
 TRANSITIONS: dict[JobState, frozenset[JobState]] = {
     JobState.PENDING: ENDED | {JobState.RUNNING},
     JobState.RUNNING: ENDED | {JobState.RUNNING, JobState.RETRYING},

@@ -97,8 +97,8 @@ def add_to_indexes(record: Record) -> None:
 def indexed(topic: str, limit: int) -> list[str]:
     """Return the ids of the newest jobs of an owner's or a tag's topic."""
     with _errors():
-        ids: list[str] = client().zrevrange(index_key(topic), 0, limit - 1)
-    return ids
+        ids: Any = client().zrevrange(index_key(topic), 0, limit - 1)
+    return list(ids)
 
 
 def beat(job_ids: Sequence[str], lost_after: float) -> None:
@@ -161,8 +161,8 @@ class AsyncReader:
     async def indexed(self, topic: str, limit: int) -> list[str]:
         """Return the ids of the newest jobs of an owner's or a tag's topic."""
         with _errors():
-            ids: list[str] = await self._client.zrevrange(index_key(topic), 0, limit - 1)
-        return ids
+            ids: Any = await self._client.zrevrange(index_key(topic), 0, limit - 1)
+        return list(ids)
 
     async def close(self) -> None:
         """Close the connections; the reader opens new ones if it is used again."""

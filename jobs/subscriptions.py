@@ -1,4 +1,4 @@
-"""What one socket listens to: join first, then read, then tell; so an end before, during or after is heard the same way."""
+"""What one socket listens to: join first, then read, then tell, so an end at any moment is heard the same way."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .access import Viewer
 from .exceptions import JobNotFound
 from .hub import hub
 from .job import Job
-from .repository import JobRepository, is_id
+from .repository import is_id
 from .store import async_reader
 
 if TYPE_CHECKING:

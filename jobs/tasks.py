@@ -27,7 +27,7 @@ from .states import JobState
 logger = logging.getLogger("jobs.tasks")
 
 
-class JobTask(Task):  # type: ignore[misc]
+class JobTask(Task):
     """A Celery task whose runs can be waited for. `self.job` is the job of this run.
 
     Options besides Celery's: `handler_class`, and `start_timeout`, the seconds after which a job that no worker has
@@ -134,7 +134,7 @@ class JobTask(Task):  # type: ignore[misc]
             logger.warning("job %s: not %s: %s", job.id, state, problem)
 
     def _explain(self, job: Job, error: Exception) -> str:
-        """Return what the owner is told: the text of a `JobError`, else a neutral sentence and a reference to the log."""
+        """Return what the owner is told: a `JobError`'s text, else a neutral sentence and a reference to the log."""
         if isinstance(error, JobError):
             return str(error)
         if isinstance(error, SoftTimeLimitExceeded):

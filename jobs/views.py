@@ -4,6 +4,7 @@ Every answer is for one person at one moment, so none may be cached.
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from functools import wraps
 from typing import Any
 
@@ -53,7 +54,13 @@ class JobsView(View):
     """What all the routes have in common."""
 
     @method_decorator(
-        [login_not_required, transaction.non_atomic_requests, csrf_protect, never_cache, vary_on_headers("Accept", "Cookie")]
+        [
+            login_not_required,
+            transaction.non_atomic_requests,
+            csrf_protect,
+            never_cache,
+            vary_on_headers("Accept", "Cookie"),
+        ]
     )
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         """Answer; never from a cache."""
@@ -95,10 +102,8 @@ class CancelView(JobsView):
     def post(self, request: HttpRequest, job: Job, viewer: Viewer) -> HttpResponse:
         """Cancel at once, or at the task's next progress call; harmless when it has ended."""
         if viewer.may_cancel(job):
-            try:
+            with suppress(JobEnded):
                 job.cancel()
-            except JobEnded:
-                pass
         return _frame(job) if _wants_json(request) else HttpResponseSeeOther(job.get_absolute_url())
 
 
@@ -113,7 +118,9 @@ class ListView(JobsView):
         return render(request, "jobs/list.html", {"frames": frames, "socket_path": "/ws/jobs/"})
 
 
-def _waiting_page(request: HttpRequest, job: Job, viewer: Viewer, status: int = 200, stuck: bool = False) -> HttpResponse:
+def _waiting_page(
+    request: HttpRequest, job: Job, viewer: Viewer, status: int = 200, stuck: bool = False
+) -> HttpResponse:
     context = {
         "job": job,
         "frame": events.job_object(job),

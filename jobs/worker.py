@@ -37,8 +37,8 @@ INTERRUPTED = _("The work was interrupted before it was done.")
 TOO_LONG = _("The work took too long and was stopped.")
 
 
-class JobRequest(Request):  # type: ignore[misc]
-    """Celery's request of a task, in the parent. Only `on_accepted`, `on_timeout` and `on_failure` can be built upon."""
+class JobRequest(Request):
+    """Celery's request of a task, in the parent; only `on_accepted`, `on_timeout`, `on_failure` can be built upon."""
 
     _is_requeued = False
 
@@ -101,7 +101,9 @@ class Heart:
     def _run(self) -> None:
         pause = threading.Event()
         while True:
-            job_ids = [request.id for request in list(worker_state.active_requests) if getattr(request, "has_job", False)]
+            job_ids = [
+                request.id for request in list(worker_state.active_requests) if getattr(request, "has_job", False)
+            ]
             try:
                 if job_ids:
                     self.beat(job_ids)

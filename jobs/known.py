@@ -1,0 +1,143 @@
+"""A job as it was when it was read: all that can be told of it without asking again."""
+
+from __future__ import annotations
+
+import math
+from datetime import datetime
+from time import monotonic
+from typing import NamedTuple
+
+from django.urls import reverse
+
+from . import events
+from .record import Record
+from .states import JobState
+
+
+class Progress(NamedTuple):
+    """How far a job has come. `percent` is None without a total, and 100 only when the job is complete."""
+
+    current: float
+    total: float | None
+    percent: int | None
+    message: str
+
+
+class KnownJob:
+    """The readable side of a job. Times are aware, in UTC, and None where something has not happened."""
+
+    def __init__(self, record: Record, now: int = 0) -> None:
+        self._know(record, now)
+
+    def __repr__(self) -> str:
+        return f"<Job {self.id} {self.state}>"
+
+    @property
+    def id(self) -> str:
+        return self.record.id
+
+    @property
+    def state(self) -> JobState:
+        return self.record.state
+
+    @property
+    def version(self) -> int:
+        """Microseconds of Redis's clock at the last change; grows with each."""
+        return self.record.version
+
+    @property
+    def error(self) -> str:
+        """What the owner is told about a failure; never the text of an unexpected exception."""
+        return self.record.error
+
+    @property
+    def attempt(self) -> int:
+        """How often a worker has started it."""
+        return self.record.attempt
+
+    @property
+    def owner(self) -> str:
+        return self.record.owner
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        return self.record.tags
+
+    @property
+    def language(self) -> str:
+        """The language that was active at `create`."""
+        return self.record.language
+
+    @property
+    def handler_class(self) -> str:
+        return self.record.handler_class
+
+    @property
+    def is_ended(self) -> bool:
+        return self.record.state.is_ended
+
+    @property
+    def is_cancel_asked(self) -> bool:
+        """Whether somebody asked the running task to stop."""
+        return self.record.cancel_asked
+
+    @property
+    def created_at(self) -> datetime | None:
+        return _time(self.record.created_at)
+
+    @property
+    def started_at(self) -> datetime | None:
+        return _time(self.record.started_at)
+
+    @property
+    def ended_at(self) -> datetime | None:
+        return _time(self.record.ended_at)
+
+    @property
+    def claimed_url(self) -> str:
+        """Where the owner was sent on to, once the job has been claimed."""
+        return self.record.claimed_url
+
+    @property
+    def progress(self) -> Progress:
+        record = self.record
+        return Progress(record.current, record.total, _percent(record), record.note)
+
+    @property
+    def eta_seconds(self) -> int | None:
+        """Seconds to go at the present rate, if there is a total and some of it is done."""
+        record = self.record
+        if record.state is not JobState.RUNNING or not record.total or not record.current or not record.started_at:
+            return None
+        elapsed = max(0, self.now - record.started_at) / 1_000_000
+        return math.ceil(elapsed * max(0.0, record.total - record.current) / record.current)
+
+    @property
+    def now(self) -> int:
+        """Redis's clock in microseconds, as far as it can be told without asking."""
+        return self._known_at + int((monotonic() - self._known_since) * 1_000_000)
+
+    @property
+    def is_overdue(self) -> bool:
+        return not self.is_ended and 0 < self.record.deadline <= self.now
+
+    def get_absolute_url(self) -> str:
+        """Return the address of the waiting page."""
+        return self.record.path or reverse("jobs:detail", args=[self.id])
+
+    def _know(self, record: Record, now: int = 0) -> None:
+        self.record = record
+        self._known_at = now or record.version
+        self._known_since = monotonic()
+
+
+def _time(microseconds: int) -> datetime | None:
+    return events.to_datetime(microseconds) if microseconds else None
+
+
+def _percent(record: Record) -> int | None:
+    if record.state is JobState.COMPLETE:
+        return 100
+    if not record.total:
+        return None
+    return max(0, min(99, math.floor(100 * record.current / record.total)))

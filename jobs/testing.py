@@ -1,0 +1,107 @@
+"""What a project's own tests need: run jobs without a worker, capture their events, speak to the socket.
+
+Everything works on the real store, so a test needs a Redis (an embedded one will do).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from unittest.mock import patch
+
+from channels.routing import URLRouter
+from channels.testing import WebsocketCommunicator
+from django.http import HttpRequest
+
+from . import publisher
+from .events import HEADER
+from .job import Job
+from .routing import websocket_urlpatterns
+from .tasks import JobTask
+
+
+def run_job(task: JobTask, request: HttpRequest | None = None, /, **kwargs: Any) -> Job:
+    """Start a job as `start_job` would and run its task to the end, here and now; returns the ended job.
+
+    What the task raises has become the job's failure, as in a worker.
+    """
+    with run_at_once():
+        return task.start_job(request, **kwargs).refresh()
+
+
+@contextmanager
+def run_at_once() -> Iterator[None]:
+    """Run every job that is started inside, by a view under test say, at once and in this process."""
+
+    def send(self: JobTask, job: Job, args: list[Any], kwargs: dict[str, Any], options: dict[str, Any]) -> None:
+        self.apply(args=args, kwargs=kwargs, task_id=job.id, headers={HEADER: 1}, throw=False)
+
+    with patch.object(JobTask, "_send", send):
+        yield
+
+
+@contextmanager
+def capture_events() -> Iterator[list[dict[str, Any]]]:
+    """Collect the frames that are pushed inside, one for each event, in order; they still reach the pages."""
+    captured: list[dict[str, Any]] = []
+    really_send = publisher.send
+
+    def send(messages: list[publisher.Message]) -> None:
+        captured.extend(json.loads(message["frame"]) for message in messages[:1])
+        really_send(messages)
+
+    with patch.object(publisher, "prepare", return_value=None), patch.object(publisher, "send", send):
+        yield captured
+
+
+class JobCommunicator(WebsocketCommunicator):
+    """A client of the socket that speaks the protocol; use it with `async with`.
+
+    `session` is the session of who connects (a mapping such as `client.session`), `job` the id of a job to be
+    subscribed to from the start.
+    """
+
+    def __init__(self, session: Any = None, job: str | None = None, origin: str | None = "http://testserver") -> None:
+        path = f"/ws/jobs/{job}/" if job else "/ws/jobs/"
+        headers = [(b"host", b"testserver"), *([(b"origin", origin.encode())] if origin else [])]
+        super().__init__(URLRouter(websocket_urlpatterns), path, headers=headers)
+        self.scope["session"] = {} if session is None else session
+
+    async def __aenter__(self) -> JobCommunicator:
+        """Connect."""
+        await self.connect()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Disconnect."""
+        await self.disconnect()
+
+    async def subscribe(self, **target: Any) -> dict[str, Any]:
+        """Subscribe to `job=ID`, `mine=True` or `tag=TAG`; returns the answer."""
+        return await self.ask(action="subscribe", **target)
+
+    async def ask(self, **frame: Any) -> dict[str, Any]:
+        """Send a frame and return the next that comes."""
+        await self.send_json_to(frame)
+        return await self.next()
+
+    async def next(self, timeout: float = 5) -> dict[str, Any]:
+        """Return the next frame; raises `TimeoutError` after some seconds."""
+        frame: dict[str, Any] = await self.receive_json_from(timeout)
+        return frame
+
+    async def event(self, name: str, timeout: float = 5) -> dict[str, Any]:
+        """Wait for an event of this name, passing over others, and return its job."""
+        while (frame := await self.next(timeout))["event"] != name:
+            pass
+        job: dict[str, Any] = frame["job"]
+        return job
+
+    async def close_code(self, timeout: float = 5) -> int:
+        """Wait until the server closes, and return its code."""
+        while (output := await self.receive_output(timeout))["type"] != "websocket.close":
+            pass
+        code: int = output["code"]
+        return code
