@@ -33,6 +33,18 @@ def archive(record: Record) -> bool:
     return True
 
 
+def find_archived(job_id: str) -> Record | None:
+    """Return an ended job as the archive has it; None if it has not, or cannot be asked."""
+    if not jobs_settings().ARCHIVE:
+        return None
+    try:
+        archived: JobRecord | None = _outside_of_loops(lambda: JobRecord.objects.filter(pk=job_id).first())
+    except Exception:
+        logger.exception("job %s: the archive could not be read", job_id)
+        return None
+    return archived.to_record() if archived else None
+
+
 def send_signal(signal: Any, job: Any) -> None:
     """Tell the server-side listeners; what they raise is logged."""
     if not signal.receivers:

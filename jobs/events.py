@@ -106,6 +106,8 @@ def job_object(job: "Job") -> dict[str, Any]:
             "progress": progress._asdict() | {"message": cut(progress.message, "note")},
             "eta_seconds": job.eta_seconds,
             "attempt": job.attempt,
+            "max_attempts": job.max_attempts,
+            "retry_at": iso(job.record.retry_at) if job.state is JobState.RETRYING else None,
             "error": cut(job.error, "error"),
             "url": job.get_absolute_url(),
         }

@@ -17,13 +17,13 @@ from typing import Any
 from django.db import DEFAULT_DB_ALIAS, connections, transaction
 
 from . import events, publisher, signals, store
-from .announce import announce_ended, send_signal
+from .announce import announce_ended, archive, find_archived, send_signal
+from .backlog import backlog
 from .conf import jobs_settings
 from .data import JobData, check_size
 from .exceptions import JobCancelled, JobEnded, JobError, JobExists, JobNotFound, StoreUnavailable
 from .handlers import JobHandler, find_handler
 from .known import KnownJob
-from .models import JobRecord
 from .record import Record
 from .states import JobState
 from .store import Change
@@ -71,10 +71,10 @@ class Job(KnownJob):
         if outcome.record is not None:
             self._know(outcome.record, outcome.now)
             return self
-        archived = JobRecord.objects.filter(pk=self.id).first()
+        archived = find_archived(self.id)
         if archived is None:
             raise not_found(self.id)
-        self._know(archived.to_record())
+        self._know(archived)
         return self
 
     def create(self, change: Change) -> None:
@@ -115,6 +115,22 @@ class Job(KnownJob):
         self._attempt_held = self.record.attempt
         send_signal(signals.job_started, self)
 
+    def retry(self, countdown: float, max_attempts: int | None = None) -> None:
+        """Wait for another attempt, due in so many seconds; this process gives its attempt up."""
+
+        def decide(record: Record) -> Decision:
+            self._require(record, JobState.RETRYING)
+            due = self.now + int(countdown * 1_000_000)
+            new = self._with_progress(record).replace(
+                state=JobState.RETRYING, retry_at=due, max_attempts=max_attempts or 0, error="", ended_at=0
+            )
+            return new, Change(deadline=countdown + jobs_settings().START_TIMEOUT)
+
+        with self._lock:
+            self._throttle.stop()
+            self._apply(decide, events.RETRYING)
+            self._attempt_held = None
+
     def complete(self) -> None:
         """End the job well: on commit inside a transaction of the default database, else at once."""
         self._end_on_commit(JobState.COMPLETE)
@@ -151,7 +167,13 @@ class Job(KnownJob):
 
         with self._lock:
             self._throttle.stop()
-            self._apply(decide, events.OF_STATE[state])
+            try:
+                self._apply(decide, events.OF_STATE[state])
+            except StoreUnavailable:
+                if self._attempt_held is None:
+                    raise
+                self._end_without_store(decide, events.OF_STATE[state])
+                return
         announce_ended(self)
 
     def lease(self, seconds: float) -> bool:
@@ -188,8 +210,9 @@ class Job(KnownJob):
         with self._lock:
             while self.is_overdue:
                 state = JobState.LOST if self.state is JobState.RUNNING else JobState.EXPIRED
-                change = Change(stamp="ended_at", deadline=0, overdue=True)
-                if self._write(self.record.replace(state=state), change, events.OF_STATE[state]):
+                new = find_archived(self.id) or self.record.replace(state=state)  # the archive knows of more ends
+                change = Change(stamp="" if new.ended_at else "ended_at", deadline=0, overdue=True)
+                if self._write(new, change, events.OF_STATE[new.state]):
                     announce_ended(self)
 
     def set_progress(self, current: float, total: float | None = None, message: object = "") -> None:
@@ -208,6 +231,21 @@ class Job(KnownJob):
         with self._lock:
             known = self._with_progress(self.record)
         self.set_progress(known.current + amount, known.total, known.note if message is None else message)
+
+    def _end_without_store(self, decide: Callable[[Record], Decision], event: str) -> None:
+        """Archive the outcome of our own work, and write it to the store when that answers again."""
+        later = Job(self.record, self.now)
+        later._attempt_held = self._attempt_held
+
+        def catch_up() -> None:
+            later._apply(decide, event)
+            announce_ended(later)
+
+        new, _change = decide(self.record)
+        self._know(new.replace(version=self.now, ended_at=self.now, deadline=0))
+        logger.warning("job %s: %s, but the store does not answer; kept for later", self.id, self.state)
+        archive(self.record)
+        backlog().add(catch_up)
 
     def _write_progress(self) -> None:
         def decide(record: Record) -> Decision:

@@ -94,6 +94,16 @@ class KnownJob:
         return _time(self.record.ended_at)
 
     @property
+    def retry_at(self) -> datetime | None:
+        """When the next attempt is due, while the job is retrying."""
+        return _time(self.record.retry_at) if self.state is JobState.RETRYING else None
+
+    @property
+    def max_attempts(self) -> int | None:
+        """How many attempts there can be, if the task says so."""
+        return self.record.max_attempts or None
+
+    @property
     def claimed_url(self) -> str:
         """Where the owner was sent on to, once the job has been claimed."""
         return self.record.claimed_url

@@ -34,6 +34,7 @@ class Record:
     language: str = ""
     path: str = ""
     attempt: int = 0
+    max_attempts: int = 0  # 0: not known
     current: float = 0
     total: float | None = None
     note: str = ""
@@ -42,6 +43,7 @@ class Record:
     created_at: int = 0
     started_at: int = 0
     ended_at: int = 0
+    retry_at: int = 0
     deadline: int = 0
     leased_until: int = 0  # somebody is claiming the job
     claimed_at: int = 0
@@ -137,6 +139,7 @@ _CODECS: dict[str, _Codec] = (
         "version": (str, _version),
         "tags": (lambda tags: json.dumps(list(tags)), _strings),
         "attempt": (str, int),
+        "max_attempts": (str, int),
         "current": (json.dumps, _number),
         "total": (
             lambda total: "" if total is None else json.dumps(total),
@@ -145,6 +148,6 @@ _CODECS: dict[str, _Codec] = (
         "cancel_asked": (lambda asked: "1" if asked else "", _is_one),
     }
     | dict.fromkeys(
-        ("created_at", "started_at", "ended_at", "deadline", "leased_until", "claimed_at"), (str, _version)
+        ("created_at", "started_at", "ended_at", "retry_at", "deadline", "leased_until", "claimed_at"), (str, _version)
     )
 )

@@ -6,12 +6,11 @@ from typing import Any
 from uuid import uuid4
 
 from asgiref.sync import sync_to_async
-from django.db import DatabaseError
 from django.urls import NoReverseMatch, reverse
 from django.utils.translation import get_language
 
 from . import events, signals, store
-from .announce import send_signal
+from .announce import find_archived, send_signal
 from .conf import jobs_settings
 from .data import encode_all
 from .exceptions import StoreUnavailable
@@ -137,15 +136,10 @@ class JobRepository:
         return job
 
     def _archived(self, job_id: str, or_else: Exception) -> Job:
-        if not jobs_settings().ARCHIVE:
-            raise or_else
-        try:
-            archived = JobRecord.objects.filter(pk=job_id).first()
-        except DatabaseError:
-            raise or_else from None
+        archived = find_archived(job_id)
         if archived is None:
             raise or_else
-        return Job(archived.to_record())
+        return Job(archived)
 
 
 def is_id(text: object) -> bool:

@@ -6,6 +6,8 @@
 import logging
 import secrets
 from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
+from time import monotonic, sleep
 from typing import Any
 
 from celery import Task, shared_task
@@ -16,15 +18,19 @@ from django.utils import translation
 from django.utils.translation import gettext as _
 
 from .access import owner_of
+from .conf import jobs_settings
+from .data import encode
 from .events import HEADER
-from .exceptions import JobCancelled, JobEnded, JobError
+from .exceptions import JobCancelled, JobError, JobNotFound, StoreUnavailable
 from .handlers import JobHandler, path_of
 from .job import DetachedJob, Job
-from .record import Record
+from .record import Record, data_field, from_hash, to_hash
 from .repository import HandlerClass, JobRepository
 from .states import JobState
 
 logger = logging.getLogger("jobs.tasks")
+
+DEATHS = 3  # redeliveries after which a task without max_retries is taken for one that kills its worker
 
 
 class JobTask(Task):
@@ -105,7 +111,10 @@ class JobTask(Task):
     def _run_with(self, job: Job, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         try:
             result = self.run(*args, **kwargs)
-        except (Ignore, Reject, Retry):
+        except Retry as retry:
+            self._retry_later(job, retry)
+            raise
+        except (Ignore, Reject):
             raise
         except JobCancelled:
             self._end(job, JobState.CANCELLED)
@@ -117,13 +126,41 @@ class JobTask(Task):
         return result
 
     def _started_job(self) -> Job:
-        job = JobRepository().find(self.request.id)
         try:
+            job = self._found_job()
             job.start()
-        except JobEnded as ended:
-            logger.info("task not run: %s", ended)
+            redeliveries = job.attempt - 1 - self.request.retries
+            if redeliveries > (DEATHS if self.max_retries is None else self.max_retries):
+                job.end(JobState.FAILED, _("The work was interrupted again and again."))
+        except JobError as error:
+            logger.info("task not run: %s", error)
             raise Ignore from None
+        if job.is_ended:
+            raise Ignore
         return job
+
+    def _found_job(self) -> Job:
+        """Find the job, or write it anew from the message if Redis has lost it; wait while the store is away."""
+        give_up = monotonic() + jobs_settings().LOST_AFTER
+        while True:
+            try:
+                return JobRepository().find(self.request.id)
+            except JobNotFound:
+                job = Job(record_in(self.request.id, self.request.headers[HEADER], self.request.kwargs))
+                job.restore()
+                return job
+            except StoreUnavailable:
+                if monotonic() > give_up:
+                    raise
+                sleep(1)
+
+    def _retry_later(self, job: Job, retry: Retry) -> None:
+        when = retry.when if retry.when is not None else self.default_retry_delay
+        seconds = (when - datetime.now(UTC)).total_seconds() if isinstance(when, datetime) else float(when)
+        try:
+            job.retry(max(0.0, seconds), None if self.max_retries is None else self.max_retries + 1)
+        except JobError as error:  # the next attempt has begun, or the job has ended
+            logger.info("job %s: not retrying: %s", job.id, error)
 
     def _end(self, job: Job, state: JobState, error: str = "") -> None:
         if job.is_ended:
@@ -146,12 +183,28 @@ class JobTask(Task):
         }
 
     def _send(self, job: Job, args: list[Any], kwargs: dict[str, Any], options: dict[str, Any]) -> None:
-        headers = {**options.pop("headers", {}), HEADER: 1}
+        headers = {**options.pop("headers", {}), HEADER: header_of(job, kwargs)}
         try:
             self.apply_async(args=args, kwargs=kwargs, task_id=job.id, headers=headers, **options)
         except Exception:
             logger.exception("job %s: the broker did not take the task %s", job.id, self.name)
             self._end(job, JobState.FAILED, _("The work could not be started. Please try again later."))
+
+
+def header_of(job: Job, kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a message says of its job, enough to write the record anew; the data that stands in kwargs once."""
+    same = [key for key in job.data if key in kwargs and job.data[key] == kwargs[key]]
+    record = to_hash(job.record)
+    return {
+        "kwargs": same,
+        "record": {name: text for name, text in record.items() if name not in map(data_field, same)},
+    }
+
+
+def record_in(job_id: str, header: Mapping[str, Any], kwargs: Mapping[str, Any]) -> Record:
+    """Return the record that a message's header describes."""
+    data = {data_field(key): encode(key, kwargs[key]) for key in header["kwargs"]}
+    return from_hash(job_id, {**header["record"], **data})
 
 
 def job_task(*args: Any, handler_class: HandlerClass = JobHandler, **options: Any) -> Callable[..., Any] | Any:

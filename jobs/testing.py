@@ -19,7 +19,7 @@ from . import publisher
 from .events import HEADER
 from .job import Job
 from .routing import websocket_urlpatterns
-from .tasks import JobTask
+from .tasks import JobTask, header_of
 
 
 def run_job(task: JobTask, request: HttpRequest | None = None, /, **kwargs: Any) -> Job:
@@ -36,7 +36,7 @@ def run_at_once() -> Iterator[None]:
     """Run every job that is started inside, by a view under test say, at once and in this process."""
 
     def send(self: JobTask, job: Job, args: list[Any], kwargs: dict[str, Any], options: dict[str, Any]) -> None:
-        self.apply(args=args, kwargs=kwargs, task_id=job.id, headers={HEADER: 1}, throw=False)
+        self.apply(args=args, kwargs=kwargs, task_id=job.id, headers={HEADER: header_of(job, kwargs)}, throw=False)
 
     with patch.object(JobTask, "_send", send):
         yield

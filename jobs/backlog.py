@@ -1,0 +1,62 @@
+"""What could not be written while the store was away, kept by this process and tried again until it is taken.
+
+One thread for all of it, made when it is first needed and again in a forked child.
+"""
+
+import logging
+import os
+import threading
+from collections import deque
+from collections.abc import Callable
+from functools import cache
+from time import sleep
+
+from .exceptions import JobError, StoreUnavailable
+
+logger = logging.getLogger("jobs.backlog")
+
+PAUSE = 1.0  # seconds between two tries
+
+
+class Backlog:
+    """Runs actions in order, each until it no longer raises `StoreUnavailable`."""
+
+    def __init__(self) -> None:
+        self._actions: deque[Callable[[], None]] = deque()
+        self._lock = threading.Lock()
+        self._is_running = False
+
+    def add(self, action: Callable[[], None]) -> None:
+        """Run it later, from another thread; what it raises besides is logged."""
+        with self._lock:
+            self._actions.append(action)
+            if not self._is_running:
+                self._is_running = True
+                threading.Thread(target=self._run, name="jobs-backlog", daemon=True).start()
+
+    def _run(self) -> None:
+        while self._has_more():
+            try:
+                self._actions[0]()
+            except StoreUnavailable:
+                sleep(PAUSE)
+                continue
+            except JobError as error:
+                logger.warning("written too late: %s", error)
+            except Exception:
+                logger.exception("a late write failed")
+            self._actions.popleft()
+
+    def _has_more(self) -> bool:
+        with self._lock:
+            self._is_running = bool(self._actions)
+            return self._is_running
+
+
+@cache
+def backlog() -> Backlog:
+    """Return this process's backlog."""
+    return Backlog()
+
+
+os.register_at_fork(after_in_child=backlog.cache_clear)
