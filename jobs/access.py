@@ -4,45 +4,64 @@ Whoever may not see a job is told the same as if there were none.
 """
 
 import secrets
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from asgiref.sync import sync_to_async
-from django.conf import settings
 from django.contrib.auth import get_user
-from django.core.exceptions import DisallowedHost
+from django.core import signing
 from django.http import HttpRequest
-from django.utils.http import is_same_domain
 
+from . import events
+from .conf import jobs_settings
 from .job import Job, not_found
-from .repository import JobRepository, owner_name
+from .repository import JobRepository, is_id, owner_name
 
+TICKET_SALT = "jobs.ticket"
 VISITOR_KEY = "jobs_visitor"  # in the session; it survives the change of the session's key at login
 
 
 @dataclass(frozen=True, slots=True)
 class Viewer:
-    """Somebody who looks at jobs: all the owners they are, and whether they are staff with `jobs.view_job`."""
+    """Somebody who looks at jobs: all the owners they are, whether they are staff with `jobs.view_job`, and the topic
+    that a ticket of theirs opens."""
 
     owners: tuple[str, ...] = ()
     is_staff: bool = False
+    topic: str = ""
 
     def may_see(self, job: Job) -> bool:
-        """Owners see their own jobs, staff sees all."""
-        return self.is_staff or self.may_own(job)
+        """Owners see their own jobs, staff sees all, and the bearer of a ticket those of its topic."""
+        return self.is_staff or self.owns(job) or self.has_ticket_for(job)
 
     def may_claim(self, job: Job) -> bool:
-        """Only the owner may claim; a job without one may be claimed by staff."""
-        return self.may_own(job) if job.owner else self.is_staff
+        """Only the owner may claim; a job without one is claimed by staff or with a ticket."""
+        return self.owns(job) if job.owner else self.may_see(job)
 
     def may_cancel(self, job: Job) -> bool:
-        """Owner and staff may cancel."""
-        return self.may_see(job)
+        """Owner and staff may cancel; the bearer of a ticket only looks on."""
+        return self.is_staff or self.owns(job)
 
-    def may_own(self, job: Job) -> bool:
+    def owns(self, job: Job) -> bool:
         """Say whether the job is theirs."""
         return job.owner in self.owners
+
+    def has_ticket_for(self, job: Job) -> bool:
+        """Say whether their ticket opens one of the job's topics."""
+        return self.topic in events.topics_of(job.id, job.owner, job.tags)
+
+    def topics_for(self, target: Mapping[str, Any]) -> list[str]:
+        """Return the topics of what a client asks to listen to: a job, its own jobs, a tag; none if it may not."""
+        match target:
+            case {"job": str() as job_id} if is_id(job_id):
+                return [events.job_topic(job_id)]  # who may see it is told by the job itself
+            case {"mine": True}:
+                mine = [self.topic] if self.topic.startswith(events.owner_topic("")) else []
+                return [events.owner_topic(owner) for owner in self.owners] + mine
+            case {"tag": str() as tag} if self.is_staff or self.topic == events.tag_topic(tag):
+                return [events.tag_topic(tag)]
+        return []
 
     def find(self, job_id: str) -> Job:
         """Find a job that they may see; raises `JobNotFound`, `StoreUnavailable`."""
@@ -59,14 +78,40 @@ class Viewer:
         return job
 
 
+def ticket(topic: str) -> str:
+    """Return a ticket to listen to a topic (`job:<id>`, `owner:<owner>`, `tag:<tag>`) for `TICKET_AGE` seconds.
+
+    Whoever bears it may look on, never claim what is another's. Signed with the project's key; keep it out of URLs.
+    """
+    return signing.dumps(topic, salt=TICKET_SALT)
+
+
+def bearer_of(text: object) -> Viewer | None:
+    """Return who bears a ticket, or None for one that is forged, expired or no ticket; asks no database."""
+    try:
+        topic = signing.loads(str(text), salt=TICKET_SALT, max_age=jobs_settings().TICKET_AGE)
+    except (signing.BadSignature, ValueError):
+        return None
+    return Viewer(topic=topic) if isinstance(topic, str) else None
+
+
 def viewer_of(request: HttpRequest) -> Viewer:
-    """Return who makes a request."""
-    return _viewer(getattr(request, "user", None), getattr(request, "session", None))
+    """Return who makes a request: by the session, and by a ticket in the header `X-Job-Ticket` or the form."""
+    viewer = _viewer(getattr(request, "user", None), getattr(request, "session", None))
+    given = request.headers.get("X-Job-Ticket") or (request.POST.get("ticket") if request.method == "POST" else "")
+    bearer = bearer_of(given) if given else None
+    return replace(viewer, topic=bearer.topic) if bearer else viewer
 
 
 async def viewer_of_scope(scope: Any) -> Viewer:
     """Return who opened a socket, from its session: at most two queries, in a thread."""
     return await sync_to_async(_scope_viewer)(scope)
+
+
+def visitor_owner(session: Any) -> str:
+    """Return the owner that somebody who is not logged in is in this session, or ""."""
+    token = session.get(VISITOR_KEY) if session is not None else None
+    return f"visitor:{token}" if token else ""
 
 
 def owner_of(request: HttpRequest) -> str:
@@ -76,52 +121,7 @@ def owner_of(request: HttpRequest) -> str:
         return owner_name(user)
     if VISITOR_KEY not in request.session:
         request.session[VISITOR_KEY] = secrets.token_urlsafe(24)
-    return f"visitor:{request.session[VISITOR_KEY]}"
-
-
-def is_same_origin(scope: Any) -> bool:
-    """Compare a socket's whole Origin (scheme, host, port) with where it arrived, or with `CSRF_TRUSTED_ORIGINS`.
-
-    The browser's same-origin policy does not hold for sockets (RFC 6455, 10.2), and a socket carries the cookies: so a
-    missing Origin is refused too. The same rule as Django's for unsafe requests.
-    """
-    origin = _header(scope, b"origin")
-    if origin is None:
-        return False
-    request = HttpRequest()
-    request.META = {
-        "HTTP_HOST": _header(scope, b"host") or "",
-        **{name: _header(scope, key) or "" for name, key in _forwarding_headers().items()},
-    }
-    scheme = "https" if scope.get("scheme") in ("wss", "https") or request.is_secure() else "http"
-    try:
-        here = f"{scheme}://{request.get_host()}"
-    except DisallowedHost:
-        return False
-    return origin == here or _is_trusted(origin)
-
-
-def _forwarding_headers() -> dict[str, bytes]:
-    names = ["HTTP_X_FORWARDED_HOST"] if settings.USE_X_FORWARDED_HOST else []
-    if settings.SECURE_PROXY_SSL_HEADER:
-        names.append(settings.SECURE_PROXY_SSL_HEADER[0])
-    return {name: name.removeprefix("HTTP_").replace("_", "-").lower().encode() for name in names}
-
-
-def _is_trusted(origin: str) -> bool:
-    scheme, _, host = origin.partition("://")
-    for trusted in settings.CSRF_TRUSTED_ORIGINS:
-        trusted_scheme, _, pattern = trusted.partition("://")
-        if scheme == trusted_scheme and (
-            host == pattern or pattern.startswith("*") and is_same_domain(host, pattern[1:])
-        ):
-            return True
-    return False
-
-
-def _header(scope: Any, name: bytes) -> str | None:
-    values = [value.decode("latin-1") for key, value in scope.get("headers", ()) if key.lower() == name]
-    return values[0] if len(values) == 1 else None
+    return visitor_owner(request.session)
 
 
 def _scope_viewer(scope: Any) -> Viewer:
@@ -139,5 +139,5 @@ def _viewer(user: Any, session: Any) -> Viewer:
     if user is not None and user.is_authenticated and user.is_active:
         owners = [owner_name(user)]
         is_staff = user.is_staff and user.has_perm("jobs.view_job")
-    token = session.get(VISITOR_KEY) if session is not None else None
-    return Viewer((*owners, *([f"visitor:{token}"] if token else [])), is_staff)
+    visitor = visitor_owner(session)
+    return Viewer((*owners, *([visitor] if visitor else [])), is_staff)

@@ -17,5 +17,6 @@ class JobsConfig(AppConfig):
 
     def ready(self) -> None:
         """Fill the registry of handlers from each app's `handlers.py`."""
-        import_module("jobs.checks")  # it needs the models, so it can only be loaded now
+        import_module("jobs.checks")  # these need the models, so they can only be loaded now
+        import_module("jobs.logout").connect()
         autodiscover_modules("handlers")

@@ -3,23 +3,25 @@
 import json
 import logging
 from collections import OrderedDict
+from contextlib import suppress
 from time import monotonic
 from typing import Any
 
 from channels.generic.websocket import AsyncWebsocketConsumer
 
 from . import events
-from .access import Viewer, is_same_origin, viewer_of_scope
+from .access import Viewer, bearer_of, viewer_of_scope
 from .conf import jobs_settings
 from .exceptions import JobNotFound, StoreUnavailable
 from .job import Job
-from .repository import is_id
-from .subscriptions import JobSubscription, Subscription, subscription_for
+from .origin import is_same_origin
+from .subscriptions import Subscription
 
 logger = logging.getLogger("jobs.consumers")
 
 BAD, NOT_FOUND, TOO_MANY, TRY_LATER = 4400, 4404, 4429, 1013  # close codes; the last is RFC 6455's registry's
 VERSIONS = 1000  # jobs whose last version a socket remembers
+NOTHING = "There is nothing of this name that you may listen to."
 TARGETS = ("job", "mine", "tag")
 
 
@@ -68,9 +70,9 @@ class JobConsumer(AsyncWebsocketConsumer):
         else:
             await self._take(text_data)
 
-    async def viewer(self) -> Viewer:
-        """Return who opened the socket, looked up once it matters."""
-        if self._viewer is None:
+    async def viewer(self, anew: bool = False) -> Viewer:
+        """Return who opened the socket, by its session; looked up once it matters, or anew."""
+        if anew or self._viewer is None:
             self._viewer = await viewer_of_scope(self.scope)
         return self._viewer
 
@@ -95,11 +97,15 @@ class JobConsumer(AsyncWebsocketConsumer):
             self.versions.popitem(last=False)
         await self.send(frame)
 
+    async def drop(self, subscription: Subscription) -> None:
+        """End a subscription whose viewer may no longer listen, or whose job is gone."""
+        if self.subscriptions.pop(_key(subscription.target), None) is not None:
+            await subscription.close()
+            await self._refuse("not_found", NOTHING, subscription.target)
+
     async def _open_for(self, job_id: str) -> None:
         try:
-            if not is_id(job_id):
-                raise JobNotFound
-            await self._subscribe(JobSubscription(self, job_id), await self.viewer())
+            await self._subscribe(Subscription(self, {"job": job_id}, await self.viewer()))
         except JobNotFound:
             await self.close(NOT_FOUND)
         except StoreUnavailable:
@@ -108,7 +114,7 @@ class JobConsumer(AsyncWebsocketConsumer):
     async def _take(self, text: str) -> None:
         target: dict[str, Any] = {}
         try:
-            action, target = _parse(text)
+            action, target, ticket = _parse(text)
             if action == "ping":
                 await self.say("pong")
             elif action == "unsubscribe":
@@ -116,19 +122,26 @@ class JobConsumer(AsyncWebsocketConsumer):
             elif len(self.subscriptions) >= jobs_settings().MAX_SUBSCRIPTIONS:
                 await self._refuse("too_many", "Unsubscribe from something first.", target)
             else:
-                viewer = await self.viewer()
-                await self._subscribe(subscription_for(self, target, viewer), viewer)
+                await self._admit(target, ticket)
         except BadFrame as error:
             await self._refuse("bad_frame", str(error), target)
         except JobNotFound:
-            await self._refuse("not_found", "There is nothing of this name that you may listen to.", target)
+            await self._refuse("not_found", NOTHING, target)
         except StoreUnavailable:
             await self.close(TRY_LATER)
 
-    async def _subscribe(self, subscription: Subscription, viewer: Viewer) -> None:
+    async def _admit(self, target: dict[str, Any], ticket: object) -> None:
+        """Subscribe by the ticket, without asking a database; without one, or if it is not good, by the session."""
+        if (bearer := bearer_of(ticket) if ticket else None) is not None:
+            with suppress(JobNotFound):
+                await self._subscribe(Subscription(self, target, bearer))
+                return
+        await self._subscribe(Subscription(self, target, await self.viewer()))
+
+    async def _subscribe(self, subscription: Subscription) -> None:
         if (old := self.subscriptions.pop(_key(subscription.target), None)) is not None:
             await old.close()
-        await subscription.open(viewer)
+        await subscription.open()
         self.subscriptions[_key(subscription.target)] = subscription
 
     async def _unsubscribe(self, target: dict[str, Any]) -> None:
@@ -157,8 +170,8 @@ class NotFoundConsumer(AsyncWebsocketConsumer):
         await self.close(NOT_FOUND)
 
 
-def _parse(text: str) -> tuple[str, dict[str, Any]]:
-    """Return the action, and what it is about; raises `BadFrame`."""
+def _parse(text: str) -> tuple[str, dict[str, Any], object]:
+    """Return the action, what it is about, and the ticket; raises `BadFrame`."""
     try:
         frame = json.loads(text)
     except (ValueError, RecursionError):
@@ -166,11 +179,11 @@ def _parse(text: str) -> tuple[str, dict[str, Any]]:
     if not isinstance(frame, dict) or frame.get("action") not in ("subscribe", "unsubscribe", "ping"):
         raise BadFrame("A frame is an object with an action: subscribe, unsubscribe or ping.")
     if frame["action"] == "ping":
-        return "ping", {}
+        return "ping", {}, None
     target = {name: frame[name] for name in TARGETS if name in frame}
     match target:
         case {"job": str()} | {"mine": True} | {"tag": str()} if len(target) == 1:
-            return frame["action"], target
+            return frame["action"], target, frame.get("ticket")
     raise BadFrame('Name one thing: "job": ID, "mine": true or "tag": TAG.')
 
 

@@ -19,6 +19,10 @@ logger = logging.getLogger("jobs.events")
 CREATED, STARTED, PROGRESS, RETRYING = "created", "started", "progress", "retrying"
 READY, FAILED, CANCELLED, EXPIRED, LOST = "ready", "failed", "cancelled", "expired", "lost"
 
+FRAME = "job.frame"  # the type of the message that carries a frame
+EVERYBODY = "jobs.all"  # the group of every server process
+LOGOUT = "job.logout"  # the type of the message that somebody has logged out
+
 HEADER = "jobs"  # marks a Celery message whose task has a job
 
 OF_STATE: dict[JobState, str] = {
@@ -71,7 +75,7 @@ def group_of(topic: str, shards: int) -> str:
 
 def message_of(frame: str, topic: str, job_id: str) -> dict[str, str]:
     """Return the message that travels over the channel layer for one frame and one topic."""
-    return {"type": "job.frame", "version": str(VERSION_TO_COME), "frame": frame, "topic": topic, "job": job_id}
+    return {"type": FRAME, "version": str(VERSION_TO_COME), "frame": frame, "topic": topic, "job": job_id}
 
 
 def stamp(message: dict[str, str], version: int, time: str) -> dict[str, str]:

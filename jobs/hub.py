@@ -19,7 +19,7 @@ from weakref import WeakKeyDictionary
 from channels.layers import InMemoryChannelLayer, channel_layers, get_channel_layer
 
 from .conf import jobs_settings
-from .events import group_of
+from .events import EVERYBODY, FRAME, LOGOUT, group_of
 
 logger = logging.getLogger("jobs.hub")
 
@@ -37,6 +37,9 @@ class Watcher(Protocol):
 
     async def look_again(self) -> None:
         """Read what is watched anew, because pushes may have been missed."""
+
+    async def on_logout(self, owner: str) -> None:
+        """Close what somebody who has logged out had opened."""
 
 
 class Hub:
@@ -62,7 +65,8 @@ class Hub:
         async with self._lock:
             if not self._keepers:
                 self._keepers = [asyncio.create_task(keep()) for keep in (self._keep_hearing, self._keep_reconciling)]
-            await self._join(group_of(topic, jobs_settings().SHARDS))
+            for group in (EVERYBODY, group_of(topic, jobs_settings().SHARDS)):
+                await self._join(group)
 
     async def unwatch(self, topic: str, watcher: Watcher) -> None:
         """Stop handing out; may be called twice. With the last watcher the hub stops."""
@@ -134,8 +138,13 @@ class Hub:
                 await asyncio.sleep(PAUSE)
 
     async def _hand_out(self, message: dict[str, Any]) -> None:
-        if message.get("type") != "job.frame":
-            return
+        if message["type"] == LOGOUT:
+            for watcher in self.watchers():
+                await watcher.on_logout(message["owner"])
+        elif message["type"] == FRAME:
+            await self._hand_out_frame(message)
+
+    async def _hand_out_frame(self, message: dict[str, Any]) -> None:
         job_id, version, frame = message["job"], int(message["version"]), message["frame"]
         for watcher in list(self._watchers.get(message["topic"], ())):
             try:

@@ -19,7 +19,7 @@ from django.conf import settings
 from django.core.signals import setting_changed
 
 from .conf import is_store_server, jobs_settings
-from .events import group_of
+from .events import EVERYBODY, group_of
 
 logger = logging.getLogger("jobs.publisher")
 
@@ -39,11 +39,20 @@ def prepare(messages: Iterable[Message]) -> list[tuple[str, bytes]] | None:
 
 def send(messages: Iterable[Message]) -> None:
     """Send the messages over the channel layer within `TIMEOUT`; a layer that fails is logged, never raised."""
+    shards = jobs_settings().SHARDS
+    _group_send([(group_of(message["topic"], shards), message) for message in messages])
+
+
+def broadcast(message: Message) -> None:
+    """Send a message to every server process; as `send` does."""
+    _group_send([(EVERYBODY, message)])
+
+
+def _group_send(addressed: list[tuple[str, Message]]) -> None:
     layer = _layer()
     if layer is None:
         return
-    shards = jobs_settings().SHARDS
-    sends = [layer.group_send(group_of(message["topic"], shards), message) for message in messages]
+    sends = [layer.group_send(group, message) for group, message in addressed]
     try:
         asyncio.run_coroutine_threadsafe(_together(sends), _loop()).result(TIMEOUT)
     except Exception:

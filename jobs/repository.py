@@ -142,6 +142,13 @@ class JobRepository:
         return Job(archived)
 
 
+async def settled(job: Job) -> Job:
+    """Return the job with its deadline enforced, in a thread if there is anything to write."""
+    if job.is_overdue:
+        await sync_to_async(job.settle)()
+    return job
+
+
 def is_id(text: object) -> bool:
     """Say whether a text can be a job's id at all."""
     return isinstance(text, str) and ID.fullmatch(text) is not None

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from . import events
-from .access import Viewer
+from .access import Viewer, ticket
+from .conf import jobs_settings
 from .exceptions import JobNotFound
 from .hub import hub
-from .job import Job
-from .repository import is_id
+from .job import Job, not_found
+from .repository import settled
 from .store import async_reader
 
 if TYPE_CHECKING:
     from .consumers import JobConsumer
+
+LOGGED_OUT = 4401  # close code; a page that may still listen comes back
 
 FIRST_JOBS = 100  # newest jobs that a subscription to many starts with
 HELD = 100  # pushes kept while the first reading is under way; it tells the state anyway
@@ -23,18 +25,26 @@ HELD = 100  # pushes kept while the first reading is under way; it tells the sta
 class Subscription:
     """One subscription of one socket, named by what the client asked for: a job, its own jobs, or a tag."""
 
-    def __init__(self, socket: JobConsumer, target: dict[str, Any], topics: Sequence[str]) -> None:
+    def __init__(self, socket: JobConsumer, target: dict[str, Any], viewer: Viewer) -> None:
         self.target = target
         self._socket = socket
-        self._topics = topics
+        self._viewer = viewer
+        self._admitted_at = monotonic()
+        self._topics = viewer.topics_for(target)
+        self._owners: set[str] = set(viewer.owners)  # whose logout ends it
         self._held: list[tuple[str, int, str]] | None = []  # None once the client may hear
 
-    async def open(self, viewer: Viewer) -> None:
-        """Join, make sure that the viewer may listen, say `subscribed`, and send the present state."""
+    async def open(self) -> None:
+        """Join, make sure that the viewer may listen, say `subscribed`, and send the present state.
+
+        Raises `JobNotFound` for what is not there or not for this viewer, `StoreUnavailable`; then nothing is open.
+        """
+        if not self._topics:
+            raise not_found(str(self.target))
         for topic in self._topics:
             await hub().watch(topic, self)
         try:
-            jobs = await self.read(viewer)
+            jobs = await self._read()
         except Exception:
             await self.close()
             raise
@@ -58,51 +68,47 @@ class Subscription:
             self._held.append((job_id, version, frame))
 
     async def look_again(self) -> None:
-        """Send what has changed without our hearing of it."""
-        if self._held is None:
-            for job in await self.read(await self._socket.viewer()):
-                await self._socket.show(job)
+        """Send what has changed without our hearing of it; once in a ticket's age also ask whether we still may."""
+        if self._held is not None:
+            return
+        try:
+            if monotonic() - self._admitted_at > jobs_settings().TICKET_AGE:
+                await self._readmit()
+            jobs = await self._read()
+        except JobNotFound:
+            await self._socket.drop(self)
+            return
+        for job in jobs:
+            await self._socket.show(job)
 
-    async def read(self, viewer: Viewer) -> list[Job]:
-        """Return the jobs to tell about; raises `JobNotFound` if the viewer may not listen."""
-        raise NotImplementedError
+    async def on_logout(self, owner: str) -> None:
+        """Close the socket if it, or the job that it waits for, is the owner's."""
+        if owner in self._owners:
+            await self._socket.close(LOGGED_OUT)
 
+    async def _readmit(self) -> None:
+        self._viewer = await self._socket.viewer(anew=True)
+        if not set(self._topics) <= set(self._viewer.topics_for(self.target)):
+            raise not_found(str(self.target))
+        self._admitted_at = monotonic()
+        for topic in self._topics[:1]:
+            await self._socket.say("ticket", **self.target, ticket=ticket(topic))
 
-class JobSubscription(Subscription):
-    """Listens to one job."""
+    async def _read(self) -> list[Job]:
+        if "job" in self.target:
+            job = await self._viewer.afind(self.target["job"])
+            self._owners.add(job.owner)
+            return [job]
+        return await self._read_topics()
 
-    def __init__(self, socket: JobConsumer, job_id: str) -> None:
-        super().__init__(socket, {"job": job_id}, [events.job_topic(job_id)])
-        self._job_id = job_id
-
-    async def read(self, viewer: Viewer) -> list[Job]:
-        """Return the job."""
-        return [await viewer.afind(self._job_id)]
-
-
-class ManySubscription(Subscription):
-    """Listens to all jobs of some topics; starts with those that are alive or that nobody has seen yet."""
-
-    async def read(self, viewer: Viewer) -> list[Job]:
-        """Return the jobs, oldest first."""
+    async def _read_topics(self) -> list[Job]:
+        """Return the jobs of the topics that are alive or that nobody has seen yet, oldest first."""
         found: dict[str, Job] = {}
         for topic in self._topics:
             ids = await async_reader().indexed(topic, FIRST_JOBS)
             for outcome in await async_reader().read_all(ids):
-                if outcome.record is not None:
+                if outcome.record is not None and not outcome.record.claimed_at:
                     job = Job(outcome.record, outcome.now)
-                    if viewer.may_see(job) and not job.record.claimed_at:
-                        found[job.id] = job
+                    if self._viewer.may_see(job):
+                        found[job.id] = await settled(job)
         return sorted(found.values(), key=lambda job: job.record.created_at)
-
-
-def subscription_for(socket: JobConsumer, target: dict[str, Any], viewer: Viewer) -> Subscription:
-    """Return what a client may listen to; raises `JobNotFound` for what it may not, or that is not there."""
-    match target:
-        case {"job": str() as job_id} if is_id(job_id):
-            return JobSubscription(socket, job_id)
-        case {"mine": True} if viewer.owners:
-            return ManySubscription(socket, target, [events.owner_topic(owner) for owner in viewer.owners])
-        case {"tag": str() as tag} if viewer.is_staff:
-            return ManySubscription(socket, target, [events.tag_topic(tag)])
-    raise JobNotFound("There is nothing of this name that you may listen to.")

@@ -20,13 +20,14 @@ from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.vary import vary_on_headers
 
 from . import events
-from .access import Viewer, viewer_of
+from .access import Viewer, ticket, viewer_of
 from .claim import ClaimFailed, claim
 from .exceptions import JobEnded, JobNotFound
 from .job import Job
 from .repository import JobRepository
 
 RETRY_AFTER = 2  # seconds that a polling client should wait
+SOCKET_PATH = "/ws/jobs/"
 LISTED = 50  # newest jobs on the list page
 
 
@@ -115,7 +116,7 @@ class ListView(JobsView):
         frames = [events.job_object(job) for job in JobRepository().for_owners(viewer_of(request).owners, LISTED)]
         if _wants_json(request):
             return HttpResponse(events.encode({"jobs": frames}), content_type="application/json")
-        return render(request, "jobs/list.html", {"frames": frames, "socket_path": "/ws/jobs/"})
+        return render(request, "jobs/list.html", {"frames": frames, "socket_path": SOCKET_PATH})
 
 
 def _waiting_page(
@@ -129,7 +130,8 @@ def _waiting_page(
         "claimed_url": job.claimed_url if viewer.may_claim(job) else "",
         "stuck": stuck,
         "list_url": reverse("jobs:list"),
-        "socket_path": f"/ws/jobs/{job.id}/",
+        "ticket": ticket(events.job_topic(job.id)),
+        "socket_path": f"{SOCKET_PATH}{job.id}/",
     }
     return render(request, "jobs/waiting.html", context, status=status)
 
