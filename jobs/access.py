@@ -43,6 +43,10 @@ class Viewer:
         """Owner and staff may cancel; the bearer of a ticket only looks on."""
         return self.is_staff or self.owns(job)
 
+    def may_terminate(self, job: Job) -> bool:
+        """Staff may have a task killed that was asked to stop and has not."""
+        return self.is_staff and job.is_cancel_asked and not job.is_ended
+
     def owns(self, job: Job) -> bool:
         """Say whether the job is theirs."""
         return job.owner in self.owners

@@ -19,7 +19,7 @@ from .subscriptions import Subscription
 
 logger = logging.getLogger("jobs.consumers")
 
-BAD, NOT_FOUND, TOO_MANY, TRY_LATER = 4400, 4404, 4429, 1013  # close codes; the last is RFC 6455's registry's
+BAD, NOT_FOUND, TOO_MANY, TRY_LATER = 4400, 4404, 4429, 4503  # close codes
 VERSIONS = 1000  # jobs whose last version a socket remembers
 NOTHING = "There is nothing of this name that you may listen to."
 TARGETS = ("job", "mine", "tag")

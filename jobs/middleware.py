@@ -4,10 +4,20 @@ from collections.abc import Callable
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils.http import url_has_allowed_host_and_scheme
 
 from .exceptions import StoreUnavailable
 
 RETRY_AFTER = 5  # seconds
+
+
+def _retry_url(request: HttpRequest) -> str:
+    """Return the page to try again: this one, or where a form was sent from."""
+    if request.method in ("GET", "HEAD"):
+        return request.get_full_path()
+    referrer = request.headers.get("Referer", "")
+    here = url_has_allowed_host_and_scheme(referrer, {request.get_host()}, request.is_secure())
+    return referrer if here else "/"
 
 
 class StoreUnavailableMiddleware:
@@ -24,6 +34,6 @@ class StoreUnavailableMiddleware:
         """Turn the one error into a page, leave all others alone."""
         if not isinstance(error, StoreUnavailable):
             return None
-        response = render(request, "jobs/unavailable.html", status=503)
+        response = render(request, "jobs/unavailable.html", {"retry_url": _retry_url(request)}, status=503)
         response["Retry-After"] = str(RETRY_AFTER)
         return response

@@ -42,6 +42,7 @@ class JobTask(Task):
 
     abstract = True
     Request = "jobs.worker:JobRequest"
+    throws = (JobError,)  # what a task says to its owner is no accident: logged without a traceback
     handler_class: HandlerClass = JobHandler
     start_timeout: float | None = None
 
@@ -189,6 +190,11 @@ class JobTask(Task):
         except Exception:
             logger.exception("job %s: the broker did not take the task %s", job.id, self.name)
             self._end(job, JobState.FAILED, _("The work could not be started. Please try again later."))
+
+
+def terminate(job: Job) -> None:
+    """Kill the process that runs a job's task, through Celery's remote control; the job becomes `cancelled`."""
+    JobTask._get_app().control.revoke(job.id, terminate=True)
 
 
 def header_of(job: Job, kwargs: Mapping[str, Any]) -> dict[str, Any]:

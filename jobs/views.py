@@ -25,6 +25,7 @@ from .claim import ClaimFailed, claim
 from .exceptions import JobEnded, JobNotFound
 from .job import Job
 from .repository import JobRepository
+from .tasks import terminate
 
 RETRY_AFTER = 2  # seconds that a polling client should wait
 SOCKET_PATH = "/ws/jobs/"
@@ -97,12 +98,14 @@ class ReadyView(JobsView):
 
 
 class CancelView(JobsView):
-    """Ask the job to stop."""
+    """Ask the job to stop; if its task does not listen, staff may have it killed."""
 
     @job_view
     def post(self, request: HttpRequest, job: Job, viewer: Viewer) -> HttpResponse:
         """Cancel at once, or at the task's next progress call; harmless when it has ended."""
-        if viewer.may_cancel(job):
+        if "terminate" in request.POST and viewer.may_terminate(job):
+            terminate(job)
+        elif viewer.may_cancel(job):
             with suppress(JobEnded):
                 job.cancel()
         return _frame(job) if _wants_json(request) else HttpResponseSeeOther(job.get_absolute_url())
@@ -127,6 +130,7 @@ def _waiting_page(
         "frame": events.job_object(job),
         "may_claim": viewer.may_claim(job),
         "may_cancel": viewer.may_cancel(job) and not job.is_ended,
+        "may_terminate": viewer.may_terminate(job),
         "claimed_url": job.claimed_url if viewer.may_claim(job) else "",
         "stuck": stuck,
         "list_url": reverse("jobs:list"),

@@ -1,0 +1,31 @@
+"""The ASGI application: pages by Django, the jobs' sockets by Channels, and static files while DEBUG is on."""
+
+import os
+
+from channels.routing import ProtocolTypeRouter
+from django.conf import settings
+from django.contrib.staticfiles.handlers import ASGIStaticFilesHandler
+from django.core.asgi import get_asgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
+django_application = get_asgi_application()  # fills the app registry, which the next import needs
+
+from jobs.routing import websocket_application  # noqa: E402
+
+
+async def websocket(scope, receive, send):
+    """Serve the jobs' paths; accept any other and close it, so that the browser sees why (4404: not found)."""
+    if scope["path"].startswith("/ws/jobs/"):
+        await websocket_application(scope, receive, send)
+    else:
+        await receive()
+        await send({"type": "websocket.accept"})
+        await send({"type": "websocket.close", "code": 4404})
+
+
+application = ProtocolTypeRouter(
+    {
+        "http": ASGIStaticFilesHandler(django_application) if settings.DEBUG else django_application,
+        "websocket": websocket,
+    }
+)

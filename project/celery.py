@@ -1,0 +1,11 @@
+"""The project's Celery app: configured by the CELERY_… settings, it finds the `tasks` module of each installed app."""
+
+import os
+
+from celery import Celery
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
+
+app = Celery("project")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.autodiscover_tasks()

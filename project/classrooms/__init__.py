@@ -1,0 +1,1 @@
+"""The worked example: teachers, their classrooms, and two jobs that people wait for."""

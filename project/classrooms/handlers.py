@@ -1,0 +1,65 @@
+"""What the waiting pages of the example say, and what happens when their jobs have ended."""
+
+from django.contrib import messages
+from django.urls import reverse
+from django.utils.formats import number_format
+from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext_lazy as _
+
+from jobs.handlers import JobHandler
+
+from .models import RosterUpload
+
+
+class TransferHandler(JobHandler):
+    """Back to the classroom, which is empty now."""
+
+    header = _("Moving the students")
+    message = _("You can leave this page; we will tell you.")
+
+    def next_url(self, request):
+        """Return the classroom's page."""
+        return reverse("classrooms:detail", args=[self.job.data["classroom_id"]])
+
+    def failed_url(self, request):
+        """Return the same page: it shows who has been moved and who has not."""
+        return self.next_url(request)
+
+    def on_ready(self, request):
+        """Say how it was."""
+        messages.success(request, _("It was so nice."))
+
+    def on_failed(self, request):
+        """Say why the students, or some of them, are where they were."""
+        messages.error(request, self.job.error or _("The transfer was stopped."))
+
+
+class ImportHandler(JobHandler):
+    """On to the classroom with its new students, or to the report of what is wrong with the file."""
+
+    message = _("Every line is checked first. Nobody is enrolled unless all lines are in order.")
+
+    def header(self):
+        """Name the file, so that two imports can be told apart."""
+        return gettext("Importing %(file)s") % {"file": self.job.data["file"]}
+
+    def next_url(self, request):
+        """Return the classroom's page."""
+        return self._upload().classroom.get_absolute_url()
+
+    def failed_url(self, request):
+        """Return the report, line by line."""
+        return self._upload().get_absolute_url()
+
+    def on_ready(self, request):
+        """Say how many students there are now."""
+        count = self.job.data["imported"]
+        text = ngettext("%(count)s student imported.", "%(count)s students imported.", count)
+        messages.success(request, text % {"count": number_format(count, force_grouping=True)})
+
+    def on_failed(self, request):
+        """Say why nobody was enrolled."""
+        messages.error(request, self.job.error or _("The import was stopped. Nobody was enrolled."))
+
+    def _upload(self):
+        return RosterUpload.objects.select_related("classroom").defer("content").get(pk=self.job.data["upload_id"])

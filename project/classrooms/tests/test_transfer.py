@@ -1,0 +1,66 @@
+"""The transfer, from the button to the classroom page."""
+
+import pytest
+from django.urls import reverse
+
+from jobs.testing import capture_events, run_at_once, run_job
+from project.classrooms.tasks import transfer_students
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def start(as_ada, classroom, target):
+    """Press the button and have the job done; return the address of the waiting page."""
+
+    def press():
+        with run_at_once():
+            answer = as_ada.post(reverse("classrooms:transfer", args=[classroom.pk]), {"target": target.pk})
+        return answer["Location"]
+
+    return press
+
+
+def test_all_students_are_moved_and_it_was_so_nice(as_ada, start, classroom, target, students):
+    waiting_page = start()
+    answer = as_ada.post(f"{waiting_page}ready/", follow=True)
+    assert answer.redirect_chain[-1][0] == classroom.get_absolute_url()
+    assert "It was so nice." in answer.content.decode()
+    assert list(target.students.all()) == students
+    assert not classroom.students.exists()
+
+
+def test_the_waiting_page_says_what_is_being_done(as_ada, start, students):
+    content = as_ada.get(start()).content.decode()
+    assert "Moving the students" in content
+    assert "Schoolhouse" in content  # inside the example's own layout
+
+
+def test_names_pass_by(start, students):
+    with capture_events() as frames:
+        start()
+    progress = [frame["job"]["progress"] for frame in frames if frame["event"] in {"progress", "ready"}]
+    assert [shown["message"] for shown in progress][0] == "Mei Silva"
+    assert progress[-1]["total"] == 2
+
+
+def test_a_target_that_is_gone_is_told_in_neutral_words(from_ada, classroom, students):
+    job = run_job(transfer_students, from_ada, classroom_id=classroom.pk, target_id=404)
+    assert job.state == "failed"
+    assert job.error.startswith("Something went wrong.")
+    assert classroom.students.count() == 2
+
+
+def test_a_cancel_stops_between_two_students(from_ada, as_ada, classroom, target, students, cancelled_at_start):
+    job = run_job(transfer_students, from_ada, classroom_id=classroom.pk, target_id=target.pk)
+    assert job.state == "cancelled"
+    assert target.students.count() == 1
+    answer = as_ada.post(f"{job.get_absolute_url()}ready/", follow=True)
+    assert answer.redirect_chain[-1][0] == classroom.get_absolute_url()
+    assert "The transfer was stopped." in answer.content.decode()
+
+
+def test_nobody_else_may_claim_it(as_ada, client, grace, start, students):
+    waiting_page = start()
+    client.force_login(grace)
+    assert client.post(f"{waiting_page}ready/").status_code == 404

@@ -1,0 +1,121 @@
+"""The teachers' pages. A classroom, and all that hangs on it, exists only for the teacher who teaches it."""
+
+from django.contrib.auth.decorators import login_required
+from django.core.paginator import Paginator
+from django.db import transaction
+from django.db.models import Count
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from .forms import RosterForm, TransferForm
+from .models import Classroom, RosterUpload, Student
+from .samples import new_students, roster_csv, with_mistakes
+from .tasks import import_roster, transfer_students
+
+STUDENTS_PER_PAGE = 50
+
+
+def my_classroom(request, pk):
+    """Return the classroom if the user teaches it; for anybody else there is none (404)."""
+    return get_object_or_404(Classroom.objects.select_related("school"), pk=pk, teacher=request.user)
+
+
+@require_safe
+@login_required
+def classroom_list(request):
+    """List the classrooms that the user teaches."""
+    classrooms = request.user.classrooms.select_related("school").annotate(student_count=Count("students"))
+    return render(request, "classrooms/list.html", {"classrooms": classrooms})
+
+
+@require_safe
+@login_required
+def detail(request, pk):
+    """Show a classroom's students and what can be done with them."""
+    classroom = my_classroom(request, pk)
+    return classroom_page(request, classroom, TransferForm(classroom))
+
+
+@require_POST
+@login_required
+def transfer(request, pk):
+    """Start the job that moves all students to another classroom of the school, and wait for it."""
+    classroom = my_classroom(request, pk)
+    form = TransferForm(classroom, request.POST)
+    if not form.is_valid():
+        return classroom_page(request, classroom, form)
+    job = transfer_students.start_job(request, classroom_id=classroom.pk, target_id=form.cleaned_data["target"].pk)
+    return redirect(job)
+
+
+def classroom_page(request, classroom, form):
+    """Render a classroom with the transfer's form."""
+    students = Paginator(classroom.students.all(), STUDENTS_PER_PAGE).get_page(request.GET.get("page"))
+    return render(request, "classrooms/detail.html", {"classroom": classroom, "students": students, "form": form})
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@login_required
+def import_students(request, pk):
+    """Take a roster, start the job that imports it, and wait for it."""
+    classroom = my_classroom(request, pk)
+    form = RosterForm(request.POST, request.FILES) if request.method == "POST" else RosterForm()
+    if form.is_valid():
+        return redirect(keep_and_import(request, classroom, form.cleaned_data["roster"]))
+    return render(request, "classrooms/import.html", {"classroom": classroom, "form": form})
+
+
+@transaction.atomic
+def keep_and_import(request, classroom, file):
+    """Keep the file and start its job: both, or neither."""
+    upload = RosterUpload.objects.create(classroom=classroom, name=file.name, content=file.read())
+    return import_roster.submit_job(
+        request,
+        kwargs={"upload_id": upload.pk},
+        data={"upload_id": upload.pk, "file": upload.name},
+        tags=[f"classroom:{classroom.pk}"],
+    )
+
+
+@require_safe
+@login_required
+def report(request, pk):
+    """Show what became of an uploaded roster."""
+    uploads = RosterUpload.objects.select_related("classroom__school").defer("content")
+    upload = get_object_or_404(uploads, pk=pk, classroom__teacher=request.user)
+    return render(request, "classrooms/report.html", {"upload": upload, "classroom": upload.classroom})
+
+
+@require_safe
+@login_required
+def dashboard(request):
+    """Show the user's jobs as they go on; the page listens to them, so there is nothing to look up here."""
+    return render(request, "classrooms/dashboard.html")
+
+
+@require_safe
+@login_required
+def sample(request, pk):
+    """Offer a roster of 3,000 students who are not enrolled yet."""
+    my_classroom(request, pk)
+    return csv_file("roster.csv", roster_csv(new_students(3000, after=last_student_pk())))
+
+
+@require_safe
+@login_required
+def sample_with_mistakes(request, pk):
+    """Offer a roster in which every kind of mistake occurs."""
+    my_classroom(request, pk)
+    return csv_file("roster-with-mistakes.csv", roster_csv(with_mistakes(new_students(400, after=last_student_pk()))))
+
+
+def last_student_pk():
+    """Return the number from which on the samples' addresses are not taken."""
+    return Student.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
+
+
+def csv_file(name, text):
+    """Answer with a file to be saved."""
+    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+    return HttpResponse(text, content_type="text/csv; charset=utf-8", headers=headers)

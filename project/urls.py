@@ -1,0 +1,17 @@
+"""The project's addresses: the admin, logging in and out, the jobs, and the example at the root."""
+
+from django.conf import settings
+from django.contrib import admin
+from django.contrib.auth.views import LoginView, LogoutView
+from django.urls import include, path
+
+# The login page names the sample users as long as nobody can mistake the machine for a real school's.
+login = LoginView.as_view(redirect_authenticated_user=True, extra_context={"sample_users": settings.DEBUG})
+
+urlpatterns = [
+    path("admin/", admin.site.urls),
+    path("accounts/login/", login, name="login"),
+    path("accounts/logout/", LogoutView.as_view(), name="logout"),
+    path("jobs/", include("jobs.urls")),
+    path("", include("project.classrooms.urls")),
+]
