@@ -23,7 +23,8 @@ FRAME = "job.frame"  # the type of the message that carries a frame
 EVERYBODY = "jobs.all"  # the group of every server process
 LOGOUT = "job.logout"  # the type of the message that somebody has logged out
 
-HEADER = "jobs"  # marks a Celery message whose task has a job
+HEADER = "jobs"  # in a Celery message: its task has a job, and what is to be known of it
+PART = "jobs_part"  # in a Celery message: its task is a part of the job of this id
 
 OF_STATE: dict[JobState, str] = {
     JobState.PENDING: CREATED,

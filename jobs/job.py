@@ -215,6 +215,36 @@ class Job(KnownJob):
                 if self._write(new, change, events.OF_STATE[new.state]):
                     announce_ended(self)
 
+    def start_part(self) -> None:
+        """Begin a part of a canvas; the first starts the job. Raises `JobEnded` or `JobCancelled` if it is over."""
+
+        def decide(record: Record) -> Decision:
+            record = self._living(record)
+            if record.cancel_asked:
+                raise JobCancelled(f"Job {record.id} was asked to stop.")
+            started = record.state is JobState.RUNNING
+            new = record.replace(state=JobState.RUNNING, attempt=1)
+            return new, Change(stamp="" if started else "started_at", deadline=jobs_settings().START_TIMEOUT)
+
+        first = self.state is not JobState.RUNNING
+        self._apply(decide, lambda new: events.STARTED if first else "")
+        if first:
+            send_signal(signals.job_started, self)
+
+    def end_part(self, task_id: str) -> None:
+        """Count a part of a canvas that has ended well, once; the last one completes the job."""
+
+        def decide(record: Record) -> Decision:
+            parts = self._living(record).parts | {task_id}
+            new = record.replace(parts=parts, current=len(parts))
+            if len(parts) < (record.total or 0):
+                return new, Change(deadline=jobs_settings().START_TIMEOUT)
+            return new.replace(state=JobState.COMPLETE), Change(stamp="ended_at", deadline=0)
+
+        self._apply(decide, lambda new: events.READY if new.state.is_ended else events.PROGRESS)
+        if self.is_ended:
+            announce_ended(self)
+
     def set_progress(self, current: float, total: float | None = None, message: object = "") -> None:
         """Say how far the task is; here a cancel takes effect, as `JobCancelled`.
 

@@ -15,6 +15,7 @@ from .states import JobState
 
 logger = logging.getLogger("jobs.record")
 
+PART = "part."  # prefix of the hash's fields that count the parts of a canvas
 DATA = "data."  # prefix of the hash's fields that hold the user's data, each by itself
 MAX_VERSION = 9 * 10**15  # microseconds since 1970; above it JavaScript and Lua would round
 
@@ -49,6 +50,7 @@ class Record:
     claimed_at: int = 0
     claimed_url: str = ""
     data: Mapping[str, str] = field(default_factory=dict)
+    parts: frozenset[str] = frozenset()  # the task ids of those parts of a canvas that have ended well
 
     def replace(self, **values: Any) -> "Record":
         """Return a copy with other values."""
@@ -58,6 +60,7 @@ class Record:
 def to_hash(record: Record) -> dict[str, str]:
     """Return every field of the record as the strings that are stored."""
     stored = {name: dump(getattr(record, name)) for name, (dump, _load) in _CODECS.items()}
+    stored |= {PART + task_id: "1" for task_id in record.parts}
     return stored | {data_field(key): text for key, text in record.data.items()}
 
 
@@ -68,6 +71,7 @@ def changed_fields(old: Record, new: Record) -> tuple[dict[str, str], list[str]]
         for name, (dump, _load) in _CODECS.items()
         if getattr(new, name) != getattr(old, name)
     }
+    written |= {PART + task_id: "1" for task_id in new.parts - old.parts}
     if new.data is not old.data:
         written |= {data_field(key): text for key, text in new.data.items() if old.data.get(key) != text}
         return written, [data_field(key) for key in old.data.keys() - new.data.keys()]
@@ -76,7 +80,8 @@ def changed_fields(old: Record, new: Record) -> tuple[dict[str, str], list[str]]
 
 def from_hash(job_id: str, stored: Mapping[str, str]) -> Record:
     """Read a stored hash; damaged fields make it a failed job whose owner, if legible, still sees it."""
-    values: dict[str, Any] = {"data": dict(_data_of(stored))}
+    parts = frozenset(name.removeprefix(PART) for name in stored if name.startswith(PART))
+    values: dict[str, Any] = {"data": dict(_data_of(stored)), "parts": parts}
     broken = [name for name in ("state", "version", "handler_class") if name not in stored]
     for name, (_dump, load) in _CODECS.items():
         if name in stored:
@@ -133,7 +138,7 @@ def _is_one(text: str) -> bool:
 _Codec = tuple[Callable[[Any], str], Callable[[str], Any]]
 _TEXT: _Codec = (str, str)
 _CODECS: dict[str, _Codec] = (
-    dict.fromkeys((f.name for f in fields(Record) if f.name not in ("id", "data")), _TEXT)
+    dict.fromkeys((f.name for f in fields(Record) if f.name not in ("id", "data", "parts")), _TEXT)
     | {
         "state": (str, JobState),
         "version": (str, _version),

@@ -70,10 +70,13 @@ class JobRepository:
         job.is_draft = True
         return job
 
-    def store_draft(self, job: Job, start_timeout: float | None = None) -> Job:
-        """Store a draft, with the seconds until it counts as expired; raises `JobExists` if its id is taken."""
+    def store_draft(self, job: Job, start_timeout: float | None = None, delay: float = 0) -> Job:
+        """Store a draft that counts as expired when it is not started within the timeout after its delay, in seconds.
+
+        Raises `JobExists` if its id is taken.
+        """
         seconds = jobs_settings().START_TIMEOUT if start_timeout is None else start_timeout
-        job.create(Change(stamp="created_at", deadline=seconds))
+        job.create(Change(stamp="created_at", deadline=delay + seconds))
         store.add_to_indexes(job.record)
         send_signal(signals.job_created, job)
         return job

@@ -11,7 +11,7 @@ from time import monotonic, sleep
 from typing import Any
 
 from celery import Task, shared_task
-from celery.exceptions import Ignore, Reject, Retry, SoftTimeLimitExceeded
+from celery.exceptions import Ignore, Retry, SoftTimeLimitExceeded, TaskPredicate
 from django.db import DEFAULT_DB_ALIAS, connections, transaction
 from django.http import HttpRequest
 from django.utils import translation
@@ -20,7 +20,7 @@ from django.utils.translation import gettext as _
 from .access import owner_of
 from .conf import jobs_settings
 from .data import encode
-from .events import HEADER
+from .events import HEADER, PART
 from .exceptions import JobCancelled, JobError, JobNotFound, StoreUnavailable
 from .handlers import JobHandler, path_of
 from .job import DetachedJob, Job
@@ -90,20 +90,20 @@ class JobTask(Task):
         )
 
         def submit() -> None:
-            JobRepository().store_draft(job, self.start_timeout)
+            JobRepository().store_draft(job, self.start_timeout, _delay(celery_options))
             self._send(job, args, kwargs, celery_options)
 
-        if connections[DEFAULT_DB_ALIAS].in_atomic_block:
-            transaction.on_commit(submit)
-        else:
-            submit()
+        on_commit_or_now(submit)
         return job
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the task; with a job, from its start to its end."""
         if self.request.called_directly:
             return super().__call__(*args, **kwargs)
-        if not (self.request.headers or {}).get(HEADER):
+        headers = self.request.headers or {}
+        if headers.get(PART):
+            return self._run_part(headers[PART], args, kwargs)
+        if not headers.get(HEADER):
             return self.run(*args, **kwargs)
         self.request.job = job = self._started_job()
         with translation.override(job.language or None):
@@ -115,7 +115,7 @@ class JobTask(Task):
         except Retry as retry:
             self._retry_later(job, retry)
             raise
-        except (Ignore, Reject):
+        except TaskPredicate:
             raise
         except JobCancelled:
             self._end(job, JobState.CANCELLED)
@@ -124,6 +124,29 @@ class JobTask(Task):
             self._end(job, JobState.FAILED, self._explain(job, error))
             raise
         self._end(job, JobState.COMPLETE)
+        return result
+
+    def _run_part(self, job_id: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Run a part of a canvas; the job as a whole fails with the first part that does."""
+        try:
+            job = JobRepository().find(job_id)
+            job.start_part()
+        except JobCancelled:
+            self._end(JobRepository().find(job_id), JobState.CANCELLED)
+            raise Ignore from None
+        except JobError as error:
+            logger.info("task not run: %s", error)
+            raise Ignore from None
+        self.request.job = DetachedJob(job.record)
+        with translation.override(job.language or None):
+            try:
+                result = self.run(*args, **kwargs)
+            except TaskPredicate:
+                raise
+            except Exception as error:
+                self._end(job, JobState.FAILED, self._explain(job, error))
+                raise
+        self._quietly(lambda: job.end_part(self.request.id))
         return result
 
     def _started_job(self) -> Job:
@@ -164,12 +187,14 @@ class JobTask(Task):
             logger.info("job %s: not retrying: %s", job.id, error)
 
     def _end(self, job: Job, state: JobState, error: str = "") -> None:
-        if job.is_ended:
-            return
+        if not job.is_ended:
+            self._quietly(lambda: job.end(state, error))
+
+    def _quietly(self, action: Callable[[], None]) -> None:
         try:
-            job.end(state, error)
+            action()
         except JobError as problem:
-            logger.warning("job %s: not %s: %s", job.id, state, problem)
+            logger.warning("%s: too late: %s", self.name, problem)
 
     def _explain(self, job: Job, error: Exception) -> str:
         """Return what the owner is told: a `JobError`'s text, else a neutral sentence and a reference to the log."""
@@ -190,6 +215,22 @@ class JobTask(Task):
         except Exception:
             logger.exception("job %s: the broker did not take the task %s", job.id, self.name)
             self._end(job, JobState.FAILED, _("The work could not be started. Please try again later."))
+
+
+def on_commit_or_now(action: Callable[[], None]) -> None:
+    """Do it when the surrounding transaction of the default database commits, or at once if there is none."""
+    if connections[DEFAULT_DB_ALIAS].in_atomic_block:
+        transaction.on_commit(action)
+    else:
+        action()
+
+
+def _delay(celery_options: Mapping[str, Any]) -> float:
+    """Return the seconds until a task is due, by its `countdown` or `eta`."""
+    if (eta := celery_options.get("eta")) is not None:
+        now = datetime.now(UTC) if eta.tzinfo else datetime.now(UTC).replace(tzinfo=None)
+        return float(max(0.0, (eta - now).total_seconds()))
+    return float(celery_options.get("countdown") or 0)
 
 
 def terminate(job: Job) -> None:

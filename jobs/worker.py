@@ -14,7 +14,7 @@ from functools import cache
 from typing import Any
 
 from celery.exceptions import Ignore, Reject, Retry
-from celery.signals import task_revoked
+from celery.signals import task_revoked, task_unknown
 from celery.worker import state as worker_state
 from celery.worker.request import Request
 from django.db import connections
@@ -24,7 +24,7 @@ from django.utils.translation import gettext_lazy as _
 
 from . import store
 from .conf import jobs_settings
-from .events import HEADER
+from .events import HEADER, PART
 from .exceptions import JobError
 from .job import Job
 from .record import Record
@@ -43,28 +43,29 @@ class JobRequest(Request):
     _is_requeued = False
 
     @property
-    def has_job(self) -> bool:
-        """Whether somebody waits for this run."""
-        return bool(self.request_dict.get(HEADER))
+    def job_id(self) -> str:
+        """The job that this run is, or is a part of; "" if nobody waits for it."""
+        whole: str = self.request_dict.get(PART) or ""
+        return whole or (self.id if self.request_dict.get(HEADER) else "")
 
     def on_accepted(self, pid: int, time_accepted: float) -> None:
         """Start the heart with the first job."""
         super().on_accepted(pid, time_accepted)
-        if self.has_job:
+        if self.job_id:
             heart().start()
 
     def on_timeout(self, soft: bool, timeout: float) -> None:
         """End the job when the child was killed for its hard time limit."""
         super().on_timeout(soft, timeout)
-        if self.has_job and not soft and not self._is_requeued:
-            end_later(self.id, JobState.FAILED, TOO_LONG)
+        if self.job_id and not soft and not self._is_requeued:
+            end_later(self.job_id, JobState.FAILED, TOO_LONG)
 
     def on_failure(self, exc_info: Any, send_failed_event: bool = True, return_ok: bool = False) -> None:
         """End the job unless its task will run again; one that the child has ended stays as it is."""
         super().on_failure(exc_info, send_failed_event, return_ok)
         runs_on = isinstance(exc_info.exception, Ignore | Retry | Reject) or self._is_requeued
-        if self.has_job and not runs_on and not self._already_revoked:
-            end_later(self.id, JobState.FAILED, INTERRUPTED)
+        if self.job_id and not runs_on and not self._already_revoked:
+            end_later(self.job_id, JobState.FAILED, INTERRUPTED)
 
     def reject(self, requeue: bool = False) -> None:
         """Notice that the message goes back to the queue."""
@@ -101,9 +102,8 @@ class Heart:
     def _run(self) -> None:
         pause = threading.Event()
         while True:
-            job_ids = [
-                request.id for request in list(worker_state.active_requests) if getattr(request, "has_job", False)
-            ]
+            requests = list(worker_state.active_requests)
+            job_ids = list({request.job_id for request in requests if getattr(request, "job_id", "")})
             try:
                 if job_ids:
                     self.beat(job_ids)
@@ -132,8 +132,14 @@ def _end(job_id: str, state: JobState, error: str | Promise) -> None:
 
 
 def _on_revoked(request: Any, expired: bool, **_: Any) -> None:
-    if getattr(request, HEADER, None) or (getattr(request, "headers", None) or {}).get(HEADER):
-        end_later(request.id, JobState.EXPIRED if expired else JobState.CANCELLED)
+    headers = getattr(request, "headers", None) or {}
+    if headers.get(HEADER) or headers.get(PART):
+        end_later(headers.get(PART) or request.id, JobState.EXPIRED if expired else JobState.CANCELLED)
+
+
+def _on_unknown(message: Any, id: str, **_: Any) -> None:  # noqa: A002 - Celery's name
+    if message.headers.get(HEADER) or message.headers.get(PART):
+        end_later(message.headers.get(PART) or id, JobState.FAILED, INTERRUPTED)
 
 
 @cache
@@ -153,4 +159,5 @@ def _forget() -> None:
 
 
 os.register_at_fork(after_in_child=_forget)
+task_unknown.connect(_on_unknown, dispatch_uid="jobs.worker", weak=False)
 task_revoked.connect(_on_revoked, dispatch_uid="jobs.worker", weak=False)

@@ -8,6 +8,9 @@ if redis.call('HGET', KEYS[1], 'state') ~= 'running' then
   return 0
 end
 local time = redis.call('TIME')
-redis.call('HSET', KEYS[1], 'deadline', string.format('%.0f', time[1] * 1000000 + time[2] + tonumber(ARGV[1])))
+local deadline = time[1] * 1000000 + time[2] + tonumber(ARGV[1])
+if deadline > (tonumber(redis.call('HGET', KEYS[1], 'deadline') or '0') or 0) then
+  redis.call('HSET', KEYS[1], 'deadline', string.format('%.0f', deadline))
+end
 redis.call('EXPIRE', KEYS[1], ARGV[2])
 return 1

@@ -1,0 +1,89 @@
+"""One job for a whole canvas: a group, a chain or a chord of `JobTask`s.
+
+Its progress is the number of parts that have ended; it is ready when the last has, and failed as soon as one has. The
+parts are ordinary tasks with a header that names the job, so no result backend is needed (except by a chord itself).
+"""
+
+import logging
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from celery.canvas import Signature, _chain, chord, group
+from django.http import HttpRequest
+from django.utils.translation import gettext as _
+
+from .access import owner_of
+from .events import PART
+from .exceptions import JobError
+from .handlers import JobHandler
+from .job import Job
+from .repository import HandlerClass, JobRepository
+from .states import JobState
+from .tasks import JobTask, on_commit_or_now
+
+logger = logging.getLogger("jobs.canvas")
+
+
+def start_canvas(
+    request: HttpRequest | None,
+    canvas: Signature,
+    *,
+    handler_class: HandlerClass = JobHandler,
+    data: Mapping[str, Any] | None = None,
+    tags: Iterable[str] = (),
+    owner: Any = None,
+) -> Job:
+    """Start a canvas as one job; times, errors and guarantees as `JobTask.submit_job`.
+
+    A part whose process dies fails the job; while parts wait in the queue, `START_TIMEOUT` counts from the last sign
+    of life. Inside a part `self.job` keeps to itself. Raises `TypeError` for a part that is no `JobTask`. An empty
+    canvas is complete at once.
+    """
+    canvas = canvas.clone()
+    parts = list(_parts(canvas))
+    for part in parts:
+        _require_job_task(part)
+    if owner is None and request is not None:
+        owner = owner_of(request)
+    job = JobRepository().draft(None, handler_class, owner, tags, data or {})
+    job.record = job.record.replace(total=len(parts) or None)
+    for part in parts:
+        part.set(headers={**(part.options.get("headers") or {}), PART: job.id})
+
+    def submit() -> None:
+        JobRepository().store_draft(job)
+        _send(job, canvas, bool(parts))
+
+    on_commit_or_now(submit)
+    return job
+
+
+def _send(job: Job, canvas: Signature, has_parts: bool) -> None:
+    if not has_parts:
+        job.end(JobState.COMPLETE)
+        return
+    try:
+        canvas.apply_async()
+    except Exception:
+        logger.exception("job %s: the broker did not take the canvas", job.id)
+        try:
+            job.end(JobState.FAILED, _("The work could not be started. Please try again later."))
+        except JobError as problem:
+            logger.warning("job %s: %s", job.id, problem)
+
+
+def _parts(canvas: Signature) -> Iterator[Signature]:
+    if isinstance(canvas, chord):
+        yield from _parts(canvas.tasks if isinstance(canvas.tasks, group) else group(canvas.tasks))
+        yield from _parts(canvas.body)
+    elif isinstance(canvas, group | _chain):
+        for task in canvas.tasks:
+            yield from _parts(task)
+    else:
+        yield canvas
+
+
+def _require_job_task(part: Signature) -> None:
+    task = JobTask._get_app().tasks.get(part.task)
+    if task is not None and not isinstance(task, JobTask):
+        raise TypeError(f"{part.task} is no JobTask, so nobody would learn of its end; make it one with @job_task.")
