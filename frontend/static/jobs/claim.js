@@ -1,0 +1,37 @@
+import { Backoff } from "./backoff.js";
+/** @import { Outcome } from "./types.d.ts" */
+
+const BUSY = [502, 503, 504]; // "not just now", worth another try
+const TRIES = 8; // about a minute, which a restart of the server takes
+
+/**
+ * Post the ready form, so that the server runs `on_ready` once, and tell what is to be done then: `go` to a
+ * place; `wait` on (not ready after all); `stale` (CSRF: only a fresh page helps); `stuck` (`on_ready` failed);
+ * `unreachable`; or `submit` (an answer that only the browser itself can show).
+ * @param {HTMLFormElement} form @returns {Promise<Outcome>}
+ */
+export async function claim(form) {
+  const backoff = new Backoff();
+  while (backoff.tries < TRIES) {
+    const response = await post(form);
+    if (response && !BUSY.includes(response.status)) return outcome(response);
+    await new Promise((resolve) => setTimeout(resolve, backoff.next()));
+  }
+  return { then: "unreachable" };
+}
+
+/** Post a form and ask for JSON; null when the server cannot be reached. @param {HTMLFormElement} form */
+export async function post(form) {
+  const token = new FormData(form).get("csrfmiddlewaretoken");
+  const headers = { Accept: "application/json", "X-CSRFToken": String(token) };
+  return fetch(form.action, { method: "POST", headers, cache: "no-store" }).catch(() => null);
+}
+
+/** @param {Response} response @returns {Promise<Outcome>} */
+async function outcome(response) {
+  if (response.status === 403) return { then: "stale" };
+  const body = await response.json().catch(() => null);
+  if (response.ok && typeof body?.url === "string") return { then: "go", url: body.url };
+  if (body?.job && response.status === 409) return { then: "wait", frame: body };
+  return { then: body?.job ? "stuck" : "submit" };
+}

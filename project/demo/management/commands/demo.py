@@ -1,0 +1,91 @@
+"""`manage.py demo`: the whole project on this machine, until Ctrl-C; `--check` tries it once and tells how it went."""
+
+import os
+from contextlib import suppress
+
+from django.core.management.base import BaseCommand, CommandError
+
+from project.demo.check import Check
+from project.demo.processes import ProcessError
+from project.demo.stack import PrivateStack, Stack, without_password
+from project.demo.supervisor import Supervisor, running
+
+LOOPBACK = {"127.0.0.1", "localhost"}
+CHECK_PACE = 0.005  # seconds per student, so that progress is seen and the check is quick
+
+
+def port_number(text):
+    """Return a port, or raise ValueError."""
+    number = int(text)
+    if not 0 <= number <= 65535:
+        raise ValueError
+    return number
+
+
+class Command(BaseCommand):
+    """Run Redis, migrations, sample data, a worker and a web server as children that end with this command."""
+
+    help = "Run the whole project here: Redis (REDIS_URL, or an embedded one), database, worker and web server."
+
+    is_ready = False
+
+    def add_arguments(self, parser):
+        parser.add_argument("--host", default="127.0.0.1", help="address to serve on (default: %(default)s)")
+        parser.add_argument(
+            "--port",
+            default=8000,
+            type=port_number,
+            help="port to serve on; 0: any free one (default: %(default)s)",
+        )
+        parser.add_argument(
+            "--check",
+            action="store_true",
+            help="do the main job once, on a Redis, a database and a port of its own, and print a timeline",
+        )
+
+    def handle(self, *args, host, port, check, **options):
+        try:
+            if check:
+                self.check_once()
+            else:
+                self.run_until_stopped(host, port)
+        except ProcessError as error:
+            raise CommandError(str(error)) from error
+        except KeyboardInterrupt:
+            self.say("Stopped.")
+
+    def check_once(self):
+        stack = PrivateStack(pace=CHECK_PACE)
+        with running(stack, self.say):
+            Check(stack.base_url, self.say).run()
+
+    def run_until_stopped(self, host, port):
+        env = {} if host in LOOPBACK or os.environ.get("ALLOWED_HOSTS") else {"ALLOWED_HOSTS": "*"}
+        stack = Stack(host, port, os.environ.get("REDIS_URL"), env, on_line=self.relay)
+        self.say("Starting Redis, database, worker and server …")
+        with running(stack, self.say):
+            self.is_ready = True
+            self.welcome(stack)
+            Supervisor(stack, self.say).watch()
+
+    def welcome(self, stack):
+        """Say where it runs and what to try."""
+        kind = "embedded, emptied at the end" if stack.redis else "from the environment"
+        self.say(
+            f"\n  Open   {stack.base_url}/\n"
+            f"  Log in as ada with the password waitroom, open a classroom, and move its students to another one.\n\n"
+            f"  Redis  {without_password(stack.redis_url)}  ({kind})\n"
+            f"  Beside it:  REDIS_URL={without_password(stack.redis_url)} python manage.py runserver 8001\n"
+            f"  Stop with Ctrl-C.\n"
+        )
+
+    def relay(self, child, line):
+        """Pass on what a child prints, once the start is over; if that fails, its last line is in the error."""
+        if self.is_ready:
+            self.say(f"{child.name:>6} | {line}")
+
+    def say(self, text):
+        """Print it, if anyone still reads (`demo | head`)."""
+        with suppress(BrokenPipeError):
+            self.stdout.write(text)
+            self.stdout.flush()

@@ -1,0 +1,228 @@
+"""The processes that make up the project: Redis, the database, a Celery worker and daphne, all on this machine."""
+
+import fcntl
+import os
+import queue
+import secrets
+import socket
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+import redis
+
+from .embedded import EmbeddedServer
+from .processes import Child, ProcessError, manage
+
+COMMAND_TIMEOUT = 120  # seconds for the migrations or the sample data on a slow disk
+READY_TIMEOUT = 60  # seconds for the worker or the server to start on a busy machine
+WORKER_OPTIONS = ["--concurrency", "2", "--loglevel", "INFO", "--without-mingle", "--without-gossip"]
+BACKLOG = 1024  # connections that wait for the server
+EVERYWHERE = "0.0.0.0"  # noqa: S104 - an address to listen on, not to reach anybody by
+
+
+class Stack:
+    """Everything that the project needs to run; `start` and `stop` may both be called twice.
+
+    Stopping gives the worker `grace` seconds to finish what it is at.
+    Without a `redis_url` it brings a Redis of its own. Port 0 is any free one. A child that ends is put into `exits`.
+    """
+
+    grace = 5.0
+
+    def __init__(
+        self,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        redis_url: str | None = None,
+        env: dict[str, str] | None = None,
+        on_line: Callable[[Child, str], object] = lambda child, line: None,
+    ):
+        self.host = host
+        self.port = port
+        self.exits: queue.SimpleQueue[Child] = queue.SimpleQueue()
+        self.redis = None if redis_url else EmbeddedServer(on_exit=self.exits.put)
+        self.server_options: list[str] = []  # further ones of daphne's
+        self.redis_url = redis_url
+        self.extra_env = env or {}
+        self.on_line = on_line
+        self.listener: socket.socket | None = None
+        self.worker: Child | None = None
+        self.server: Child | None = None
+
+    def __enter__(self) -> "Stack":
+        self.start()
+        return self
+
+    def __exit__(self, *exception) -> None:
+        self.stop()
+
+    @property
+    def env(self) -> dict[str, str]:
+        """Return the environment of all its processes."""
+        return {**os.environ, "PYTHONUNBUFFERED": "1", **self.extra_env, "REDIS_URL": self.redis_url}
+
+    @property
+    def base_url(self) -> str:
+        return f"http://{'127.0.0.1' if self.host == EVERYWHERE else self.host}:{self.port}"
+
+    @property
+    def children(self) -> list[Child]:
+        """Return those that should be running, the one that is needed least first."""
+        return [child for child in (self.server, self.worker, self.redis and self.redis.child) if child]
+
+    def start(self) -> None:
+        """Start all of it and return when pages are served and jobs are taken."""
+        try:
+            self.listen()
+            self.start_redis()
+            self.prepare_database()
+            self.start_worker()
+            self.start_server()
+            self.await_worker()
+            self.await_server()
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """Stop what runs."""
+        for child in self.children:
+            child.stop(self.grace)
+        self.server = self.worker = None
+        if self.redis:
+            self.redis.stop()
+        if self.listener:
+            self.listener.close()
+            self.listener = None
+
+    def kill(self) -> None:
+        """End all of it at once, without waiting; `stop` has then nothing to wait for."""
+        for child in self.children:
+            child.kill()
+
+    def listen(self) -> None:
+        """Take the port before anything else is done; who comes early waits until the server answers."""
+        if self.listener or self.server:
+            return
+        try:
+            address = socket.getaddrinfo(self.host, self.port, socket.AF_INET, socket.SOCK_STREAM)[0][4]
+            self.listener = socket.create_server(address, backlog=BACKLOG)
+        except OSError as error:
+            reason = os.strerror(error.errno) if (error.errno or 0) > 0 else error.strerror
+            raise ProcessError(f"Cannot serve on {self.host} port {self.port}: {reason}.") from error
+        self.port = self.listener.getsockname()[1]
+
+    def start_redis(self) -> None:
+        """Start the Redis of our own, or make sure that the given one answers."""
+        if self.redis:
+            self.redis.start()
+            self.redis_url = self.redis.url
+        else:
+            check_redis(self.redis_url)
+
+    def prepare_database(self) -> None:
+        """Migrate the database and make the sample schools."""
+        self.run("migrate", "--no-input", "--verbosity", "0")
+        self.run("sample_data")
+
+    def run(self, *arguments: str) -> list[str]:
+        """Run a management command to its end and return what it printed."""
+        child = Child(f"manage.py {arguments[0]}", manage(*arguments), self.env)
+        try:
+            child.await_success(COMMAND_TIMEOUT)
+        finally:
+            child.stop()
+        return list(child.lines)
+
+    def start_worker(self) -> None:
+        """Start a worker under a name that no other worker on this Redis has."""
+        if self.worker and not self.worker.has_ended:
+            return
+        command = [sys.executable, "-m", "celery", "-A", "project", "--quiet", "worker", *WORKER_OPTIONS]
+        command += ["--hostname", f"demo-{secrets.token_hex(4)}@%h"]
+        self.worker = Child("worker", command, self.env, self.on_line, self.exits.put)
+
+    def await_worker(self) -> None:
+        """Wait until the worker takes jobs."""
+        self.worker.await_line(r" ready\.$", READY_TIMEOUT)
+
+    def start_server(self) -> None:
+        """Start daphne on our port."""
+        if self.server and not self.server.has_ended:
+            return
+        self.server = None
+        self.listen()
+        number = fcntl.fcntl(self.listener, fcntl.F_DUPFD_CLOEXEC, 10)
+        try:
+            command = [sys.executable, "-m", "daphne", *self.server_options, "--fd", str(number)]
+            command += ["project.asgi:application"]
+            self.server = Child("server", command, self.env, self.on_line, self.exits.put, keep_open=(number,))
+        finally:
+            os.close(number)
+            self.listener.close()  # now only the server's: when it ends, the port is closed
+            self.listener = None
+
+    def await_server(self) -> None:
+        """Wait until daphne answers a page."""
+        try:
+            answer = httpx.get(self.base_url, timeout=READY_TIMEOUT, trust_env=False, follow_redirects=True)
+        except httpx.TransportError as error:
+            reason = self.server.obituary if self.server.await_exit(1) else f"no answer at {self.base_url}: {error}"
+            raise ProcessError(reason) from error
+        if answer.status_code >= 400:
+            raise ProcessError(f"server answers {self.base_url} with {answer.status_code}: {self.server.last_words}")
+
+
+class PrivateStack(Stack):
+    """A stack that shares nothing with any other: its own Redis and SQLite file, and none of the shell's settings."""
+
+    grace = 0.0  # nothing in it is worth waiting for
+
+    def __init__(self, pace: float = 0.0, on_line: Callable[[Child, str], object] = lambda child, line: None):
+        super().__init__(on_line=on_line)
+        self.directory: tempfile.TemporaryDirectory | None = None
+        self.extra_env = {
+            "DJANGO_SETTINGS_MODULE": "project.settings",
+            "CELERY_BROKER_URL": "",
+            "DEBUG": "1",
+            "SECRET_KEY": "",
+            "ALLOWED_HOSTS": "",
+            "DEMO_PACE": str(pace),
+        }
+
+    @property
+    def database(self) -> Path:
+        """Return its SQLite file."""
+        return Path(self.directory.name) / "db.sqlite3"
+
+    def start(self) -> None:
+        """Start all of it on an empty database."""
+        self.directory = self.directory or tempfile.TemporaryDirectory(prefix="private-stack-")
+        self.extra_env["DATABASE_URL"] = f"sqlite:///{self.database}"
+        super().start()
+
+    def stop(self) -> None:
+        """Stop it and remove its database."""
+        super().stop()
+        if self.directory:
+            self.directory.cleanup()
+            self.directory = None
+
+
+def check_redis(url: str) -> None:
+    """Make sure that a Redis answers at this address."""
+    try:
+        with redis.Redis.from_url(url, socket_timeout=5, socket_connect_timeout=5) as client:
+            client.ping()
+    except (redis.RedisError, ValueError) as error:
+        raise ProcessError(f"Redis does not answer at REDIS_URL={without_password(url)}: {error}") from error
+
+
+def without_password(url: str) -> str:
+    """Return the address as it may be shown."""
+    password = urlsplit(url).password
+    return url.replace(f":{password}@", ":***@") if password else url

@@ -1,0 +1,1 @@
+"""Fixtures of all tests. The Redis is the plugin's (tests/embedded.py); real processes and a browser are in live/."""

@@ -1,0 +1,43 @@
+"""A pytest plugin: a Redis for the tests, started before Django reads its settings, empty at the start of every test.
+
+The tests see nothing of the shell's own settings, least of all its REDIS_URL: they empty theirs.
+"""
+
+import os
+
+import pytest
+import redis
+
+from project.demo.embedded import EmbeddedServer
+
+SETTINGS = ("DATABASE_URL", "DEBUG", "SECRET_KEY", "ALLOWED_HOSTS", "DJANGO_SETTINGS_MODULE")
+
+server = EmbeddedServer()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_load_initial_conftests():
+    """Start the server: a wrapper runs before the hook in which pytest-django loads the settings."""
+    server.start()
+    for name in SETTINGS:
+        os.environ.pop(name, None)
+    os.environ.update(REDIS_URL=server.url, CELERY_BROKER_URL=server.database_url(1), DEMO_PACE="0")
+    return (yield)
+
+
+def pytest_unconfigure():
+    """Stop the server."""
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def redis_client():
+    """Return a client of the tests' own Redis."""
+    with redis.Redis.from_url(server.url) as client:
+        yield client
+
+
+@pytest.fixture(autouse=True)
+def empty_redis(redis_client):
+    """Let every test start with an empty Redis."""
+    redis_client.flushall()

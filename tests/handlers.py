@@ -1,0 +1,51 @@
+"""The handlers of the tests' jobs: subclassing enters them in the registry."""
+
+from django.contrib import messages
+from django.contrib.auth.models import Group
+from django.utils.translation import gettext_lazy as _
+
+from jobs.handlers import JobHandler
+
+
+class PostHandler(JobHandler):
+    """Sends parcels: what it does for the owner can be counted in the database."""
+
+    header = _("Please wait")
+    message = "Your parcel is on its way."
+
+    def next_url(self, request):
+        return self.job.data.get("next", "/parcels/")
+
+    def failed_url(self, request):
+        return "/lost-parcels/"
+
+    def on_ready(self, request):
+        Group.objects.create(name=f"delivered {Group.objects.count()}")
+        messages.success(request, "Your parcel is here.")
+        if self.job.data.get("fragile"):
+            raise RuntimeError("the parcel broke, password hunter2")
+
+    def on_failed(self, request):
+        Group.objects.create(name=f"not delivered {Group.objects.count()}")
+
+    def public_data(self):
+        return {"parcel": self.job.data.get("parcel"), "state": "forged", "id": "forged"}
+
+    class Express(JobHandler):
+        """A handler inside a handler."""
+
+        def header(self):
+            return f"Express for {self.job.data['name']}"
+
+
+class BrokenHandler(JobHandler):
+    """Fails at everything that a page asks of it."""
+
+    def header(self):
+        raise RuntimeError("no header today")
+
+    def public_data(self):
+        return {"when": object()}
+
+    def next_url(self, request):
+        raise RuntimeError("no way out")

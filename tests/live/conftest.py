@@ -1,0 +1,106 @@
+"""Fixtures with real processes (`stack`, `own_stack`) and a real browser (`browser`, `page`).
+
+Asynchronous tests of this folder share one event loop, the session's, because the browser lives in it.
+"""
+
+import os
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import async_playwright
+
+from . import browser as chromium
+from .stack import LiveStack
+
+HERE = Path(__file__).parent
+CHROMIUM = pytest.StashKey[str | None]()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Give the session's loop to asynchronous tests, and the marker to those that need a browser."""
+    for item in items:
+        if HERE not in item.path.parents:
+            continue
+        if pytest_asyncio.is_async_test(item):
+            item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
+        if "browser" in item.fixturenames:
+            item.add_marker("browser")
+
+
+def pytest_collection_finish(session):
+    """Find a Chromium, or get one, before the first test starts and its time runs."""
+    if session.config.option.collectonly or not any(item.get_closest_marker("browser") for item in session.items):
+        return
+    say = session.config.pluginmanager.get_plugin("terminalreporter").write_line
+    session.config.stash[CHROMIUM] = chromium.find() or chromium.install(say)
+
+
+@pytest.fixture(scope="session")
+def prepared_database(tmp_path_factory):
+    """Return the place of a database with the sample data; the first stack puts it there."""
+    return tmp_path_factory.mktemp("prepared") / "db.sqlite3"
+
+
+@pytest.fixture(scope="session")
+def stack(prepared_database):
+    """Return the project as real processes, for all tests that leave it as they found it."""
+    with LiveStack(prepared_database) as stack:
+        yield stack
+
+
+@pytest.fixture
+def own_stack(prepared_database):
+    """Return the same for one test, which may break it."""
+    with LiveStack(prepared_database) as stack:
+        yield stack
+
+
+@pytest.fixture(autouse=True)
+def show_what_processes_printed(request):
+    """Keep, for the report of a failed test, what the processes printed during it."""
+    stacks = [request.getfixturevalue(name) for name in ("stack", "own_stack") if name in request.fixturenames]
+    for stack in stacks:
+        stack.printed.clear()
+    yield
+    for stack in stacks:
+        request.node.add_report_section("call", "processes", "\n".join(stack.printed))
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def browser(pytestconfig):
+    """Return a headless Chromium; without one the test is skipped, and fails in CI."""
+    path = pytestconfig.stash[CHROMIUM]
+    if path is None:
+        give_up = pytest.fail if os.environ.get("CI") else pytest.skip
+        give_up(f"There is no Chromium, and none could be had: {chromium.ADVICE}")
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=path, args=chromium.ARGUMENTS)
+        yield browser
+        await browser.close()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def page(browser, stack):
+    """Return a page in a fresh browser context, on which no script may fail."""
+    errors = []
+    context = await browser.new_context(base_url=stack.base_url)
+    page = await context.new_page()
+    page.on("pageerror", lambda error: errors.append(error))
+    yield page
+    await context.close()
+    assert errors == []
+
+
+@pytest.fixture
+def log_in(stack):
+    """Return a coroutine function that makes a page's person one of the sample users."""
+
+    async def log_in(page, username="ada"):
+        cookies = stack.logged_in_client(username).cookies
+        await page.context.add_cookies(
+            [{"name": name, "value": value, "url": stack.base_url} for name, value in cookies.items()]
+        )
+
+    return log_in

@@ -1,0 +1,64 @@
+"""The tasks of the tests' jobs."""
+
+from django.contrib.auth.models import Group
+from django.db import transaction
+from django.utils.translation import get_language
+
+from jobs.exceptions import JobError
+from jobs.tasks import job_task
+
+RUNS = []  # what has been run, in order; a test that looks clears it first
+
+
+class TooHeavy(JobError):
+    """The parcel is too heavy."""
+
+
+@job_task(handler_class="tests.handlers.PostHandler")
+def send_parcel(self, parcel, weight=1):
+    """Send it, unless it is too heavy."""
+    RUNS.append(parcel)
+    if weight > 10:
+        raise TooHeavy(f"{parcel} is too heavy.")
+    self.job.set_progress(1, 2, parcel)
+    self.job.data["receipt"] = f"{parcel} sent"
+    return "kept by nobody"
+
+
+@job_task
+def stumble(self, secret):
+    """Raise what nobody has thought of."""
+    raise RuntimeError(f"could not log in with {secret}")
+
+
+@job_task
+def remember_language(self):
+    """Write down which language is active."""
+    self.job.data["language"] = get_language()
+
+
+@job_task
+def end_inside_a_transaction(self, roll_back=False):
+    """Write a row and complete in one transaction, which may be rolled back."""
+    with transaction.atomic():
+        Group.objects.create(name="written by the task")
+        self.job.complete()
+        if roll_back:
+            raise RuntimeError("rolled back")
+
+
+@job_task(max_retries=2, start_timeout=7)
+def try_again(self, countdown):
+    """Fail and ask for another attempt."""
+    RUNS.append("try")
+    raise self.retry(countdown=countdown, exc=RuntimeError("not yet"))
+
+
+@job_task
+def wait_for_cancel(self):
+    """Work until somebody cancels, asked at each step."""
+    self.job.cancel()
+    RUNS.append("cancelled meanwhile")
+    for n in range(1000):
+        self.job.set_progress(n)
+    RUNS.append("never reached")

@@ -1,0 +1,106 @@
+"""The settings: one dict, typed, with defaults."""
+
+import dataclasses
+
+import pytest
+
+from jobs.conf import NAMES, JobsSettings, is_store_server, jobs_settings
+
+# The settings table of the design, section 7.
+DEFAULTS = {
+    "CHANNEL_LAYER": "default",
+    "SHARDS": 64,
+    "TTL": 86400,
+    "ARCHIVE": True,
+    "ARCHIVE_DAYS": 30,
+    "START_TIMEOUT": 3600,
+    "HEARTBEAT": 10,
+    "LOST_AFTER": 45,
+    "RECONCILE_SECONDS": 15,
+    "READY_LEASE": 30,
+    "TICKET_AGE": 900,
+    "PROGRESS_PER_SECOND": 10,
+    "MAX_FRAMES_PER_SECOND": 50,
+    "MAX_FRAME": 4096,
+    "MAX_SUBSCRIPTIONS": 100,
+    "MAX_DATA": 262144,
+    "ALLOWED_REDIRECT_HOSTS": [],
+}
+
+
+def test_the_defaults_are_those_of_the_settings_table(settings):
+    del settings.JOBS
+    in_force = dataclasses.asdict(jobs_settings())
+    assert in_force.pop("REDIS_URL").startswith("redis://")
+    assert in_force == DEFAULTS
+    assert {"REDIS_URL", *DEFAULTS} == NAMES
+
+
+@pytest.mark.parametrize("field", dataclasses.fields(JobsSettings), ids=lambda field: field.name)
+def test_every_default_is_of_its_type(field):
+    value = getattr(JobsSettings(), field.name)
+    wanted = {"str": str, "bool": bool, "int": int, "float": int | float, "list[str]": list}
+    assert isinstance(value, wanted[getattr(field.type, "__name__", field.type)] if field.type != list[str] else list)
+
+
+def test_what_a_project_sets_is_in_force_at_once_and_no_longer_than_it_is_set(settings):
+    settings.JOBS = {"TTL": 5}
+    assert jobs_settings().TTL == 5
+    settings.JOBS = {}
+    assert jobs_settings().TTL == 86400
+
+
+def test_an_unknown_key_is_left_to_the_checks(settings):
+    settings.JOBS = {"TLL": 5}
+    assert jobs_settings().TTL == 86400
+
+
+def test_the_settings_in_force_cannot_be_changed_by_accident():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        jobs_settings().TTL = 1
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "redis://127.0.0.1:6399/3",
+        "redis://localhost:6399",
+        "redis://user:secret@localhost:6399/0",
+        ("localhost", 6399),
+        ["127.0.0.1", 6399],
+        {"address": "redis://localhost:6399/1"},
+        {"host": "127.0.0.1", "port": 6399, "db": 2},
+    ],
+)
+def test_the_store_s_server_is_known_in_any_spelling(settings, host):
+    settings.JOBS = {"REDIS_URL": "redis://127.0.0.1:6399/0"}
+    assert is_store_server(host)
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "redis://127.0.0.1:6398/0",
+        "redis://elsewhere:6399/0",
+        ("127.0.0.1", 6398),
+        {"address": "redis://elsewhere:6399"},
+        {"host": "elsewhere", "port": 6399},
+        {"host": "127.0.0.1"},
+        {"master_name": "primary", "sentinels": [("127.0.0.1", 6399)]},
+    ],
+)
+def test_another_server_is_not_taken_for_the_store_s(settings, host):
+    settings.JOBS = {"REDIS_URL": "redis://127.0.0.1:6399/0"}
+    assert not is_store_server(host)
+
+
+@pytest.mark.parametrize("host", ["redis://localhost", ("localhost", 6379), {"host": "127.0.0.1"}, {}])
+def test_the_usual_port_may_be_left_out(settings, host):
+    settings.JOBS = {"REDIS_URL": "redis://localhost/0"}
+    assert is_store_server(host)
+
+
+@pytest.mark.parametrize("host", ["unix:///run/another.sock", {"path": "/run/another.sock"}])
+def test_a_socket_in_the_file_system_is_not_taken_for_the_store_s(settings, host):
+    settings.JOBS = {"REDIS_URL": "redis://localhost/0"}
+    assert not is_store_server(host)

