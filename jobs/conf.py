@@ -52,13 +52,16 @@ def is_store_server(host: Any) -> bool:
         host = {"address": host}
     if isinstance(host, tuple | list):
         host = {"host": host[0], "port": host[1]}
-    place = _place(host["address"]) if "address" in host else _named(host.get("host"), host.get("port"))
+    if "path" in host:  # a socket in the file system
+        place = (str(host["path"]), 0)
+    else:
+        place = _place(host["address"]) if "address" in host else _named(host.get("host"), host.get("port"))
     return "master_name" not in host and place == _place(jobs_settings().REDIS_URL)
 
 
 def _place(url: str) -> tuple[str, int]:
     parts = urlsplit(url)
-    return _named(parts.hostname, parts.port)
+    return (parts.path, 0) if parts.scheme == "unix" else _named(parts.hostname, parts.port)
 
 
 def _named(host: str | None, port: int | None) -> tuple[str, int]:

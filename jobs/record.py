@@ -87,7 +87,7 @@ def from_hash(job_id: str, stored: Mapping[str, str]) -> Record:
         if name in stored:
             try:
                 values[name] = load(stored[name])
-            except (ValueError, TypeError):
+            except (ValueError, TypeError, RecursionError):
                 broken.append(name)
     if broken:
         logger.error("job %s: damaged record, unreadable: %s", job_id, ", ".join(sorted(broken)))
@@ -119,7 +119,7 @@ def _version(text: str) -> int:
 
 def _number(text: str) -> float:
     value = json.loads(text)
-    if not isinstance(value, int | float) or value != value:
+    if not isinstance(value, int | float) or not 0 <= value < MAX_VERSION:
         raise ValueError(text)
     return value
 

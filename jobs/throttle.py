@@ -14,17 +14,25 @@ class Throttle:
         self._action_later = action_later
         self._next = 0.0
         self._timer: threading.Timer | None = None
+        self._lock = threading.Lock()
 
     def __call__(self) -> None:
         """Run the action now, or see to it that it is run within the interval."""
-        now = monotonic()
-        if now >= self._next:
-            self._next = now + self._interval
+        if self._timer is None and self._is_due():
             self._action()
-        elif self._timer is None:
+
+    def _is_due(self) -> bool:
+        with self._lock:
+            now = monotonic()
+            if self._timer is not None:
+                return False
+            if now >= self._next:
+                self._next = now + self._interval
+                return True
             self._timer = threading.Timer(self._next - now, self._fire)
             self._timer.daemon = True
             self._timer.start()
+            return False
 
     def pause(self, seconds: float) -> None:
         """Let nothing through for a while; what is called meanwhile runs after it."""
@@ -32,11 +40,13 @@ class Throttle:
 
     def stop(self) -> None:
         """Forget the call that waits, if any; may be called twice."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        with self._lock:
+            if self._timer is not None:
+                self._timer.cancel()
+                self._timer = None
 
     def _fire(self) -> None:
-        self._timer = None
-        self._next = monotonic() + self._interval
+        with self._lock:
+            self._timer = None
+            self._next = monotonic() + self._interval
         self._action_later()
