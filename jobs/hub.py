@@ -51,6 +51,8 @@ class Hub:
         self._layer: Any = None
         self._channel = ""
         self._heard_at = 0.0
+        self._is_away = False  # the layer did not answer; the keeper tries again
+        self._missed_some = asyncio.Event()
         self._listener: asyncio.Task[None] | None = None
         self._keepers: list[asyncio.Task[None]] = []
         self._lock = asyncio.Lock()
@@ -58,14 +60,18 @@ class Hub:
     async def watch(self, topic: str, watcher: Watcher) -> None:
         """Hand every frame of the topic to the watcher from now on.
 
-        The watcher is registered first, so nothing is missed; with the layer out of reach the topic's group is joined
-        later, and until then the watcher is asked to look again.
+        The watcher is registered first, so nothing is missed. With the layer out of reach nobody waits for it: the
+        topic's group is joined later, and until then the watcher is asked to look again.
         """
         self._watchers[topic].add(watcher)
+        if not self._keepers:
+            self._keepers = [asyncio.create_task(keep()) for keep in (self._keep_hearing, self._keep_reconciling)]
+        groups = {EVERYBODY, group_of(topic, jobs_settings().SHARDS)}
+        if self._is_away:
+            self._groups |= groups
+            return
         async with self._lock:
-            if not self._keepers:
-                self._keepers = [asyncio.create_task(keep()) for keep in (self._keep_hearing, self._keep_reconciling)]
-            for group in (EVERYBODY, group_of(topic, jobs_settings().SHARDS)):
+            for group in groups:
                 await self._join(group)
 
     async def unwatch(self, topic: str, watcher: Watcher) -> None:
@@ -73,9 +79,10 @@ class Hub:
         self._watchers[topic].discard(watcher)
         if not self._watchers[topic]:
             del self._watchers[topic]
-        async with self._lock:
-            if not self._watchers and self._keepers:
-                await self._stop()
+        if not self._watchers and self._keepers:
+            async with self._lock:
+                if not self._watchers and self._keepers:
+                    await self._stop()
 
     def watchers(self) -> set[Watcher]:
         """Return everybody who watches anything here."""
@@ -86,27 +93,36 @@ class Hub:
             return
         self._groups.add(group)
         if self._listener is None:
-            await self._connect()
+            if not self._is_away:
+                await self._connect()
             return
         try:
             await asyncio.wait_for(self._layer.group_add(group, self._channel), TIMEOUT)
         except Exception as error:
-            logger.warning("the channel layer does not answer, pages read their jobs instead: %r", error)
-            await self._disconnect()
+            await self._give_up(error)
 
     async def _connect(self) -> None:
         """Open a new connection, join every group of a watched topic, and start to listen; or log why not."""
-        self._layer = _new_layer()
         try:
+            self._layer = _new_layer()
             self._channel = await asyncio.wait_for(self._layer.new_channel(), TIMEOUT)
-            for group in self._groups:
+            joined: set[str] = set()
+            while missing := self._groups - joined:  # watchers may come meanwhile
+                group = missing.pop()
                 await asyncio.wait_for(self._layer.group_add(group, self._channel), TIMEOUT)
+                joined.add(group)
         except Exception as error:
-            logger.warning("the channel layer does not answer, pages read their jobs instead: %r", error)
-            await self._disconnect()
+            await self._give_up(error)
             return
+        self._is_away = False
         self._heard_at = monotonic()
         self._listener = asyncio.create_task(self._listen(self._layer, self._channel))
+
+    async def _give_up(self, error: Exception) -> None:
+        if not self._is_away:
+            logger.warning("the channel layer does not answer, pages read their jobs instead: %r", error)
+        self._is_away = True
+        await self._disconnect()
 
     async def _disconnect(self) -> None:
         listener, self._listener = self._listener, None
@@ -125,6 +141,7 @@ class Hub:
                 with suppress(Exception):
                     await asyncio.wait_for(self._layer.group_discard(group, self._channel), TIMEOUT)
         self._groups.clear()
+        self._is_away = False
         await self._disconnect()
 
     async def _listen(self, layer: Any, channel: str) -> None:
@@ -163,12 +180,14 @@ class Hub:
                     await self._disconnect()
                     await self._connect()
                 if self._listener is not None:
-                    await self.look_again()
+                    self._missed_some.set()
 
     async def _keep_reconciling(self) -> None:
         while True:
-            await asyncio.sleep(jobs_settings().RECONCILE_SECONDS)
-            await self.look_again()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._missed_some.wait(), jobs_settings().RECONCILE_SECONDS)
+            self._missed_some.clear()
+            await asyncio.shield(self.look_again())  # whoever leaves meanwhile may be the last, and stop us
 
     async def look_again(self) -> None:
         """Have everybody read what they watch; the reader makes one round trip of it."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS, connections, transaction
@@ -53,9 +53,6 @@ class Job(KnownJob):
         self.is_draft = False
         self._attempt_held: int | None = None  # the attempt that this process is working on, if it is
         self._lock = threading.RLock()
-        self._throttle = Throttle(
-            jobs_settings().PROGRESS_PER_SECOND, self._write_progress, self._write_progress_later
-        )
         self._progress: dict[str, Any] = {}  # not yet written
         self._stop: JobError | None = None  # to be raised by the next progress call
 
@@ -98,32 +95,34 @@ class Job(KnownJob):
             self._know(outcome.record, outcome.now)
         return outcome.written
 
-    def start(self) -> None:
+    def start(self, runner: str = "") -> None:
         """Begin an attempt: pending, retrying or (after a redelivery) running becomes running.
 
-        From here on this process holds the attempt: writes of an earlier one are refused with `JobEnded`.
+        From here on this process holds the attempt: writes of an earlier one are refused with `JobEnded`. `runner`
+        names it, for the worker's parent, which ends the attempt of a process that has died.
         """
 
         def decide(record: Record) -> Decision:
             self._require(record, JobState.RUNNING)
-            attempt = record.attempt + 1
-            new = record.replace(state=JobState.RUNNING, attempt=attempt, current=0, total=None, note="", ended_at=0)
+            attempt = {"attempt": record.attempt + 1, "runner": runner, "current": 0, "total": None, "note": ""}
+            new = record.replace(state=JobState.RUNNING, ended_at=0, **attempt)
             return new, Change(stamp="started_at", deadline=jobs_settings().LOST_AFTER)
 
         self._apply(decide, events.STARTED)
         self._attempt_held = self.record.attempt
         send_signal(signals.job_started, self)
 
-    def retry(self, countdown: float, max_attempts: int | None = None) -> None:
+    def retry(self, countdown: float, max_attempts: int | None = None, start_timeout: float | None = None) -> None:
         """Wait for another attempt, due in so many seconds; this process gives its attempt up."""
+        seconds = jobs_settings().START_TIMEOUT if start_timeout is None else start_timeout
 
         def decide(record: Record) -> Decision:
             self._require(record, JobState.RETRYING)
             due = self.now + int(countdown * 1_000_000)
             new = self._with_progress(record).replace(
-                state=JobState.RETRYING, retry_at=due, max_attempts=max_attempts or 0, error="", ended_at=0
+                state=JobState.RETRYING, runner="", retry_at=due, max_attempts=max_attempts or 0, error="", ended_at=0
             )
-            return new, Change(deadline=countdown + jobs_settings().START_TIMEOUT)
+            return new, Change(deadline=countdown + seconds)
 
         with self._lock:
             self._throttle.stop()
@@ -275,6 +274,10 @@ class Job(KnownJob):
         logger.warning("job %s: %s, but the store does not answer; kept for later", self.id, self.state)
         archive(self.record)
         backlog().add(catch_up)
+
+    @cached_property
+    def _throttle(self) -> Throttle:
+        return Throttle(jobs_settings().PROGRESS_PER_SECOND, self._write_progress, self._write_progress_later)
 
     def _write_progress(self) -> None:
         def decide(record: Record) -> Decision:

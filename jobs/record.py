@@ -35,6 +35,7 @@ class Record:
     language: str = ""
     path: str = ""
     attempt: int = 0
+    runner: str = ""  # the worker's process that has this attempt
     max_attempts: int = 0  # 0: not known
     current: float = 0
     total: float | None = None

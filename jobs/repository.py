@@ -88,9 +88,7 @@ class JobRepository:
         try:
             outcome = store.read(id)
         except StoreUnavailable:
-            return self._archived(
-                id, or_else=StoreUnavailable("Redis does not answer, and the archive has no such job.")
-            )
+            return self._archived(id, or_else=_unreadable())
         return self._job(id, outcome)
 
     def for_owner(self, owner: Any, limit: int = 20) -> list[Job]:
@@ -125,7 +123,7 @@ class JobRepository:
         try:
             outcome = await store.async_reader().read(id)
         except StoreUnavailable:
-            return await sync_to_async(self.find)(id)
+            return await sync_to_async(self._archived)(id, or_else=_unreadable())
         job = Job(outcome.record, outcome.now) if outcome.record is not None else None
         if job is None or job.is_overdue:
             return await sync_to_async(self._job)(id, outcome)
@@ -166,6 +164,10 @@ def owner_name(owner: Any) -> str:
             raise ValueError(f"{owner!r} is no owner: give a user, 'user:<pk>', 'visitor:<token>' or None.")
         return owner
     return f"user:{owner.pk}"
+
+
+def _unreadable() -> StoreUnavailable:
+    return StoreUnavailable("Redis does not answer, and the archive has no such job.")
 
 
 def _tag(tag: object) -> str:

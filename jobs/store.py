@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
+from itertools import count
 from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -60,7 +61,7 @@ def write(old: Record | None, new: Record, change: Change, pushes: Sequence[Push
     Nothing happens, and the outcome tells what is stored, if somebody else has written since `old` was read.
     Safe to repeat: a write whose answer was lost is recognised by its mark.
     """
-    mark = secrets.token_hex(8)
+    mark = f"{_process_mark()}{next(_marks)}"
     keys, args = _arguments(old, new, change, pushes, mark)
     with _errors():
         done, answer, *rest = _script("write")(keys=keys, args=args)
@@ -195,6 +196,15 @@ def async_reader() -> AsyncReader:
     return _readers[loop]
 
 
+_marks = count()
+
+
+@cache
+def _process_mark() -> str:
+    """Return what is different in every process."""
+    return secrets.token_hex(8)
+
+
 def _arguments(
     old: Record | None, new: Record, change: Change, pushes: Sequence[Push], mark: str
 ) -> tuple[list[str], list[Any]]:
@@ -265,6 +275,7 @@ def _forget(**kwargs: Any) -> None:
     if kwargs.get("setting", "JOBS") == "JOBS":
         client.cache_clear()
         _script.cache_clear()
+        _process_mark.cache_clear()
         _readers.clear()
 
 

@@ -4,6 +4,7 @@
 """
 
 import logging
+import os
 import secrets
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
@@ -18,18 +19,21 @@ from django.utils import translation
 from django.utils.translation import gettext as _
 
 from .access import owner_of
+from .backlog import backlog
 from .conf import jobs_settings
 from .data import encode
 from .events import HEADER, PART
-from .exceptions import JobCancelled, JobError, JobNotFound, StoreUnavailable
+from .exceptions import JobCancelled, JobEnded, JobError, JobNotFound, StoreUnavailable
 from .handlers import JobHandler, path_of
 from .job import DetachedJob, Job
 from .record import Record, data_field, from_hash, to_hash
 from .repository import HandlerClass, JobRepository
 from .states import JobState
+from .worker import runner_name
 
 logger = logging.getLogger("jobs.tasks")
 
+OUTAGE_PAUSE = 5.0  # seconds until a task that could not be started without the store is tried again
 DEATHS = 3  # redeliveries after which a task without max_retries is taken for one that kills its worker
 
 
@@ -150,39 +154,58 @@ class JobTask(Task):
         return result
 
     def _started_job(self) -> Job:
-        try:
-            job = self._found_job()
-            job.start()
-            redeliveries = job.attempt - 1 - self.request.retries
-            if redeliveries > (DEATHS if self.max_retries is None else self.max_retries):
-                job.end(JobState.FAILED, _("The work was interrupted again and again."))
-        except JobError as error:
-            logger.info("task not run: %s", error)
-            raise Ignore from None
-        if job.is_ended:
-            raise Ignore
-        return job
-
-    def _found_job(self) -> Job:
-        """Find the job, or write it anew from the message if Redis has lost it; wait while the store is away."""
-        give_up = monotonic() + jobs_settings().LOST_AFTER
         while True:
             try:
-                return JobRepository().find(self.request.id)
-            except JobNotFound:
-                job = Job(record_in(self.request.id, self.request.headers[HEADER], self.request.kwargs))
-                job.restore()
+                job = self._found_job()
+                job.start(runner_name(self.request.hostname, os.getpid()))
+                redeliveries = job.attempt - 1 - self.request.retries
+                if redeliveries > (DEATHS if self.max_retries is None else self.max_retries):
+                    job.end(JobState.FAILED, _("The work was interrupted again and again."))
+            except StoreUnavailable as error:
+                self._come_back_later(error)
+            except JobError as error:
+                logger.info("task not run: %s", error)
+                raise Ignore from None
+            else:
+                if job.is_ended:
+                    raise Ignore
                 return job
-            except StoreUnavailable:
-                if monotonic() > give_up:
-                    raise
-                sleep(1)
+
+    def _come_back_later(self, error: StoreUnavailable) -> None:
+        """Put the message back into its queue, so that the worker does other work; if that is away too, wait."""
+        if self.request.is_eager:
+            raise error
+        logger.warning("task not run yet: %s", error)
+        try:
+            self.signature_from_request(self.request, countdown=OUTAGE_PAUSE).apply_async()
+        except Exception:
+            logger.warning("the broker does not take it back", exc_info=True)
+            sleep(OUTAGE_PAUSE)
+        else:
+            raise Ignore from None
+
+    def _found_job(self) -> Job:
+        """Find the job, or write it anew from the message if Redis has lost it."""
+        try:
+            return JobRepository().find(self.request.id)
+        except JobNotFound:
+            job = Job(record_in(self.request.id, self.request.headers[HEADER], self.request.kwargs))
+            job.restore()
+            return job
 
     def _retry_later(self, job: Job, retry: Retry) -> None:
-        when = retry.when if retry.when is not None else self.default_retry_delay
-        seconds = (when - datetime.now(UTC)).total_seconds() if isinstance(when, datetime) else float(when)
+        """Write down that the job waits for its next attempt, for which the message is on its way already."""
+        when = self.default_retry_delay if retry.when is None else retry.when
+        due = monotonic() + _delay({"eta" if isinstance(when, datetime) else "countdown": when})
+        most = getattr(self, "override_max_retries", self.max_retries)  # what `retry(max_retries=…)` said last
+
+        def wait() -> None:
+            job.retry(max(0.0, due - monotonic()), None if most is None else most + 1, self.start_timeout)
+
         try:
-            job.retry(max(0.0, seconds), None if self.max_retries is None else self.max_retries + 1)
+            wait()
+        except StoreUnavailable:
+            backlog().add(wait)
         except JobError as error:  # the next attempt has begun, or the job has ended
             logger.info("job %s: not retrying: %s", job.id, error)
 
@@ -261,4 +284,5 @@ def job_task(*args: Any, handler_class: HandlerClass = JobHandler, **options: An
     handlers may import each other's modules.
     """
     options = {"bind": True, "base": JobTask, "handler_class": path_of(handler_class)} | options
+    options["dont_autoretry_for"] = (*options.get("dont_autoretry_for", ()), JobCancelled, JobEnded)
     return shared_task(*args, **options)

@@ -2,19 +2,20 @@
 beating for tasks that are silent, busy, or hold the interpreter's lock.
 
 No hook of Celery's covers every death of a task: a hard time limit is seen by `on_timeout`, a killed child by
-`on_failure` (within 5 s, when the pool looks), a revoke by a signal; a killed parent by nobody, so then the job's
-deadline passes and its first reader finds it lost.
+`on_failure`, a revoke by a signal; a killed parent by nobody, so then the job's deadline passes and its first reader
+finds it lost. What is seen of a process ends only the attempt that it was working on.
 """
 
 import logging
 import os
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
-from celery.exceptions import Ignore, Reject, Retry
-from celery.signals import task_revoked, task_unknown
+from celery.exceptions import Retry
+from celery.signals import task_revoked, task_unknown, worker_ready
 from celery.worker import state as worker_state
 from celery.worker.request import Request
 from django.db import connections
@@ -23,9 +24,11 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from . import store
+from .backlog import backlog
 from .conf import jobs_settings
+from .deathwatch import Deathwatch
 from .events import HEADER, PART
-from .exceptions import JobError
+from .exceptions import JobError, StoreUnavailable
 from .job import Job
 from .record import Record
 from .repository import JobRepository
@@ -48,24 +51,30 @@ class JobRequest(Request):
         whole: str = self.request_dict.get(PART) or ""
         return whole or (self.id if self.request_dict.get(HEADER) else "")
 
+    @property
+    def runner(self) -> str:
+        """The process that this run is given to; "" for a part of a canvas, which shares its job with others."""
+        return "" if self.request_dict.get(PART) else runner_name(self.hostname, self.worker_pid)
+
     def on_accepted(self, pid: int, time_accepted: float) -> None:
-        """Start the heart with the first job."""
+        """Start the heart with the first job, and keep an eye on the process."""
         super().on_accepted(pid, time_accepted)
         if self.job_id:
             heart().start()
+            deathwatch().watch(pid)
 
     def on_timeout(self, soft: bool, timeout: float) -> None:
         """End the job when the child was killed for its hard time limit."""
         super().on_timeout(soft, timeout)
         if self.job_id and not soft and not self._is_requeued:
-            end_later(self.job_id, JobState.FAILED, TOO_LONG)
+            end_later(self.job_id, JobState.FAILED, TOO_LONG, self.runner)
 
     def on_failure(self, exc_info: Any, send_failed_event: bool = True, return_ok: bool = False) -> None:
         """End the job unless its task will run again; one that the child has ended stays as it is."""
         super().on_failure(exc_info, send_failed_event, return_ok)
-        runs_on = isinstance(exc_info.exception, Ignore | Retry | Reject) or self._is_requeued
-        if self.job_id and not runs_on and not self._already_revoked:
-            end_later(self.job_id, JobState.FAILED, INTERRUPTED)
+        runs_again = isinstance(exc_info.exception, Retry) or self._is_requeued or self._already_cancelled
+        if self.job_id and not runs_again and not self._already_revoked:
+            end_later(self.job_id, JobState.FAILED, INTERRUPTED, self.runner)
 
     def reject(self, requeue: bool = False) -> None:
         """Notice that the message goes back to the queue."""
@@ -114,17 +123,38 @@ class Heart:
             pause.wait(jobs_settings().HEARTBEAT)
 
 
-def end_later(job_id: str, state: JobState, error: str | Promise = "") -> None:
-    """End a job from the parent, in a thread, so that a slow Redis or database never holds the worker up."""
-    _executor().submit(_end, job_id, state, error)
+def runner_name(hostname: str | None, pid: int | None) -> str:
+    """Name the process that works on an attempt, in the parent as in the child."""
+    return f"{hostname}/{pid}"
 
 
-def _end(job_id: str, state: JobState, error: str | Promise) -> None:
+def end_later(job_id: str, state: JobState, error: str | Promise = "", runner: str | None = None) -> None:
+    """End a job from the parent, in a thread, so that a slow Redis or database never holds the worker up.
+
+    With a `runner`, only if that process has the job's present attempt, or nobody has started it.
+    """
+    _executor().submit(_end_when_store_answers, partial(_end, job_id, state, error, runner))
+
+
+def _end_when_store_answers(end: Callable[[], None]) -> None:
+    try:
+        end()
+    except StoreUnavailable:
+        backlog().add(end)
+
+
+def _end(job_id: str, state: JobState, error: str | Promise, runner: str | None) -> None:
     try:
         job = JobRepository().find(job_id)
-        if not job.is_ended:
-            with translation.override(job.language or None):
-                job.end(state, str(error))
+        if job.is_ended:
+            return
+        if runner not in (None, job.record.runner) and job.state is not JobState.PENDING:
+            logger.info("job %s: not %s: it is no longer run by %s", job_id, state, runner)
+            return
+        with translation.override(job.language or None):
+            job.end(state, str(error))
+    except StoreUnavailable:
+        raise
     except JobError as problem:
         logger.warning("job %s: not %s: %s", job_id, state, problem)
     finally:
@@ -149,15 +179,27 @@ def heart() -> Heart:
 
 
 @cache
+def deathwatch() -> Deathwatch:
+    """Return the watch over this worker's processes."""
+    return Deathwatch()
+
+
+def _on_ready(sender: Any, **_: Any) -> None:
+    deathwatch().look = sender.pool.maintain_pool
+
+
+@cache
 def _executor() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(max_workers=1, thread_name_prefix="jobs-parent")
 
 
 def _forget() -> None:
     heart.cache_clear()
+    deathwatch.cache_clear()
     _executor.cache_clear()
 
 
 os.register_at_fork(after_in_child=_forget)
+worker_ready.connect(_on_ready, dispatch_uid="jobs.worker", weak=False)
 task_unknown.connect(_on_unknown, dispatch_uid="jobs.worker", weak=False)
 task_revoked.connect(_on_revoked, dispatch_uid="jobs.worker", weak=False)

@@ -13,15 +13,16 @@ FOLDER = Path(jobs.__file__).parent
 ROWS = """
 exceptions conf states signals throttle
 then backlog
-record data events handlers
+record data events handlers origin
 store publisher
 models
 announce known
 then job
 then repository
 access hub claim
-worker views subscriptions
+worker subscriptions logout
 then tasks consumers
+then canvas views
 middleware
 urls routing admin
 then testing
@@ -31,7 +32,7 @@ PLACES = {name: place for place, row in enumerate(ROWS.split("\n")) for name in 
 
 # Only these may import the three libraries; the first names the package to look for.
 HOMES = {
-    "celery": {"tasks", "worker"},
+    "celery": {"tasks", "worker", "canvas"},
     "channels": {"publisher", "hub", "consumers", "routing", "checks", "testing"},
     "redis": {"store"},
 }

@@ -51,17 +51,22 @@ end
 local version = string.format('%.0f', math.max(now, (tonumber(stored[1] or ARGV[9]) or 0) + 1))
 local written, deleted = tonumber(ARGV[10]), tonumber(ARGV[11])
 local at = 12
-redis.call('HSET', key, 'version', version, 'mark', ARGV[2])
-for from = at, at + 2 * written - 1, UNPACKED do
-  redis.call('HSET', key, unpack(ARGV, from, math.min(from + UNPACKED, at + 2 * written) - 1))
+local set = {'version', version, 'mark', ARGV[2]}
+if ARGV[5] ~= '' then
+  set[#set + 1] = 'deadline'
+  set[#set + 1] = ARGV[5] == '0' and '0' or string.format('%.0f', now + tonumber(ARGV[5]))
+end
+if ARGV[6] ~= '' then
+  set[#set + 1] = ARGV[6]
+  set[#set + 1] = version
+end
+for field = at, at + 2 * written - 1 do
+  set[#set + 1] = ARGV[field]
+end
+for from = 1, #set, UNPACKED do
+  redis.call('HSET', key, unpack(set, from, math.min(from + UNPACKED - 1, #set)))
 end
 at = at + 2 * written
-if ARGV[6] ~= '' then
-  redis.call('HSET', key, ARGV[6], version)
-end
-if ARGV[5] ~= '' then
-  redis.call('HSET', key, 'deadline', ARGV[5] == '0' and '0' or string.format('%.0f', now + tonumber(ARGV[5])))
-end
 for from = at, at + deleted - 1, UNPACKED do
   redis.call('HDEL', key, unpack(ARGV, from, math.min(from + UNPACKED, at + deleted) - 1))
 end
