@@ -135,7 +135,7 @@ def _waiting_page(
         "stuck": stuck,
         "list_url": reverse("jobs:list"),
         "ticket": ticket(events.job_topic(job.id)),
-        "socket_path": f"{SOCKET_PATH}{job.id}/",
+        "socket_path": SOCKET_PATH,
     }
     return render(request, "jobs/waiting.html", context, status=status)
 

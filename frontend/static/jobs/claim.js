@@ -2,7 +2,7 @@ import { Backoff } from "./backoff.js";
 /** @import { Outcome } from "./types.d.ts" */
 
 const BUSY = [502, 503, 504]; // "not just now", worth another try
-const TRIES = 8; // about a minute, which a restart of the server takes
+const PAUSES = 7; // about a minute, which a restart of the server takes
 
 /**
  * Post the ready form, so that the server runs `on_ready` once, and tell what is to be done then: `go` to a
@@ -12,19 +12,22 @@ const TRIES = 8; // about a minute, which a restart of the server takes
  */
 export async function claim(form) {
   const backoff = new Backoff();
-  while (backoff.tries < TRIES) {
+  for (;;) {
     const response = await post(form);
     if (response && !BUSY.includes(response.status)) return outcome(response);
+    if (backoff.tries === PAUSES) return { then: "unreachable" };
     await new Promise((resolve) => setTimeout(resolve, backoff.next()));
   }
-  return { then: "unreachable" };
 }
 
-/** Post a form and ask for JSON; null when the server cannot be reached. @param {HTMLFormElement} form */
-export async function post(form) {
-  const token = new FormData(form).get("csrfmiddlewaretoken");
-  const headers = { Accept: "application/json", "X-CSRFToken": String(token) };
-  return fetch(form.action, { method: "POST", headers, cache: "no-store" }).catch(() => null);
+/**
+ * Post a form and ask for JSON; null when the server cannot be reached.
+ * @param {HTMLFormElement} form @param {HTMLElement | null} [button]
+ */
+export async function post(form, button = null) {
+  const body = new FormData(form, button);
+  const headers = { Accept: "application/json", "X-CSRFToken": String(body.get("csrfmiddlewaretoken")) };
+  return fetch(form.action, { method: "POST", headers, body, cache: "no-store" }).catch(() => null);
 }
 
 /** @param {Response} response @returns {Promise<Outcome>} */

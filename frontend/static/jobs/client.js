@@ -120,6 +120,12 @@ export class JobsClient extends EventTarget {
     this.#become("socket");
     if (isJobFrame(frame)) this.receive(frame);
     else if (frame?.code === "not_found") this.#gone(keyOf(frame));
+    else if (frame?.event === "ticket") this.#renew(frame);
+  }
+
+  /** A ticket expires, and an open socket brings the next. @param {Topic} topic */
+  #renew({ ticket, ...topic }) {
+    for (const it of this.#subscriptions) if (it.key === keyOf(topic)) it.topic.ticket = ticket;
   }
 
   /** There is nothing of this name for us, or with no name nothing at all. */

@@ -35,7 +35,7 @@ export class Connection extends EventTarget {
     this.#running = new AbortController();
     const { signal } = this.#running;
     const check = () => document.visibilityState === "visible" && this.check();
-    for (const type of ["online", "pageshow"]) window.addEventListener(type, check, { signal });
+    for (const type of ["online", "offline", "pageshow"]) window.addEventListener(type, check, { signal });
     document.addEventListener("visibilitychange", check, { signal });
     this.#connect();
   }

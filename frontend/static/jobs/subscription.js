@@ -16,7 +16,7 @@ export class Subscription extends EventTarget {
   /** @param {Topic} topic @param {SubscribeOptions} options @param {(it: Subscription) => void} leave */
   constructor(topic, { version, poll }, leave) {
     super();
-    this.topic = topic;
+    this.topic = { ...topic };
     this.key = keyOf(topic);
     if (!this.key) throw new TypeError('subscribe to {job: "…"}, {mine: true} or {tag: "…"}');
     this.poll = poll;

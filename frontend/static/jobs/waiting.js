@@ -25,7 +25,8 @@ export class WaitingPage {
   constructor(root, client) {
     this.root = root;
     this.view = new WaitingView(root);
-    this.client = client ?? new JobsClient({ url: root.dataset.socket, job: root.dataset.job });
+    const { job, socket = "" } = root.dataset;
+    this.client = client ?? new JobsClient({ url: socket, job: socket.includes(`/${job}/`) ? job : "" });
   }
 
   start() {
@@ -58,13 +59,13 @@ export class WaitingPage {
     for (const type of ["online", "offline"]) window.addEventListener(type, showConnection, { signal });
     window.addEventListener("pageshow", (event) => this.#comeBack(event), { signal });
     document.addEventListener("visibilitychange", () => this.#callBack(), { signal });
-    this.view.part("cancel")?.addEventListener("submit", (/** @type {Event} */ event) => this.#cancel(event), { signal });
+    this.view.part("cancel")?.addEventListener("submit", (/** @type {SubmitEvent} */ event) => this.#cancel(event), { signal });
   }
 
   #listen() {
     this.#hangUp();
-    const { job, version, url } = this.root.dataset;
-    this.#subscription = this.client.subscribe({ job }, { version: Number(version), poll: url });
+    const { job, ticket, version, url } = this.root.dataset;
+    this.#subscription = this.client.subscribe({ job, ticket }, { version: Number(version), poll: url });
     on(this.#subscription, "change", (job) => this.#hear(job));
     on(this.#subscription, "gone", () => this.#lookAgain());
   }
@@ -122,11 +123,11 @@ export class WaitingPage {
     this.view.toggle("list", ["stuck", "gone"].includes(reason));
   }
 
-  /** @param {Event} event */
+  /** @param {SubmitEvent} event */
   async #cancel(event) {
     event.preventDefault();
     this.view.say("note", "cancelling");
-    const response = await post(this.view.part("cancel"));
+    const response = await post(this.view.part("cancel"), event.submitter);
     if (response?.status === 403) return this.#giveUp("stale");
     const frame = await response?.json().catch(() => null);
     if (isJobFrame(frame)) this.client.receive(frame);
