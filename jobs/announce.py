@@ -5,20 +5,23 @@ None of it can fail the task whose job it is about.
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
-from django.db import connections, transaction
+from django.db import DEFAULT_DB_ALIAS, connections, transaction
 
 from . import signals
+from .backlog import archive_backlog
 from .conf import jobs_settings
 from .models import JobRecord
 from .record import Record
 
 logger = logging.getLogger("jobs.announce")
 
-TIMEOUT = 3.0  # seconds that an announcement made inside an event loop may take
+TIMEOUT = 3.0  # seconds that an announcement made inside an event loop, or into a locked SQLite file, may take
 
 
 def archive(record: Record) -> bool:
@@ -55,14 +58,35 @@ def send_signal(signal: Any, job: Any) -> None:
 
 
 def announce_ended(job: Any) -> None:
-    """Archive a job that has just ended and tell the listeners."""
-    archive(job.record)
+    """Archive a job that has just ended, later if the database does not take it now, and tell the listeners."""
+    if not archive(job.record) and jobs_settings().ARCHIVE and not connections[DEFAULT_DB_ALIAS].in_atomic_block:
+        archive_backlog().add(partial(_then_disconnect, partial(_store, job.record)))
     send_signal(signals.job_ended, job)
 
 
 def _store(record: Record) -> None:
-    with transaction.atomic():  # a savepoint, when the task is inside a transaction of its own
+    with _bounded_wait(), transaction.atomic():  # a savepoint, when the task is inside a transaction of its own
         JobRecord.objects.store(record)
+
+
+@contextmanager
+def _bounded_wait() -> Iterator[None]:
+    """Wait for a locked SQLite file no longer than `TIMEOUT`; other databases lock rows, and nobody else has ours."""
+    connection = connections[DEFAULT_DB_ALIAS]
+    if connection.vendor != "sqlite" or connection.in_atomic_block:
+        yield
+        return
+    usual = connection.settings_dict["OPTIONS"].get("timeout", 5)
+    _set_busy_timeout(connection, min(TIMEOUT, usual))
+    try:
+        yield
+    finally:
+        _set_busy_timeout(connection, usual)
+
+
+def _set_busy_timeout(connection: Any, seconds: float) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(f"PRAGMA busy_timeout = {int(seconds * 1000)}")
 
 
 def _outside_of_loops(action: Callable[[], Any]) -> Any:

@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 class JobsConfig(AppConfig):
     """Subclass it with another label in a project that has a `jobs` app of its own."""
 
+    default = True
     name = "jobs"
     label = "jobs"
     verbose_name = _("Jobs")
@@ -20,3 +21,14 @@ class JobsConfig(AppConfig):
         import_module("jobs.checks")  # these need the models, so they can only be loaded now
         import_module("jobs.logout").connect()
         autodiscover_modules("handlers")
+
+
+class MeasuredJobsConfig(JobsConfig):
+    """The app with Prometheus metrics; needs the extra `metrics`."""
+
+    default = False
+
+    def ready(self) -> None:
+        """Start to count."""
+        super().ready()
+        import_module("jobs.metrics").connect()

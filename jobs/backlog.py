@@ -1,6 +1,6 @@
-"""What could not be written while the store was away, kept by this process and tried again until it is taken.
+"""What could not be written while the store or the archive was away, kept by this process until it is taken.
 
-One thread for all of it, made when it is first needed and again in a forked child.
+One thread for each of the two, made when it is first needed and again in a forked child.
 """
 
 import logging
@@ -11,6 +11,8 @@ from collections.abc import Callable
 from functools import cache
 from time import sleep
 
+from django.db import DatabaseError
+
 from .exceptions import JobError, StoreUnavailable
 
 logger = logging.getLogger("jobs.backlog")
@@ -19,9 +21,10 @@ PAUSE = 1.0  # seconds between two tries
 
 
 class Backlog:
-    """Runs actions in order, each until it no longer raises `StoreUnavailable`."""
+    """Runs actions in order, each until it no longer raises `retry_on`."""
 
-    def __init__(self) -> None:
+    def __init__(self, retry_on: type[Exception] = StoreUnavailable) -> None:
+        self._retry_on = retry_on
         self._actions: deque[Callable[[], None]] = deque()
         self._lock = threading.Lock()
         self._is_running = False
@@ -38,7 +41,7 @@ class Backlog:
         while self._has_more():
             try:
                 self._actions[0]()
-            except StoreUnavailable:
+            except self._retry_on:
                 sleep(PAUSE)
                 continue
             except JobError as error:
@@ -55,8 +58,19 @@ class Backlog:
 
 @cache
 def backlog() -> Backlog:
-    """Return this process's backlog."""
+    """Return this process's backlog of what the store shall take."""
     return Backlog()
 
 
-os.register_at_fork(after_in_child=backlog.cache_clear)
+@cache
+def archive_backlog() -> Backlog:
+    """Return this process's backlog of what the archive shall take."""
+    return Backlog(DatabaseError)
+
+
+def _forget() -> None:
+    backlog.cache_clear()
+    archive_backlog.cache_clear()
+
+
+os.register_at_fork(after_in_child=_forget)

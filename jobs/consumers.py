@@ -9,7 +9,7 @@ from typing import Any
 
 from channels.generic.websocket import AsyncWebsocketConsumer
 
-from . import events
+from . import events, signals
 from .access import Viewer, bearer_of, viewer_of_scope
 from .conf import jobs_settings
 from .exceptions import JobNotFound, StoreUnavailable
@@ -42,6 +42,7 @@ class JobConsumer(AsyncWebsocketConsumer):
         self._viewer: Viewer | None = None
         self._window, self._frames = 0.0, 0
         await self.accept()
+        signals.socket_opened.send_robust(JobConsumer)
         if not is_same_origin(self.scope):
             await self.close(BAD)
         elif "job_id" in (kwargs := self.scope["url_route"]["kwargs"]):
@@ -50,6 +51,7 @@ class JobConsumer(AsyncWebsocketConsumer):
     async def disconnect(self, code: int) -> None:
         """Leave all topics."""
         self.is_open = False
+        signals.socket_closed.send_robust(JobConsumer)
         while self.subscriptions:
             _key, subscription = self.subscriptions.popitem()
             await subscription.close()

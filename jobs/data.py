@@ -19,7 +19,7 @@ def encode(key: object, value: object) -> str:
         raise UnserializableData(f"The key {key!r} of a job's data is a {type(key).__name__}; keys are strings.")
     try:
         text = json.dumps(value, allow_nan=False, separators=(",", ":"))
-        read_back = json.loads(text)
+        read_back = json.loads(text, object_hook=_plain)
         same = read_back == value
     except (TypeError, ValueError, RecursionError) as error:
         raise UnserializableData(
@@ -78,6 +78,13 @@ class JobData(MutableMapping[str, Any]):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({dict(self)!r})"
+
+
+def _plain(value: dict[str, object]) -> dict[str, object]:
+    """Refuse what Celery's JSON, in which the same value may travel to the task, reads as another type."""
+    if value.keys() == {"__type__", "__value__"}:
+        raise ValueError("a dict of just __type__ and __value__ has a meaning of its own in kombu's JSON")
+    return value
 
 
 def _depth_exceeds(value: object, limit: int) -> bool:

@@ -21,7 +21,7 @@ class Deathwatch:
 
     def watch(self, pid: int) -> None:
         """Watch a process until it dies; to be repeated with each of its tasks, as a lost broker empties the loop."""
-        loop = get_event_loop()
+        loop: Any = get_event_loop()
         if loop is None or pid == os.getpid() or not hasattr(os, "pidfd_open"):
             return
         if pid not in self._fds:
@@ -30,10 +30,10 @@ class Deathwatch:
             except OSError:  # it is gone already, or a sandbox forbids it
                 return
         if self._fds[pid] not in loop.readers:
-            loop.add_reader(self._fds[pid], self._has_died, pid)
+            loop.add_reader(self._fds[pid], self._has_died, loop, pid)
 
-    def _has_died(self, pid: int) -> None:
+    def _has_died(self, loop: Any, pid: int) -> None:
         fd = self._fds.pop(pid)
-        get_event_loop().remove(fd)
+        loop.remove(fd)
         os.close(fd)
         self.look()

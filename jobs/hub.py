@@ -18,6 +18,7 @@ from weakref import WeakKeyDictionary
 
 from channels.layers import InMemoryChannelLayer, channel_layers, get_channel_layer
 
+from . import signals
 from .conf import jobs_settings
 from .events import EVERYBODY, FRAME, LOGOUT, group_of
 
@@ -83,6 +84,13 @@ class Hub:
             async with self._lock:
                 if not self._watchers and self._keepers:
                     await self._stop()
+
+    @property
+    def is_deaf(self) -> bool | None:
+        """Say whether the layer has not been heard for a while; None when nobody watches, so that nothing is."""
+        if not self._keepers:
+            return None
+        return self._listener is None or monotonic() - self._heard_at > DEAF_AFTER
 
     def watchers(self) -> set[Watcher]:
         """Return everybody who watches anything here."""
@@ -163,6 +171,8 @@ class Hub:
 
     async def _hand_out_frame(self, message: dict[str, Any]) -> None:
         job_id, version, frame = message["job"], int(message["version"]), message["frame"]
+        if message["topic"] in self._watchers:
+            signals.push_arrived.send_robust(Hub, version=version)
         for watcher in list(self._watchers.get(message["topic"], ())):
             try:
                 await watcher.deliver(job_id, version, frame)
@@ -175,7 +185,7 @@ class Hub:
             if self._listener is not None:
                 with suppress(Exception):
                     await asyncio.wait_for(self._layer.send(self._channel, {"type": "hub.beat"}), TIMEOUT)
-            if self._listener is None or monotonic() - self._heard_at > DEAF_AFTER:
+            if self.is_deaf:
                 async with self._lock:
                     await self._disconnect()
                     await self._connect()

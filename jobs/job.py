@@ -25,7 +25,7 @@ from .handlers import JobHandler, find_handler
 from .known import KnownJob
 from .record import Record
 from .states import JobState
-from .store import Change
+from .store import Change, Outcome
 from .throttle import Throttle
 
 logger = logging.getLogger("jobs.job")
@@ -64,13 +64,12 @@ class Job(KnownJob):
     def refresh(self) -> Job:
         """Read the job again, from the archive if Redis has lost it; raises `JobNotFound`."""
         outcome = store.read(self.id)
-        if outcome.record is not None:
+        if outcome.record is not None and not self._is_newer_than(outcome):
             self._know(outcome.record, outcome.now)
-            return self
-        archived = find_archived(self.id)
-        if archived is None:
+        elif (known := find_archived(self.id) or outcome.record) is not None:
+            self._know(known)
+        else:
             raise not_found(self.id)
-        self._know(archived)
         return self
 
     def create(self, change: Change) -> None:
@@ -84,16 +83,28 @@ class Job(KnownJob):
         self._know(outcome.record)
         self._send_unless_pushed(pushes, messages)
 
-    def restore(self) -> bool:
-        """Write the whole record anew if Redis has lost it, as its worker knows it; says whether that was so.
+    def restore(self, found: Outcome | None = None, keep_version: bool = False) -> bool:
+        """Write the whole record anew, as its worker knows it, if Redis has lost it; says whether that was so.
 
-        Its version grows, so that a page takes it for newer than what it has seen.
+        `found` is what Redis has instead, when it was restored from an old backup. The version grows, so that a page
+        takes the record for newer than what it has seen; who may have missed the last changes keeps it, so that the
+        process which made them finds that it knows better.
         """
-        change = Change(deadline=jobs_settings().LOST_AFTER if self.state is JobState.RUNNING else None)
-        outcome = store.write(None, self.record, change)
-        if outcome.record is not None:
+        old = found.record if found else None
+        is_overdue = old is not None and found is not None and 0 < old.deadline <= found.now
+        deadline = jobs_settings().LOST_AFTER if self.state is JobState.RUNNING else None
+        change = Change(deadline=deadline, overdue=is_overdue, keep_version=keep_version)
+        outcome = store.write(old, self.record, change)
+        if outcome.record is not None and not self._is_newer_than(outcome):
             self._know(outcome.record, outcome.now)
+        if outcome.written:
+            store.add_to_indexes(self.record)
         return outcome.written
+
+    def believe_archive(self) -> None:
+        """Take the archive's word for a job that Redis shows as it was before its end, being an old backup."""
+        if not self.is_ended and (archived := find_archived(self.id)) and archived.version > self.version:
+            self._know(archived)
 
     def start(self, runner: str = "") -> None:
         """Begin an attempt: pending, retrying or (after a redelivery) running becomes running.
@@ -251,14 +262,15 @@ class Job(KnownJob):
         """
         if self._stop is not None:
             raise self._stop
-        self._progress = {"current": current, "total": total, "note": message}
+        self._progress = {"current": current, "total": total, "note": _clean(message)}  # in the task's own language
         self._throttle()
 
     def increment_progress(self, amount: float = 1, message: object = None) -> None:
         """Move the progress on by an amount; total and (unless given) message stay."""
         with self._lock:
             known = self._with_progress(self.record)
-        self.set_progress(known.current + amount, known.total, known.note if message is None else message)
+        step = _number(amount, least=-events.VERSION_TO_COME) or 0
+        self.set_progress(known.current + step, known.total, known.note if message is None else message)
 
     def _end_without_store(self, decide: Callable[[Record], Decision], event: str) -> None:
         """Archive the outcome of our own work, and write it to the store when that answers again."""
@@ -343,16 +355,20 @@ class Job(KnownJob):
         messages = self._messages(new, change, event) if event else []
         pushes = publisher.prepare(messages)
         outcome = store.write(self.record, new, change, pushes or ())
-        if outcome.record is None:
+        if outcome.record is None or self._is_newer_than(outcome):
             if self._attempt_held is None:
                 raise not_found(self.id)
-            self.restore()
+            self.restore(outcome)
             return False
         self._know(outcome.record, outcome.now)
         if outcome.written:
             self._progress = {} if self._progress is progress else self._progress
             self._send_unless_pushed(pushes, messages)
         return outcome.written
+
+    def _is_newer_than(self, outcome: Outcome) -> bool:
+        """Say whether Redis has less than we know of: it was emptied, or restored from an old backup."""
+        return outcome.record is None or outcome.record.version < self.version
 
     def _send_unless_pushed(self, pushes: object, messages: list[dict[str, str]]) -> None:
         if pushes is None:
@@ -370,7 +386,7 @@ class Job(KnownJob):
             return record
         total = _number(given["total"])
         return record.replace(
-            current=_number(given["current"]) or 0, total=total or None, note=events.cut(_clean(given["note"]), "note")
+            current=_number(given["current"]) or 0, total=total or None, note=events.cut(given["note"], "note")
         )
 
     def _living(self, record: Record) -> Record:
@@ -391,7 +407,7 @@ class Job(KnownJob):
         return bool(record.claimed_at) or record.leased_until > self.now
 
     def _require_held(self) -> None:
-        if self._attempt_held not in (None, self.record.attempt):
+        if self._attempt_held is not None and self._attempt_held < self.record.attempt:
             raise JobEnded(f"Job {self.id}: attempt {self._attempt_held} was overtaken by {self.record.attempt}.")
 
     def _require_stored(self) -> None:
@@ -423,11 +439,15 @@ def exists(job_id: str) -> JobExists:
     return JobExists(f"There is a job {job_id!r} already; an id is the Celery task id and is used once.")
 
 
-def _number(value: object) -> float | None:
-    if isinstance(value, int | float) and 0 <= value < events.VERSION_TO_COME:  # false for NaN and infinity too
+def _number(value: object, least: float = 0) -> float | None:
+    if isinstance(value, int | float) and least <= value < events.VERSION_TO_COME:  # false for NaN and infinity too
         return value
     return None
 
 
 def _clean(text: object) -> str:
-    return str(text).encode("utf-8", "replace").decode()
+    try:
+        return str(text).encode("utf-8", "replace").decode()
+    except Exception:
+        logger.exception("a text for a job cannot be read")
+        return ""

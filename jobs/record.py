@@ -96,6 +96,11 @@ def from_hash(job_id: str, stored: Mapping[str, str]) -> Record:
     return Record(**values | {"id": job_id})
 
 
+def runner_name(hostname: str | None, pid: int | None) -> str:
+    """Name the worker's process that has an attempt, the same in the parent as in the child."""
+    return f"{hostname}/{pid}"
+
+
 def data_field(key: str) -> str:
     """Name the hash's field of one key of the data; escaped, so that any string can be a key."""
     return DATA + json.dumps(key)[1:-1]

@@ -134,6 +134,7 @@ class JobRepository:
             return self._archived(job_id, or_else=not_found(job_id))
         job = Job(outcome.record, outcome.now)
         job.settle()
+        job.believe_archive()
         return job
 
     def _archived(self, job_id: str, or_else: Exception) -> Job:

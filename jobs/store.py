@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import count
 from pathlib import Path
+from time import monotonic
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -32,7 +33,12 @@ from .record import Record, changed_fields, from_hash, to_hash
 Push = tuple[str, bytes]  # a channel of Redis and what to publish there
 
 TIMEOUT = 2.0  # seconds for one command; with the one retry, a Redis that hangs costs a caller 4 s
+RESPITE = 1.0  # seconds without another try after a time-out: a request waits once, not for each of its commands
 INDEX_SIZE = 1000  # newest jobs kept in the index of one owner or tag
+
+ALL = "all"  # the index of all jobs, whoever's they are; it is no topic, so nobody can listen to it
+ALL_SIZE = 100_000  # newest jobs kept in it (some 13 MB of Redis' memory); `sweep_jobs` takes out what has ended
+ALL_TTL = 30 * 86400  # seconds; longer than any job runs
 
 LUA = Path(__file__).parent / "lua"
 
@@ -44,6 +50,7 @@ class Change:
     stamp: str = ""  # the field that becomes this moment: created_at, started_at or ended_at
     deadline: float | None = None  # seconds from now until the job counts as overdue; 0 never, None as before
     overdue: bool = False  # only if the deadline has passed
+    keep_version: bool = False  # of the new record; else it gets a new one
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,16 +90,32 @@ def read_all(job_ids: Sequence[str]) -> list[Outcome]:
 
 
 def add_to_indexes(record: Record) -> None:
-    """Enter a new job in the lists of its owner and its tags, in one round trip; safe to repeat."""
-    settings = jobs_settings()
+    """Enter a new job in the lists of its owner, of its tags and of all jobs, in one round trip; safe to repeat."""
+    ttl = jobs_settings().TTL
+    topics = events.topics_of(record.id, record.owner, record.tags)[1:]
+    lists = [(ALL, ALL_SIZE, ALL_TTL), *((topic, INDEX_SIZE, ttl) for topic in topics)]
     pipeline = client().pipeline(transaction=False)
-    for topic in events.topics_of(record.id, record.owner, record.tags)[1:]:
+    for topic, size, seconds in lists:
         key = index_key(topic)
         pipeline.zadd(key, {record.id: record.version})
-        pipeline.zremrangebyrank(key, 0, -INDEX_SIZE - 1)
-        pipeline.expire(key, settings.TTL)
+        pipeline.zremrangebyrank(key, 0, -size - 1)
+        pipeline.expire(key, seconds)
     with _errors():
         pipeline.execute()
+
+
+def all_ids(start: int, limit: int) -> list[str]:
+    """Return the ids of all jobs that are listed, the oldest first, from a place in the list on."""
+    with _errors():
+        ids: Any = client().zrange(index_key(ALL), start, start + limit - 1)
+    return list(ids)
+
+
+def forget(job_ids: Sequence[str]) -> None:
+    """Take jobs off the list of all; they stay where they are."""
+    if job_ids:
+        with _errors():
+            client().zrem(index_key(ALL), *job_ids)
 
 
 def indexed(topic: str, limit: int) -> list[str]:
@@ -115,6 +138,25 @@ def ping() -> None:
     """Raise `StoreUnavailable` unless Redis answers."""
     with _errors():
         client().ping()
+
+
+def examine() -> tuple[int, str]:
+    """Write and read a key of our own; return Redis's clock in microseconds and what it does when memory is short.
+
+    The policy is "" where there is no limit to its memory. Raises `StoreUnavailable`.
+    """
+    key = f"jobs:probe:{secrets.token_hex(8)}"
+    with _errors():
+        pipeline = client().pipeline(transaction=False)
+        pipeline.set(key, "1", ex=5)
+        pipeline.get(key)
+        pipeline.time()
+        pipeline.info("memory")
+        _set, written, (seconds, microseconds), memory = pipeline.execute()
+    if written != "1":
+        raise StoreUnavailable("Redis at JOBS['REDIS_URL'] did not keep what was written to it.")
+    policy = memory.get("maxmemory_policy", "") if memory.get("maxmemory") else ""
+    return seconds * 1_000_000 + microseconds, policy
 
 
 def job_key(job_id: str) -> str:
@@ -216,7 +258,8 @@ def _arguments(
     flat = [part for item in fields.items() for part in item]
     published = [part for push in pushes for part in push]
     stand_ins = [events.VERSION_TO_COME, events.TIME_TO_COME]
-    return [job_key(new.id)], [*head, *stand_ins, new.version, len(fields), len(deleted), *flat, *deleted, *published]
+    known = f"={new.version}" if change.keep_version else new.version
+    return [job_key(new.id)], [*head, *stand_ins, known, len(fields), len(deleted), *flat, *deleted, *published]
 
 
 def _written(old: Record | None, new: Record, change: Change, version: int) -> Record:
@@ -263,11 +306,21 @@ def _options() -> dict[str, Any]:
     }
 
 
+class _Hang:
+    """When a command timed out last, by this process's monotonic clock."""
+
+    at = -RESPITE
+
+
 @contextmanager
 def _errors() -> Iterator[None]:
+    if monotonic() - _Hang.at < RESPITE:
+        raise StoreUnavailable("Redis at JOBS['REDIS_URL'] has not answered a moment ago.")
     try:
         yield
     except (RedisError, OSError) as error:
+        if isinstance(error, redis.TimeoutError | TimeoutError):
+            _Hang.at = monotonic()
         raise StoreUnavailable(f"Redis at JOBS['REDIS_URL'] does not do its work: {error}") from error
 
 
@@ -277,6 +330,7 @@ def _forget(**kwargs: Any) -> None:
         _script.cache_clear()
         _process_mark.cache_clear()
         _readers.clear()
+        _Hang.at = -RESPITE
 
 
 setting_changed.connect(_forget, dispatch_uid="jobs.store")

@@ -5,6 +5,9 @@ from __future__ import annotations
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from asgiref.sync import sync_to_async
+
+from . import signals
 from .access import Viewer, ticket
 from .conf import jobs_settings
 from .exceptions import JobNotFound
@@ -79,6 +82,8 @@ class Subscription:
             await self._socket.drop(self)
             return
         for job in jobs:
+            if (seen := self._socket.versions.get(job.id, 0)) < job.version:
+                signals.push_missed.send_robust(Subscription, job=job, seen=seen)
             await self._socket.show(job)
 
     async def on_logout(self, owner: str) -> None:
@@ -97,6 +102,8 @@ class Subscription:
     async def _read(self) -> list[Job]:
         if "job" in self.target:
             job = await self._viewer.afind(self.target["job"])
+            if job.version < self._socket.versions.get(job.id, 0):  # Redis was restored from an old backup
+                await sync_to_async(job.believe_archive)()
             self._owners.add(job.owner)
             return [job]
         return await self._read_topics()

@@ -9,7 +9,7 @@ import secrets
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from time import monotonic, sleep
-from typing import Any
+from typing import Any, TypeVar
 
 from celery import Task, shared_task
 from celery.exceptions import Ignore, Retry, SoftTimeLimitExceeded, TaskPredicate
@@ -20,18 +20,19 @@ from django.utils.translation import gettext as _
 
 from .access import owner_of
 from .backlog import backlog
-from .conf import jobs_settings
 from .data import encode
 from .events import HEADER, PART
 from .exceptions import JobCancelled, JobEnded, JobError, JobNotFound, StoreUnavailable
 from .handlers import JobHandler, path_of
 from .job import DetachedJob, Job
-from .record import Record, data_field, from_hash, to_hash
+from .logs import logs_of
+from .record import Record, data_field, from_hash, runner_name, to_hash
 from .repository import HandlerClass, JobRepository
 from .states import JobState
-from .worker import runner_name
 
 logger = logging.getLogger("jobs.tasks")
+
+T = TypeVar("T")
 
 OUTAGE_PAUSE = 5.0  # seconds until a task that could not be started without the store is tried again
 DEATHS = 3  # redeliveries after which a task without max_retries is taken for one that kills its worker
@@ -46,6 +47,7 @@ class JobTask(Task):
 
     abstract = True
     Request = "jobs.worker:JobRequest"
+    dont_autoretry_for: tuple[type[Exception], ...] = (JobCancelled, JobEnded)
     throws = (JobError,)  # what a task says to its owner is no accident: logged without a traceback
     handler_class: HandlerClass = JobHandler
     start_timeout: float | None = None
@@ -106,12 +108,14 @@ class JobTask(Task):
             return super().__call__(*args, **kwargs)
         headers = self.request.headers or {}
         if headers.get(PART):
-            return self._run_part(headers[PART], args, kwargs)
+            with logs_of(headers[PART]):
+                return self._run_part(headers[PART], args, kwargs)
         if not headers.get(HEADER):
             return self.run(*args, **kwargs)
-        self.request.job = job = self._started_job()
-        with translation.override(job.language or None):
-            return self._run_with(job, args, kwargs)
+        with logs_of(self.request.id):
+            self.request.job = job = self._started_job()
+            with translation.override(job.language or None):
+                return self._run_with(job, args, kwargs)
 
     def _run_with(self, job: Job, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         try:
@@ -133,8 +137,8 @@ class JobTask(Task):
     def _run_part(self, job_id: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Run a part of a canvas; the job as a whole fails with the first part that does."""
         try:
-            job = JobRepository().find(job_id)
-            job.start_part()
+            job = self._when_store_answers(lambda: JobRepository().find(job_id))
+            self._when_store_answers(job.start_part)
         except JobCancelled:
             self._end(JobRepository().find(job_id), JobState.CANCELLED)
             raise Ignore from None
@@ -154,35 +158,38 @@ class JobTask(Task):
         return result
 
     def _started_job(self) -> Job:
+        try:
+            job = self._when_store_answers(self._found_job)
+            self._when_store_answers(lambda: job.start(runner_name(self.request.hostname, os.getpid())))
+            redeliveries = job.attempt - 1 - self.request.retries
+            if redeliveries > (DEATHS if self.max_retries is None else self.max_retries):
+                job.end(JobState.FAILED, _("The work was interrupted again and again."))
+        except JobError as error:
+            logger.info("task not run: %s", error)
+            raise Ignore from None
+        if job.is_ended:
+            raise Ignore
+        return job
+
+    def _when_store_answers(self, action: Callable[[], T]) -> T:
+        """Do what comes before the work; while the store is away, put the message back, so that other work is done.
+
+        If the broker is away too, there is no other work, and we wait.
+        """
         while True:
             try:
-                job = self._found_job()
-                job.start(runner_name(self.request.hostname, os.getpid()))
-                redeliveries = job.attempt - 1 - self.request.retries
-                if redeliveries > (DEATHS if self.max_retries is None else self.max_retries):
-                    job.end(JobState.FAILED, _("The work was interrupted again and again."))
+                return action()
             except StoreUnavailable as error:
-                self._come_back_later(error)
-            except JobError as error:
-                logger.info("task not run: %s", error)
-                raise Ignore from None
+                logger.warning("task not run yet: %s", error)
+                if self.request.is_eager:
+                    raise
+            try:
+                self.signature_from_request(self.request, countdown=OUTAGE_PAUSE).apply_async()
+            except Exception:
+                logger.warning("the broker does not take the task back", exc_info=True)
+                sleep(OUTAGE_PAUSE)
             else:
-                if job.is_ended:
-                    raise Ignore
-                return job
-
-    def _come_back_later(self, error: StoreUnavailable) -> None:
-        """Put the message back into its queue, so that the worker does other work; if that is away too, wait."""
-        if self.request.is_eager:
-            raise error
-        logger.warning("task not run yet: %s", error)
-        try:
-            self.signature_from_request(self.request, countdown=OUTAGE_PAUSE).apply_async()
-        except Exception:
-            logger.warning("the broker does not take it back", exc_info=True)
-            sleep(OUTAGE_PAUSE)
-        else:
-            raise Ignore from None
+                raise Retry("the store is away", when=OUTAGE_PAUSE)
 
     def _found_job(self) -> Job:
         """Find the job, or write it anew from the message if Redis has lost it."""
@@ -277,12 +284,17 @@ def record_in(job_id: str, header: Mapping[str, Any], kwargs: Mapping[str, Any])
     return from_hash(job_id, {**header["record"], **data})
 
 
-def job_task(*args: Any, handler_class: HandlerClass = JobHandler, **options: Any) -> Callable[..., Any] | Any:
+def job_task(
+    *args: Any,
+    handler_class: HandlerClass = JobHandler,
+    dont_autoretry_for: Iterable[type[Exception]] = (),
+    **options: Any,
+) -> Callable[..., Any] | Any:
     """Make a function a `JobTask`: `shared_task(bind=True, base=JobTask)`, with the name of its handler.
 
     Takes every option of `shared_task`, and `start_timeout`. A handler's path is looked up at `create`, so tasks and
     handlers may import each other's modules.
     """
     options = {"bind": True, "base": JobTask, "handler_class": path_of(handler_class)} | options
-    options["dont_autoretry_for"] = (*options.get("dont_autoretry_for", ()), JobCancelled, JobEnded)
-    return shared_task(*args, **options)
+    never_again = (*dont_autoretry_for, *JobTask.dont_autoretry_for)
+    return shared_task(*args, dont_autoretry_for=never_again, **options)

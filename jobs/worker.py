@@ -1,9 +1,9 @@
 """What the worker's parent process does for jobs: it sees the deaths that a task cannot tell of, and keeps the heart
 beating for tasks that are silent, busy, or hold the interpreter's lock.
 
-No hook of Celery's covers every death of a task: a hard time limit is seen by `on_timeout`, a killed child by
-`on_failure`, a revoke by a signal; a killed parent by nobody, so then the job's deadline passes and its first reader
-finds it lost. What is seen of a process ends only the attempt that it was working on.
+No hook of Celery's covers every death of a task: a hard time limit and a killed child are seen by `on_failure`, a
+revoke by a signal; a killed parent by nobody, so then the job's deadline passes and its first reader finds it lost.
+What is seen of a process ends only the attempt that it was working on.
 """
 
 import logging
@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cache, partial
 from typing import Any
 
-from celery.exceptions import Retry
+from celery.exceptions import Retry, TimeLimitExceeded
 from celery.signals import task_revoked, task_unknown, worker_ready
 from celery.worker import state as worker_state
 from celery.worker.request import Request
@@ -30,7 +30,7 @@ from .deathwatch import Deathwatch
 from .events import HEADER, PART
 from .exceptions import JobError, StoreUnavailable
 from .job import Job
-from .record import Record
+from .record import Record, runner_name
 from .repository import JobRepository
 from .states import JobState
 
@@ -41,7 +41,7 @@ TOO_LONG = _("The work took too long and was stopped.")
 
 
 class JobRequest(Request):
-    """Celery's request of a task, in the parent; only `on_accepted`, `on_timeout`, `on_failure` can be built upon."""
+    """Celery's request of a task, in the parent; only `on_accepted`, `on_failure`, `on_timeout` can be built upon."""
 
     _is_requeued = False
 
@@ -63,18 +63,13 @@ class JobRequest(Request):
             heart().start()
             deathwatch().watch(pid)
 
-    def on_timeout(self, soft: bool, timeout: float) -> None:
-        """End the job when the child was killed for its hard time limit."""
-        super().on_timeout(soft, timeout)
-        if self.job_id and not soft and not self._is_requeued:
-            end_later(self.job_id, JobState.FAILED, TOO_LONG, self.runner)
-
     def on_failure(self, exc_info: Any, send_failed_event: bool = True, return_ok: bool = False) -> None:
         """End the job unless its task will run again; one that the child has ended stays as it is."""
         super().on_failure(exc_info, send_failed_event, return_ok)
         runs_again = isinstance(exc_info.exception, Retry) or self._is_requeued or self._already_cancelled
         if self.job_id and not runs_again and not self._already_revoked:
-            end_later(self.job_id, JobState.FAILED, INTERRUPTED, self.runner)
+            error = TOO_LONG if isinstance(exc_info.exception, TimeLimitExceeded) else INTERRUPTED
+            end_later(self.job_id, JobState.FAILED, error, self.runner)
 
     def reject(self, requeue: bool = False) -> None:
         """Notice that the message goes back to the queue."""
@@ -102,10 +97,11 @@ class Heart:
         """Give one sign of life for each job."""
         self._known = {job_id: record for job_id, record in self._known.items() if job_id in job_ids}
         for job_id, outcome in zip(job_ids, store.read_all(job_ids), strict=True):
-            if outcome.record is not None:
+            known = self._known.get(job_id)
+            if known is not None and (outcome.record is None or outcome.record.version < known.version):
+                Job(known).restore(outcome, keep_version=True)
+            elif outcome.record is not None:
                 self._known[job_id] = outcome.record
-            elif job_id in self._known:
-                Job(self._known[job_id]).restore()
         store.beat(job_ids, jobs_settings().LOST_AFTER)
 
     def _run(self) -> None:
@@ -121,11 +117,6 @@ class Heart:
             except Exception:
                 logger.exception("no heartbeat for %d jobs", len(job_ids))
             pause.wait(jobs_settings().HEARTBEAT)
-
-
-def runner_name(hostname: str | None, pid: int | None) -> str:
-    """Name the process that works on an attempt, in the parent as in the child."""
-    return f"{hostname}/{pid}"
 
 
 def end_later(job_id: str, state: JobState, error: str | Promise = "", runner: str | None = None) -> None:

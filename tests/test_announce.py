@@ -10,8 +10,8 @@ from jobs.models import JobRecord, JobRecordQuerySet
 from jobs.record import Record
 from jobs.states import JobState
 
-from .database import database_file  # noqa: F401 - a fixture
 from .factories import create_job, ended_job, started_job
+from .surroundings import database_file  # noqa: F401 - a fixture
 
 pytestmark = pytest.mark.usefixtures("database_file")
 

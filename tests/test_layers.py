@@ -11,7 +11,7 @@ FOLDER = Path(jobs.__file__).parent
 
 # Rows from top to bottom; in a row of one list nobody knows a sibling, "then" starts the next list of the same row.
 ROWS = """
-exceptions conf states signals throttle
+exceptions conf states signals throttle deathwatch
 then backlog
 record data events handlers origin
 store publisher

@@ -5,9 +5,10 @@
 --         3 "1" if the job must be past its deadline, else "0", 4 time to live in seconds,
 --         5 microseconds until the new deadline ("" keeps it, "0" removes it), 6 the field to set to this moment ("" none),
 --         7 stand-in of the version in a push, 8 stand-in of the time,
---         9 the last version that the writer knows of, 10 number of fields, 11 number of deleted ones, then field, value, …; deleted fields; channel, payload, …
+--         9 the last version that the writer knows of ("=" before it: to be kept), 10 number of fields, 11 number of deleted ones, then field, value, …; deleted fields; channel, payload, …
 -- Answer  {1, version}, or {0, now, the hash} when somebody else was faster or the deadline says otherwise.
 
+local MAX_VERSION = 9000000000000000 -- as in record.py
 local UNPACKED = 2000 -- arguments at a time; Lua's stack holds some 8,000
 
 local function iso(us)
@@ -33,6 +34,13 @@ local function fill(payload, stand_in, value)
   return from and payload:sub(1, from - 1) .. value .. payload:sub(to + 1) or payload
 end
 
+local function read_version(text, key)
+  if text and text:match('^%d+$') and tonumber(text) <= MAX_VERSION then
+    return text
+  end
+  return redis.call('EXISTS', key) == 1 and '0' or '' -- damaged, as the reader sees it; or not there at all
+end
+
 local key = KEYS[1]
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
@@ -44,11 +52,13 @@ end
 
 local deadline = tonumber(stored[2] or '0') or 0
 local overdue = deadline > 0 and now >= deadline and '1' or '0'
-if (stored[1] or '') ~= ARGV[1] or overdue ~= ARGV[3] then
+local known = read_version(stored[1], key)
+if known ~= ARGV[1] or overdue ~= ARGV[3] then
   return {0, string.format('%.0f', now), redis.call('HGETALL', key)}
 end
 
-local version = string.format('%.0f', math.max(now, (tonumber(stored[1] or ARGV[9]) or 0) + 1))
+local kept = ARGV[9]:match('^=(%d+)$')
+local version = kept or string.format('%.0f', math.max(now, (tonumber(known) or 0) + 1, (tonumber(ARGV[9]) or 0) + 1))
 local written, deleted = tonumber(ARGV[10]), tonumber(ARGV[11])
 local at = 12
 local set = {'version', version, 'mark', ARGV[2]}

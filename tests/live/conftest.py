@@ -60,7 +60,7 @@ def own_stack(prepared_database):
 @pytest.fixture(autouse=True)
 def show_what_processes_printed(request):
     """Keep, for the report of a failed test, what the processes printed during it."""
-    stacks = [request.getfixturevalue(name) for name in ("stack", "own_stack") if name in request.fixturenames]
+    stacks = [request.getfixturevalue(name) for name in ("stack", "own_stack", "site") if name in request.fixturenames]
     for stack in stacks:
         stack.printed.clear()
     yield

@@ -1,7 +1,8 @@
 """`manage.py demo`: the whole project on this machine, until Ctrl-C; `--check` tries it once and tells how it went."""
 
 import os
-from contextlib import suppress
+import signal
+import sys
 
 from django.core.management.base import BaseCommand, CommandError
 
@@ -85,7 +86,10 @@ class Command(BaseCommand):
             self.say(f"{child.name:>6} | {line}")
 
     def say(self, text):
-        """Print it, if anyone still reads (`demo | head`)."""
-        with suppress(BrokenPipeError):
+        """Print it, or stop when nobody reads any more (`demo | head`)."""
+        try:
             self.stdout.write(text)
             self.stdout.flush()
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the recipe of Python's signal module
+            os.kill(os.getpid(), signal.SIGTERM)

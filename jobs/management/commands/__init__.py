@@ -1,0 +1,1 @@
+"""The commands: `jobs_doctor`, `purge_jobs`, `sweep_jobs`."""

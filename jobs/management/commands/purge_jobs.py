@@ -1,0 +1,30 @@
+"""`manage.py purge_jobs`: delete old jobs from the archive."""
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from jobs.conf import jobs_settings
+from jobs.retention import purge
+
+
+class Command(BaseCommand):
+    """Deletes what ended long ago; may run, and be stopped, at any time."""
+
+    help = "Delete jobs from the archive that ended longer ago than JOBS['ARCHIVE_DAYS'], in batches."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Take the age and the size of a batch."""
+        days = jobs_settings().ARCHIVE_DAYS
+        parser.add_argument("--days", type=float, default=days, help=f"keep what is younger (default: {days})")
+        parser.add_argument("--batch", type=int, default=1000, help="rows of one statement (default: 1000)")
+
+    def handle(self, *args: Any, days: float, batch: int, **options: Any) -> None:
+        """Delete, and say how many."""
+        if batch < 1:
+            raise CommandError("--batch must be above 0.")
+        try:
+            deleted = sum(purge(days, batch))
+        except ValueError as error:
+            raise CommandError(str(error)) from error
+        self.stdout.write(f"{deleted} jobs deleted that ended more than {days:g} days ago.")

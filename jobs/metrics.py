@@ -1,0 +1,146 @@
+"""Prometheus metrics of the jobs that this process creates, runs and shows. Needs the extra `metrics`.
+
+Imported only when the project asks for it: `"jobs.apps.MeasuredJobsConfig"` in INSTALLED_APPS, or `connect()`.
+Everything is counted from `signals`; the jobs that are alive are counted when somebody scrapes.
+"""
+
+import os
+import time
+from collections import Counter as Tally
+from collections.abc import Callable, Iterator
+from functools import cache
+from typing import Any
+
+from django.contrib.auth.decorators import login_not_required
+from django.dispatch import Signal
+from django.http import HttpRequest, HttpResponse
+from django.views.decorators.http import require_safe
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    REGISTRY,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    generate_latest,
+)
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
+
+from . import signals, store
+from .exceptions import StoreUnavailable
+from .job import Job
+from .states import ALIVE
+
+LOOK = 2000  # newest jobs that a scrape reads; older ones that are still alive are not counted
+LONG = (0.1, 0.5, 1, 5, 10, 30, 60, 300, 900, 3600, 4 * 3600)  # seconds, of work and of queues
+SHORT = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)  # seconds, of a push
+MULTIPROCESS = "PROMETHEUS_MULTIPROC_DIR"  # prometheus_client's own: the processes of a machine count together
+
+CREATED = Counter("jobs_created", "Jobs created", ["handler"])
+ENDED = Counter("jobs_ended", "Jobs that have ended; a lost one that comes back ends twice", ["handler", "state"])
+WAITED = Histogram("jobs_waiting_seconds", "From creation to the first start", ["handler"], buckets=LONG)
+RAN = Histogram("jobs_running_seconds", "From the last start to the end", ["handler", "state"], buckets=LONG)
+DELIVERED = Histogram("jobs_delivery_seconds", "From the write in the store to the server's hub", buckets=SHORT)
+SOCKETS = Gauge("jobs_open_sockets", "Sockets that are open", multiprocess_mode="livesum")
+MISSED = Counter(
+    "jobs_reconcile_hits", "What a page was told by reconciliation: an end whose push was lost, or a change", ["kind"]
+)
+
+
+class Living(Collector):
+    """Counts the jobs that are alive, and says whether the store answers, in one look of two round trips."""
+
+    def __init__(self) -> None:
+        self.clock_ahead = 0.0  # seconds by which Redis's clock is ahead of ours
+
+    def describe(self) -> list[Metric]:
+        """Keep the registry from asking the store only to learn the names."""
+        return []
+
+    def collect(self) -> Iterator[Metric]:
+        """Count them now."""
+        alive = GaugeMetricFamily("jobs_alive", f"Jobs by state among the newest {LOOK}", labels=["state"])
+        try:
+            tally, is_up = self._tally(), 1
+        except StoreUnavailable:
+            tally, is_up = Tally(), 0
+        for state in sorted(ALIVE) if is_up else ():
+            alive.add_metric([state], tally[state])
+        yield alive
+        yield GaugeMetricFamily("jobs_store_up", "Whether the store answers", value=is_up)
+
+    def _tally(self) -> Tally[str]:
+        outcomes = store.read_all(store.indexed(store.ALL, LOOK))
+        if outcomes:
+            self.clock_ahead = outcomes[0].now / 1_000_000 - time.time()
+        return Tally(
+            outcome.record.state
+            for outcome in outcomes
+            if outcome.record is not None and not 0 < outcome.record.deadline <= outcome.now
+        )
+
+
+LIVING = Living()
+
+
+@cache
+def connect() -> None:
+    """Count from now on, in this process and those that it forks; may be called twice."""
+    receivers: dict[Signal, Callable[..., None]] = {
+        signals.job_created: _on_created,
+        signals.job_started: _on_started,
+        signals.job_ended: _on_ended,
+        signals.push_arrived: _on_push,
+        signals.push_missed: _on_missed,
+        signals.socket_opened: _on_opened,
+        signals.socket_closed: _on_closed,
+    }
+    for signal, receiver in receivers.items():
+        signal.connect(receiver, dispatch_uid="jobs.metrics")
+    REGISTRY.register(LIVING)
+
+
+@require_safe
+@login_not_required
+def expose(request: HttpRequest) -> HttpResponse:
+    """Answer a scrape; a view for projects that have no metrics of their own. Keep strangers from it."""
+    registry = REGISTRY
+    if MULTIPROCESS in os.environ:
+        registry = CollectorRegistry()
+        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+        registry.register(LIVING)
+    return HttpResponse(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
+
+
+def _on_created(job: Job, **_: Any) -> None:
+    CREATED.labels(job.handler_class).inc()
+
+
+def _on_started(job: Job, **_: Any) -> None:
+    if job.attempt == 1:
+        WAITED.labels(job.handler_class).observe((job.record.started_at - job.record.created_at) / 1_000_000)
+
+
+def _on_ended(job: Job, **_: Any) -> None:
+    ENDED.labels(job.handler_class, job.state).inc()
+    if job.record.started_at:
+        seconds = (job.record.ended_at - job.record.started_at) / 1_000_000
+        RAN.labels(job.handler_class, job.state).observe(seconds)
+
+
+def _on_push(version: int, **_: Any) -> None:
+    DELIVERED.observe(max(0.0, time.time() + LIVING.clock_ahead - version / 1_000_000))
+
+
+def _on_missed(job: Job, seen: int, **_: Any) -> None:
+    MISSED.labels("end" if job.is_ended and seen < job.record.ended_at else "change").inc()
+
+
+def _on_opened(**_: Any) -> None:
+    SOCKETS.inc()
+
+
+def _on_closed(**_: Any) -> None:
+    SOCKETS.dec()

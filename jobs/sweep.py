@@ -1,0 +1,73 @@
+"""Enforces deadlines with no page open, and archives what ended while the database was away.
+
+Nothing needs it: whoever reads a job does both. It walks the list of all jobs, a page at a time and the oldest first,
+and takes off the list what needs no second look. Two may run at once; what one misses the next one finds.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from . import store
+from .announce import archive
+from .conf import jobs_settings
+from .job import Job
+from .models import JobRecord
+from .states import JobState
+
+PAGE = 500  # jobs read in one round trip
+COLUMNS = ("pk", "state", "ended_at", "claimed_at")
+
+
+@dataclass(slots=True)
+class Swept:
+    """What a sweep has met: jobs."""
+
+    alive: int = 0
+    ended: int = 0  # by the sweep, because their deadline had passed
+    archived: int = 0  # which had ended earlier, and had not reached the archive
+    unarchived: int = 0  # which the database does not take
+
+
+def sweep() -> Swept:
+    """Look at every job of the list once; raises `StoreUnavailable`, and `DatabaseError` if there is no archive."""
+    swept = Swept()
+    start = 0
+    while ids := store.all_ids(start, PAGE):
+        kept = _sweep_page(ids, swept)
+        store.forget([job_id for job_id in ids if job_id not in kept])
+        start += len(kept)
+    return swept
+
+
+def _sweep_page(ids: Sequence[str], swept: Swept) -> set[str]:
+    """Return those that have to be looked at again another time."""
+    jobs = [Job(outcome.record, outcome.now) for outcome in store.read_all(ids) if outcome.record is not None]
+    for job in jobs:
+        if job.is_overdue:
+            job.settle()
+            swept.ended += job.is_ended
+    alive = {job.id for job in jobs if not job.is_ended}
+    swept.alive += len(alive)
+    return alive | _archive_missing([job for job in jobs if job.is_ended and job.ended_at], swept)
+
+
+def _archive_missing(ended: Sequence[Job], swept: Swept) -> set[str]:
+    missing = _not_archived(ended) if jobs_settings().ARCHIVE else []
+    failed = {job.id for job in missing if not archive(job.record)}
+    swept.archived += len(missing) - len(failed)
+    swept.unarchived += len(failed)
+    may_come_back = {job.id for job in ended if job.state is JobState.LOST and not job.record.claimed_at}
+    return failed | may_come_back
+
+
+def _not_archived(ended: Sequence[Job]) -> list[Job]:
+    rows = JobRecord.objects.filter(pk__in=[job.id for job in ended])
+    archived = {pk: (state, ended_at, claimed_at) for pk, state, ended_at, claimed_at in rows.values_list(*COLUMNS)}
+    return [job for job in ended if not _is_same_outcome(job, archived.get(job.id))]
+
+
+def _is_same_outcome(job: Job, archived: tuple[object, ...] | None) -> bool:
+    if archived is None:
+        return False
+    state, ended_at, claimed_at = archived
+    return claimed_at is not None or (state, ended_at) == (job.state, job.ended_at)

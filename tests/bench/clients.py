@@ -1,0 +1,96 @@
+"""The pages, all in one process of their own: it opens sockets, and notes when each hears that its job is ready."""
+
+import asyncio
+import os
+import threading
+import time
+from collections.abc import Coroutine
+from contextlib import suppress
+from typing import Any
+
+from .page import Page, request
+from .remote import serve
+from .subjects import Opening
+
+AT_ONCE = 25  # handshakes under way
+TIMEOUT = 60.0  # seconds for all to open, or to close
+READY = b'"ready"'  # stands within the first bytes of the frame that counts, with every subject
+
+
+class Clients:
+    """Opens pages, awaits frames, closes pages; in a loop on a thread of its own."""
+
+    def __init__(self) -> None:
+        with suppress(PermissionError):  # a frame must not wait for the worker, which archives on the same core
+            os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
+        self._loop = asyncio.new_event_loop()
+        self._pages: list[Page] = []
+        self._heard: dict[str, int] = {}
+        self._wanted = 0
+        self._enough = asyncio.Event()
+        threading.Thread(target=self._loop.run_forever, daemon=True).start()
+
+    def open(self, port: int, greetings: int, wanted: list[Opening]) -> float:
+        """Open these pages; returns the seconds that it took."""
+        start = time.monotonic()
+        self._run(self._open_all(port, greetings, wanted))
+        return time.monotonic() - start
+
+    def expect(self, count: int) -> None:
+        """Forget what was heard; from now on so many frames are wanted."""
+        self._run(self._expect(count))
+
+    def heard(self, seconds: float) -> dict[str, int]:
+        """Wait until all that was wanted is heard, or the seconds are over; returns when each key heard, in ns."""
+        self._run(self._await_enough(seconds))
+        return dict(self._heard)
+
+    def close(self) -> None:
+        """Close all pages, and wait until the server has."""
+        self._run(self._close_all())
+
+    def _run(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(2 * TIMEOUT)
+
+    async def _open_all(self, port: int, greetings: int, wanted: list[Opening]) -> None:
+        gate = asyncio.Semaphore(AT_ONCE)
+
+        async def open_one(opening: Opening) -> Page:
+            opener = request(port, opening.path, opening.cookie)
+            async with gate:
+                _transport, page = await self._loop.create_connection(
+                    lambda: Page(opener, opening.frame, greetings, self._listener(opening.key)), "127.0.0.1", port
+                )
+                await page.opened
+                return page
+
+        async with asyncio.timeout(TIMEOUT):
+            self._pages += await asyncio.gather(*(open_one(opening) for opening in wanted))
+
+    def _listener(self, key: str) -> Any:
+        def on_text(page: Page, now: int, payload: bytes) -> None:
+            if READY in payload[:40] and key not in self._heard:
+                self._heard[key] = now
+                if len(self._heard) == self._wanted:
+                    self._enough.set()
+
+        return on_text
+
+    async def _expect(self, count: int) -> None:
+        self._heard, self._wanted = {}, count
+        self._enough.clear()
+
+    async def _await_enough(self, seconds: float) -> None:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._enough.wait(), seconds)
+
+    async def _close_all(self) -> None:
+        pages, self._pages = self._pages, []
+        for page in pages:
+            page.close()
+        async with asyncio.timeout(TIMEOUT):
+            await asyncio.gather(*(page.closed for page in pages))
+
+
+if __name__ == "__main__":
+    serve(Clients())

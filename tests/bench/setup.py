@@ -1,0 +1,66 @@
+"""All that runs during a benchmark: a Redis, a database, a worker, the pages, and a server for each subject."""
+
+import os
+import secrets
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+
+import redis
+
+from project.demo.embedded import EmbeddedServer
+from project.demo.processes import Child, manage
+
+from .remote import Remote
+from .servers import Server
+from .subjects import SUBJECTS, Subject
+
+MIGRATE_TIMEOUT = 60.0  # seconds
+
+
+class Setup:
+    """Starts everything inside a `with` block, on ports and files of its own, and stops it after."""
+
+    def __enter__(self) -> "Setup":
+        with ExitStack() as stack:
+            embedded = stack.enter_context(EmbeddedServer())
+            directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-"))
+            env = _environment(embedded.url, Path(directory) / "db.sqlite3")
+            _migrate(env)
+            self.redis = stack.enter_context(redis.Redis.from_url(embedded.url))
+            self.servers: dict[Subject, Server] = {}
+            for subject in SUBJECTS:
+                self.servers[subject] = server = Server(subject.server, env)
+                stack.callback(server.stop)
+            self.worker = Remote("tests.bench.worker", env)
+            stack.callback(self.worker.stop)
+            self.clients = Remote("tests.bench.clients", env)
+            stack.callback(self.clients.stop)
+            for server in self.servers.values():
+                server.await_start()
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._stack.close()
+
+
+def _environment(redis_url: str, database: Path) -> dict[str, str]:
+    return {
+        **os.environ,
+        "REDIS_URL": redis_url,
+        "DATABASE_URL": f"sqlite:///{database}",
+        "DEBUG": "0",  # as in production: Django remembers no queries
+        "SECRET_KEY": secrets.token_hex(32),
+        "ALLOWED_HOSTS": "127.0.0.1",
+        "DJANGO_SETTINGS_MODULE": "tests.bench.settings",
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+def _migrate(env: dict[str, str]) -> None:
+    child = Child("migrate", manage("migrate", "--no-input", "--verbosity", "0"), env)
+    try:
+        child.await_success(MIGRATE_TIMEOUT)
+    finally:
+        child.stop()

@@ -1,0 +1,44 @@
+"""Who is compared: what each serves, where a page connects, and what its worker does when a job is done."""
+
+import json
+from dataclasses import dataclass
+from typing import NamedTuple
+
+
+class Opening(NamedTuple):
+    """What one page does to be told of its job."""
+
+    key: str
+    path: str
+    cookie: str
+    frame: str  # sent once the socket is open, if there is one
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One way to tell a page that its job is done."""
+
+    name: str
+    server: str  # what `python -m` runs, besides --fd
+    path: str  # of a page's socket
+    greetings: int  # frames that a page hears before it counts as open
+    verb: str = ""  # of the worker; without one only the handshake is measured
+    asks: bool = False  # a page subscribes by a frame, with a ticket
+
+    def opening(self, key: str, job_id: str, cookie: str, ticket: str) -> Opening:
+        """Return how a page of one job opens; the key tells it from others of the same job."""
+        frame = {"action": "subscribe", "job": job_id, "ticket": ticket}
+        return Opening(key, self.path.format(job_id), cookie, json.dumps(frame) if self.asks else "")
+
+
+DAPHNE = "daphne --verbosity 0"
+TUTORIAL = f"{DAPHNE} tests.bench.tutorial:application"
+
+LIMIT = Subject("limit", "tests.bench.bare", "/{}/", 1, "publish")
+OURS = Subject("ours", f"{DAPHNE} project.asgi:application", "/ws/jobs/{}/", 2, "complete")
+TICKET = Subject("ours, ticket", OURS.server, "/ws/jobs/", 2, asks=True)
+PUBSUB = Subject("tutorial", TUTORIAL, "/ws/pubsub/{}/", 0, "group_send_pubsub")
+CORE = Subject("tutorial, core", TUTORIAL, "/ws/core/{}/", 0, "group_send_core")
+NAIVE = Subject("naive", TUTORIAL, "/ws/naive/{}/", 1)
+
+SUBJECTS = (LIMIT, OURS, TICKET, PUBSUB, CORE, NAIVE)

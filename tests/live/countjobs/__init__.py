@@ -1,0 +1,1 @@
+"""An app whose jobs can be counted, for the tests of delivery, store and claim."""

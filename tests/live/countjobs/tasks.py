@@ -1,0 +1,19 @@
+"""Tasks that go on until a test lets them end."""
+
+import time
+from pathlib import Path
+
+from jobs.tasks import job_task
+
+HANDLER = "tests.live.countjobs.handlers.CountingHandler"
+
+
+@job_task(handler_class=HANDLER)
+def wait_for_file(self, path):
+    """Work until a file is there, saying so now and then, and keep what it holds."""
+    step = 0
+    while not Path(path).exists():
+        step += 1
+        self.job.set_progress(step, None, "waiting for a file")
+        time.sleep(0.05)
+    self.job.data["said"] = Path(path).read_text()

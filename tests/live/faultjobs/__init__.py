@@ -1,0 +1,1 @@
+"""An app whose tasks go wrong, for the tests of faults."""

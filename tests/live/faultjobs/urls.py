@@ -1,0 +1,15 @@
+"""The project's addresses, and ours to start any task of this app."""
+
+from django.urls import path
+
+from project.urls import urlpatterns as project_urls
+
+from . import views
+
+urlpatterns = [
+    path("faults/staff/", views.become_staff),
+    path("faults/<task>/", views.start),
+    path("faults/<task>/caught/", views.catch),
+    path("faults/<task>/rolled-back/", views.roll_back),
+    *project_urls,
+]

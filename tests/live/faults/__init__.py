@@ -1,0 +1,1 @@
+"""Each fault of a job's life, injected into real processes, and looked at from outside."""

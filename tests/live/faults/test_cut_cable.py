@@ -1,0 +1,86 @@
+"""F42: jobs that end, and jobs that would begin, while their worker cannot reach the store."""
+
+import json
+
+import pytest
+
+from tests.live.proxy import Proxy
+
+from .stack import LIMITS, LOST_AFTER, RECONCILE
+from .waiting import until
+
+MENDED = 25  # seconds after the mending
+
+
+@pytest.fixture
+def cable(stack):
+    """Return the link through which a worker reaches the store."""
+    with Proxy(stack.redis.port) as cable:
+        yield cable
+
+
+@pytest.fixture
+def worker(stack, cable):
+    """Return a worker with one process, at the other end of the cable; the broker it reaches directly."""
+    with stack.extra_worker("f42", "-c1", REDIS_URL=address(cable)) as worker:
+        yield worker
+
+
+def address(cable):
+    """Return the store's address behind the cable."""
+    return f"redis://127.0.0.1:{cable.port}/0"
+
+
+def cut_while_running(stack, person, cable, worker):
+    """Return a job that has ended behind the cut cable."""
+    job_id = person.start("wait", {"queue": "f42"})
+    stack.await_run(job_id)
+    cable.silence()
+    stack.open_gate(job_id)
+    worker.await_line(f"job {job_id}: complete, but the store does not answer; kept for later", 10)
+    return job_id
+
+
+def test_f42_job_that_ended_behind_a_cut_cable_is_archived_at_once_and_stored_when_it_is_mended(
+    stack, person, cable, worker
+):
+    job_id = cut_while_running(stack, person, cable, worker)
+    until(lambda: stack.archived_state(job_id) == "complete", 1)
+    stack.call("plain", "f42", word="meanwhile")
+    until(lambda: stack.pids_of("meanwhile"), 5)
+    assert stack.stored_state(job_id) == "running"
+    cable.speak()
+    until(lambda: stack.stored_state(job_id) == "complete", MENDED)
+    assert person.look(job_id)["state"] == "complete"
+
+
+def test_f42_page_is_ready_from_the_archive_while_the_cable_is_still_cut(stack, person, cable, worker):
+    job_id = cut_while_running(stack, person, cable, worker)
+    with person.waiting_page(job_id) as page:
+        assert page.hear_the_end(LOST_AFTER + RECONCILE + 1)["event"] == "ready"
+        cable.speak()
+        worker.await_line(f"written too late: Job {job_id} is complete", MENDED)
+    assert [frame["event"] for frame in page.frames].count("ready") == 1
+    assert person.press("ready", job_id).status_code == 200
+    assert len(stack.pids_of(f"hook:{job_id}")) == 1
+
+
+def test_f42_without_an_archive_the_page_hears_lost_and_then_ready(stack, person, cable):
+    env = {"REDIS_URL": address(cable), "JOBS_SETTINGS": json.dumps(LIMITS | {"ARCHIVE": False})}
+    with stack.extra_worker("f42", "-c1", **env) as worker:
+        job_id = cut_while_running(stack, person, cable, worker)
+        with person.waiting_page(job_id) as page:
+            page.hear("lost", LOST_AFTER + RECONCILE + 1)
+            cable.speak()
+            page.hear("ready", MENDED)
+
+
+def test_f42_job_that_would_begin_behind_a_cut_cable_begins_when_it_is_mended(stack, person, cable, worker):
+    cable.silence()
+    job_id = person.start("keep", {"queue": "f42"}, word="late")
+    worker.await_line("task not run yet", 10)
+    stack.call("plain", "f42", word="between")
+    until(lambda: stack.pids_of("between"), 5)
+    assert person.look(job_id)["state"] == "pending"
+    cable.speak()
+    assert person.await_state(job_id, "complete", MENDED)["attempt"] == 1

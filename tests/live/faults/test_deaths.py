@@ -1,0 +1,64 @@
+"""F10, F11: processes and whole workers that die."""
+
+import os
+import signal
+import time
+from datetime import datetime
+
+import pytest
+
+from tests.live.stack import paused
+
+from .stack import LOST_AFTER, RECONCILE
+
+SEEN_DYING = 5  # seconds; Celery looks at its children so often
+SPARE = 1.5  # seconds for a busy machine to start, write and answer
+
+
+@pytest.mark.parametrize("how", ["SIGKILL", "SIGSEGV", "os._exit", "SystemExit"])
+def test_f10_job_whose_process_dies_has_failed_within_5_seconds(stack, person, how):
+    job_id = person.start("die", how=how)
+    stack.await_run(job_id)
+    job = person.await_state(job_id, "failed", SEEN_DYING + SPARE)
+    assert job["error"] == "The work was interrupted before it was done."
+
+
+def test_f10_job_whose_process_is_killed_from_outside_has_failed_within_5_seconds(stack, person):
+    job_id = person.start("sleep", seconds=60)
+    os.kill(stack.await_run(job_id), signal.SIGKILL)
+    assert person.await_state(job_id, "failed", SEEN_DYING)["error"]
+
+
+def test_f10_job_over_its_hard_time_limit_has_failed_within_a_second(stack, person):
+    job_id = person.start("overstay")
+    stack.await_run(job_id)
+    job = person.await_state(job_id, "failed", 1 + 1 + SPARE)  # its limit is one second
+    assert job["error"] == "The work took too long and was stopped."
+    assert took(job) < 2
+
+
+def took(job):
+    """Return the seconds from start to end."""
+    started, ended = (datetime.fromisoformat(job[name]) for name in ("started_at", "ended_at"))
+    return (ended - started).total_seconds()
+
+
+def test_f11_job_of_a_killed_worker_is_lost_in_time_for_any_reader_and_on_the_list_page(stack, person):
+    with stack.extra_worker("f11") as worker, paused(stack.worker):
+        job_id = person.start("wait", {"queue": "f11"})
+        stack.await_run(job_id)
+        with person.list_page() as page:
+            page.hear("started")
+            worker.kill()
+            frame = page.hear("lost", LOST_AFTER + RECONCILE + SPARE)
+    assert frame["job"]["id"] == job_id
+    assert person.look(job_id)["state"] == "lost"
+
+
+def test_f11_job_of_a_killed_worker_is_lost_for_somebody_who_reads_it_once(stack, person):
+    with stack.extra_worker("f11") as worker:
+        job_id = person.start("wait", {"queue": "f11"})
+        stack.await_run(job_id)
+        worker.kill()
+    time.sleep(LOST_AFTER)
+    assert person.look(job_id)["state"] == "lost"

@@ -1,0 +1,107 @@
+"""F13, F14, F39, F40: jobs that run more than once, and workers that come back from the dead."""
+
+import os
+import signal
+from contextlib import contextmanager
+
+from tests.live.stack import paused
+
+from .stack import LOST_AFTER
+from .waiting import until
+
+SPARE = 5  # seconds for a worker to start and to look for messages that nobody has acknowledged
+
+
+def lose_its_worker(stack, person, queue):
+    """Return a job with a late acknowledgement that is lost, because its worker was killed."""
+    with stack.extra_worker(queue) as worker:
+        job_id = person.start("wait_acks_late", {"queue": queue})
+        stack.await_run(job_id)
+        worker.kill()
+    person.await_state(job_id, "lost", LOST_AFTER + 1)
+    stack.open_gate(job_id)
+    return job_id
+
+
+def test_f13_redelivered_success_wins_over_lost_if_the_person_was_not_told(stack, person):
+    job_id = lose_its_worker(stack, person, "f13")
+    with person.waiting_page(job_id) as page:
+        page.hear("lost")
+        with stack.extra_worker("f13"):
+            assert page.hear("ready", SPARE)["job"]["attempt"] == 2
+    assert person.press("ready", job_id).status_code == 200
+    assert len(stack.pids_of(f"hook:{job_id}")) == 1
+
+
+def test_f13_redelivered_task_does_not_run_once_the_person_was_told(stack, person):
+    job_id = lose_its_worker(stack, person, "f13")
+    assert person.press("ready", job_id).status_code == 200
+    with stack.extra_worker("f13") as worker:
+        worker.await_line(f"task not run: .*{job_id}", SPARE)
+    assert len(stack.pids_of(f"ran:{job_id}")) == 1
+    assert person.look(job_id)["state"] == "lost"
+
+
+@contextmanager
+def two_workers_at(stack, job_id):
+    """Let two workers run the same message of a queue: first the one that loses, then the one that wins."""
+    with stack.broker_client() as client:
+        [message] = client.lrange("f14", 0, -1)
+        with stack.extra_worker("f14") as loser:
+            stack.await_run(job_id)
+            client.rpush("f14.again", message)
+            with stack.extra_worker("f14.again") as winner:
+                stack.await_run(job_id, times=2)
+                yield loser, winner
+
+
+def test_f14_two_workers_with_the_same_message_make_one_outcome_and_one_hook(stack, person):
+    job_id = person.start("wait", {"queue": "f14"})
+    with person.waiting_page(job_id) as page, two_workers_at(stack, job_id) as (loser, _):
+        stack.open_gate(job_id)
+        assert page.hear("ready")["job"]["attempt"] == 2
+        loser.await_line("attempt 1 was overtaken by 2", SPARE)
+        assert person.press("ready", job_id).status_code == 200
+    assert [frame["event"] for frame in page.frames].count("ready") == 1
+    assert len(stack.pids_of(f"hook:{job_id}")) == 1
+
+
+def test_f14_loser_that_is_refused_does_not_end_the_job_of_the_winner(stack, person):
+    job_id = person.start("work", {"queue": "f14"})
+    with two_workers_at(stack, job_id) as (loser, _):
+        loser.await_line("raised expected: JobEnded", SPARE)
+        stack.open_gate(job_id)
+        assert person.await_state(job_id, "complete")["attempt"] == 2
+
+
+def test_f14_death_of_the_loser_does_not_end_the_job_of_the_winner(stack, person):
+    job_id = person.start("wait", {"queue": "f14"})
+    with two_workers_at(stack, job_id) as (loser, _):
+        os.kill(stack.pids_of(f"ran:{job_id}")[0], signal.SIGKILL)
+        loser.await_line("Worker exited prematurely", 6)
+        loser.await_line(" ready", 6)
+        stack.open_gate(job_id)
+        assert person.await_state(job_id, "complete")["attempt"] == 2
+
+
+def test_f39_poison_stops_after_the_retries_of_its_task(stack, person):
+    job_id = person.start("poison")
+    job = person.await_state(job_id, "failed", 20)
+    assert job["error"] == "The work was interrupted again and again."
+    assert len(stack.pids_of(f"ran:{job_id}")) == 2  # once, and max_retries=1
+
+
+def test_f40_frozen_worker_corrects_lost_before_the_person_was_told_and_never_after(stack, person):
+    with stack.extra_worker("f40") as worker:
+        waiting, told = (person.start("wait", {"queue": "f40"}) for _ in range(2))
+        stack.await_run(waiting), stack.await_run(told)
+        with paused(worker):
+            for job_id in (waiting, told):
+                person.await_state(job_id, "lost", LOST_AFTER + 1)
+                stack.open_gate(job_id)
+            assert person.press("ready", told).status_code == 200
+        until(lambda: person.look(waiting)["state"] == "complete")
+        worker.await_line(f"{told} is lost and cannot become complete", 5)
+    assert person.look(told)["state"] == "lost"
+    assert person.press("ready", waiting).status_code == 200
+    assert stack.pids_of(f"hook:{waiting}") and not stack.pids_of(f"hook:{told}")

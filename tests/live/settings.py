@@ -1,0 +1,20 @@
+"""The runnable project with the limits that a test sets, and with tasks that go wrong in every way.
+
+JOBS_SETTINGS (JSON) holds what differs from the project's `JOBS`; FAULTS_DIR is where tasks write down what they do.
+"""
+
+import json
+import os
+from pathlib import Path
+
+from project.settings import *  # noqa: F403
+from project.settings import CELERY_BROKER_TRANSPORT_OPTIONS, INSTALLED_APPS, JOBS
+
+FAULTS_DIR = Path(os.environ["FAULTS_DIR"])
+JOBS = {**JOBS, **json.loads(os.environ.get("JOBS_SETTINGS", "{}"))}
+INSTALLED_APPS = [*INSTALLED_APPS, "tests.live.faultjobs"]
+ROOT_URLCONF = "tests.live.faultjobs.urls"
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    **CELERY_BROKER_TRANSPORT_OPTIONS,
+    "visibility_timeout": 2,  # seconds until an unacknowledged message is delivered again
+}

@@ -1,0 +1,184 @@
+"""What reaches an open page when the way to it fails (FAULTS.md F1, F3, F8, F9, F30, F31, F34, F36, F37)."""
+
+import asyncio
+import json
+import time
+
+import httpx
+import pytest
+import pytest_asyncio
+
+from .pages import Page, eventually, listening, lost
+from .proxy import Proxy
+from .site import Site, cpu_seconds, ticket_for
+
+R = 3.0  # seconds; RECONCILE_SECONDS here
+QUIET = 60  # seconds
+DEAF = 25  # seconds; longer than the hub needs to notice it
+
+
+@pytest.fixture(scope="module")
+def site(prepared_database):
+    """Return a site that all tests here leave as they found it."""
+    with Site(prepared_database, RECONCILE_SECONDS=R) as site:
+        yield site
+
+
+@pytest.fixture(scope="module")
+def front(site):
+    """Return a proxy between the pages and daphne."""
+    with Proxy(site.port) as front:
+        yield front
+
+
+def page_of(site, job_id, **options):
+    return Page(site.base_url, job_id, ticket_for(job_id), **options)
+
+
+def page_behind(front, job_id, **options):
+    return Page(f"http://127.0.0.1:{front.port}", job_id, ticket_for(job_id), **options)
+
+
+async def in_background(action, *args, **kwargs):
+    """Have the hands do something while pages go on listening."""
+    return await asyncio.to_thread(action, *args, **kwargs)
+
+
+def heard_ready_once(page):
+    """Whether the socket said `ready` exactly once on its last connection, and no version ever went back."""
+    versions = [frame["job"]["version"] for frame in page.frames]
+    return page.events.count("ready") == 1 and versions == sorted(set(versions))
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session", autouse=True)
+async def quiet(site):
+    """Return pages whose jobs nobody speaks of from the first test of this module on, and when that was."""
+    ids = site.hands.create(2)
+    async with listening([page_of(site, job_id) for job_id in ids]) as pages:
+        yield pages, time.monotonic()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session", autouse=True)
+async def deaf(prepared_database):
+    """Return pages on a server whose link to Redis passes nothing from the first test of this module on."""
+    with Site(prepared_database, proxied=True, RECONCILE_SECONDS=R) as site:
+        ids = site.hands.create(100)
+        async with listening([page_of(site, job_id) for job_id in ids]) as pages:
+            site.proxy.silence()
+            yield site, pages, time.monotonic(), cpu_seconds(site.server)
+
+
+async def test_f01_a_job_that_ended_before_the_page_is_ready_at_once_and_once(site):
+    (job_id,) = site.hands.create()
+    site.hands.end([job_id])
+    async with listening([page := page_of(site, job_id)]):
+        assert await lost([page], 1) == []
+        await asyncio.sleep(0)
+    assert [frame["event"] for frame in page.said] == ["subscribed", "ready"]
+
+
+async def test_f01_a_job_that_ends_between_page_and_socket_is_ready_at_once(site):
+    (job_id,) = site.hands.create()
+    cookies = {"sessionid": site.hands.session("ann")}
+    with httpx.Client(base_url=site.base_url, cookies=cookies, trust_env=False) as browser:
+        assert 'data-state="running"' in browser.get(f"/jobs/{job_id}/").text
+    site.hands.end([job_id])
+    async with listening([page := page_of(site, job_id)]):
+        assert await lost([page], 1) == []
+    assert heard_ready_once(page)
+
+
+async def test_f01_jobs_that_end_while_the_socket_reconnects_are_ready(site, front):
+    ids = site.hands.create(20)
+    async with listening([page_behind(front, job_id) for job_id in ids]) as pages:
+        front.cut()
+        await in_background(site.hands.end, ids)
+        assert await lost(pages, 5) == []
+    assert all(map(heard_ready_once, pages))
+
+
+async def test_f03_killing_the_layers_connection_loses_nothing(site):
+    ids = site.hands.create(100)
+    async with listening([page_of(site, job_id) for job_id in ids]) as pages:
+        assert site.client.client_kill_filter(_type="pubsub") >= 1
+        await in_background(site.hands.end, ids)
+        assert await lost(pages, R + 2) == []
+    assert all(map(heard_ready_once, pages))
+
+
+async def test_f03_the_hub_hears_again_after_its_connection_was_killed(site):
+    ids = site.hands.create(20)
+    async with listening([page_of(site, job_id) for job_id in ids]) as pages:
+        before = {client["id"] for client in site.client.client_list("pubsub")}
+        site.client.client_kill_filter(_type="pubsub")
+        await eventually(lambda: any(int(it["sub"]) > 1 and it["id"] not in before for it in site.client.client_list("pubsub")))
+        await asyncio.sleep(0.2)
+        await in_background(site.hands.end, ids, every=0.05)
+        assert await lost(pages, R + 2) == []
+    assert sum(page.delay < 0.2 for page in pages) > 10  # by push: between two readings lie 3 s
+
+
+async def test_f08_a_gateway_that_answers_502_for_a_while_loses_nothing(site, front):
+    ids = site.hands.create(50)
+    async with listening([page_behind(front, job_id) for job_id in ids]) as pages:
+        front.is_bad_gateway = True
+        front.cut()
+        await in_background(site.hands.end, ids)
+        await asyncio.sleep(3)
+        front.is_bad_gateway = False
+        assert await lost(pages, 8) == []
+    assert all(map(heard_ready_once, pages))
+
+
+async def test_f30_a_thousand_jobs_that_complete_at_once_are_all_heard(site):
+    ids = await in_background(site.hands.create, 1000)
+    async with listening([page_of(site, job_id) for job_id in ids]) as pages:
+        started = time.monotonic()
+        await in_background(site.hands.end, ids)
+        assert await lost(pages, 20) == []
+    print(f"F30: all heard {max(page.ready_at for page in pages) - started:.1f} s after the first began to end")
+    assert all(map(heard_ready_once, pages))
+
+
+async def test_f34_what_a_newer_version_says_is_ignored_by_an_older_server(site):
+    (job_id,) = site.hands.create()
+    site.client.hset(f"jobs:{{{job_id}}}", mapping={"mood": "new", "data.": "not JSON"})
+    async with listening([page := page_of(site, job_id)]):
+        site.hands.publish_rubbish(job_id)
+        site.hands.call(job_id, "set_progress", 1, 2)
+        await eventually(lambda: "progress" in page.events)
+        site.hands.end([job_id])
+        assert await lost([page], R + 2) == []
+    assert heard_ready_once(page)
+    assert site.client.hget(f"jobs:{{{job_id}}}", "mood") == b"new"
+
+
+async def test_f34_an_action_of_a_newer_page_is_an_error_and_no_more(site):
+    (job_id,) = site.hands.create()
+    async with site.socket(httpx.Client(), "/ws/jobs/") as socket:
+        for frame in ({"action": "rewind"}, {"action": "subscribe", "job": job_id, "ticket": ticket_for(job_id), "x": 1}):
+            await socket.send(json.dumps(frame))
+        events = [json.loads(await asyncio.wait_for(socket.recv(), 5))["event"] for _ in range(3)]
+    assert events == ["error", "subscribed", "started"]
+
+
+async def test_f31_after_a_minute_of_quiet_ready_is_heard(site, quiet):
+    pages, since = quiet
+    await asyncio.sleep(QUIET - (time.monotonic() - since))
+    await in_background(site.hands.end, [page.job_id for page in pages])
+    assert await lost(pages, 1) == []
+    assert [page.connections for page in pages] == [1, 1]
+
+
+async def test_f36_a_half_open_link_to_redis_heals_by_itself_and_costs_next_to_nothing(deaf):
+    site, pages, since, used = deaf
+    await asyncio.sleep(DEAF - (time.monotonic() - since))
+    site.hands.end([page.job_id for page in pages[:50]])
+    silent_for, used = time.monotonic() - since, cpu_seconds(site.server) - used
+    site.proxy.speak()
+    site.hands.end([page.job_id for page in pages[50:]])
+    started = time.monotonic()
+    assert await lost(pages, 20) == []
+    print(f"F36: silent {silent_for:.0f} s, {used / silent_for:.1%} of a core; healed in {time.monotonic() - started:.1f} s")
+    assert used / silent_for < 0.2
+    assert all(map(heard_ready_once, pages))

@@ -1,0 +1,326 @@
+"""The way in from the channel layer: one hub per process hands each frame to the watchers of its topic."""
+
+import asyncio
+import contextlib
+import socket
+import threading
+
+import pytest
+from channels.layers import channel_layers, get_channel_layer
+
+from jobs import hub as hub_module
+from jobs import publisher
+from jobs.events import EVERYBODY, LOGOUT, group_of, message_of
+from jobs.hub import Hub, hub
+
+from .factories import NOWHERE
+
+PUBSUB = "channels_redis.pubsub.RedisPubSubChannelLayer"
+LAYERS = {
+    "pubsub": PUBSUB,
+    "core": "channels_redis.core.RedisChannelLayer",
+    "in memory": "channels.layers.InMemoryChannelLayer",
+}
+TOPIC = "job:parcel-1"
+
+
+class Page:
+    """A watcher that notes what it is told."""
+
+    def __init__(self):
+        self.heard = asyncio.Queue()
+        self.looked = asyncio.Event()
+        self.logged_out = asyncio.Queue()
+
+    async def deliver(self, job_id, version, frame):
+        await self.heard.put((job_id, version, frame))
+
+    async def look_again(self):
+        self.looked.set()
+
+    async def on_logout(self, owner):
+        await self.logged_out.put(owner)
+
+    async def next(self, seconds=3):
+        return await asyncio.wait_for(self.heard.get(), seconds)
+
+
+class SickPage(Page):
+    """A watcher that raises whatever it is told."""
+
+    async def deliver(self, job_id, version, frame):
+        raise RuntimeError("out of order")
+
+    async def look_again(self):
+        raise RuntimeError("out of order")
+
+
+def message(version=7, topic=TOPIC, frame="frame"):
+    return message_of(frame, topic, "parcel-1") | {"version": str(version)}
+
+
+@pytest.fixture
+async def watch():
+    """Return a function that has a page watch topics; all leave at the end, and nothing is left running."""
+    here, watching = Hub(), []
+
+    async def start(*topics, page=None):
+        page = page or Page()
+        for topic in topics or [TOPIC]:
+            await here.watch(topic, page)
+            watching.append((topic, page))
+        return page
+
+    start.hub = here
+    yield start
+    for topic, page in watching:
+        await here.unwatch(topic, page)
+    assert {task for task in asyncio.all_tasks() if "Hub" in repr(task)} == set()
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """Let the hub notice within the test that it hears nothing."""
+    monkeypatch.setattr(hub_module, "BEAT", 0.03)
+    monkeypatch.setattr(hub_module, "DEAF_AFTER", 0.15)
+    monkeypatch.setattr(hub_module, "TIMEOUT", 0.5)
+    monkeypatch.setattr(hub_module, "PAUSE", 0.01)
+
+
+@pytest.fixture
+def use_hosts(settings):
+    """Return a function that has the project's layer use other hosts."""
+
+    def use(*hosts, backend=PUBSUB):
+        config = {"hosts": list(hosts)} if hosts else {}
+        settings.CHANNEL_LAYERS = {"default": {"BACKEND": backend, "CONFIG": config}}
+
+    yield use
+    channel_layers.backends.clear()
+
+
+async def publish(given, group=None):
+    """Publish a message to a topic's group from another thread, as a worker does."""
+    if group is None:
+        await asyncio.to_thread(publisher.send, [given])
+    else:
+        await asyncio.to_thread(publisher._group_send, [(group, given)])
+
+
+@pytest.mark.parametrize("name", LAYERS)
+async def test_a_frame_reaches_who_watches_its_topic(watch, use_hosts, settings, name):
+    use_hosts(*([] if name == "in memory" else [settings.JOBS["REDIS_URL"]]), backend=LAYERS[name])
+    page = await watch()
+    await publish(message(7))
+    assert await page.next() == ("parcel-1", 7, "frame")
+
+
+async def test_a_frame_reaches_everybody_who_watches_and_nobody_else(watch, settings):
+    settings.JOBS = settings.JOBS | {"SHARDS": 1}
+    first, second, other = await watch(), await watch(), await watch("job:parcel-2")
+    await publish(message(7))
+    await publish(message(8, "job:parcel-2"))
+    assert (await first.next())[1] == (await second.next())[1] == 7
+    assert (await other.next())[1] == 8
+    assert first.heard.empty() and second.heard.empty() and other.heard.empty()
+
+
+async def test_frames_of_a_topic_are_handed_out_in_order(watch):
+    page = await watch()
+    for version in range(50):
+        await publish(message(version))
+    assert [(await page.next())[1] for _ in range(50)] == list(range(50))
+
+
+async def test_who_has_left_hears_nothing_more(watch):
+    leaving, staying = await watch(), await watch()
+    await watch.hub.unwatch(TOPIC, leaving)
+    await watch.hub.unwatch(TOPIC, leaving)
+    await publish(message(7))
+    await staying.next()
+    assert leaving.heard.empty()
+    assert watch.hub.watchers() == {staying}
+
+
+async def test_a_page_that_raises_does_not_keep_the_frame_from_the_others(watch, caplog):
+    await watch(page=SickPage())
+    well = await watch()
+    await publish(message(7))
+    assert (await well.next())[1] == 7
+    assert "a frame of job parcel-1 was not delivered to one socket" in caplog.text
+
+
+async def test_a_process_joins_a_group_once_however_many_watch(watch, redis_client):
+    for _ in range(20):
+        await watch()
+    name = f"asgi__group__{group_of(TOPIC, 64)}"
+    assert dict(redis_client.pubsub_numsub(name)) == {name.encode(): 1}
+    assert len(redis_client.pubsub_channels("asgispecific.*")) == 1
+
+
+async def test_with_the_last_watcher_the_hub_stops_and_starts_again_with_the_next(redis_client):
+    here = Hub()
+    for _ in range(2):
+        page = Page()
+        await here.watch(TOPIC, page)
+        assert redis_client.pubsub_channels()
+        await publish(message(7))
+        await page.next()
+        await here.unwatch(TOPIC, page)
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+        assert redis_client.pubsub_channels() == []
+
+
+async def test_who_comes_while_the_last_one_leaves_is_served(watch):
+    for _ in range(10):
+        first, second = Page(), Page()
+        await watch.hub.watch(TOPIC, first)
+        await asyncio.gather(watch.hub.unwatch(TOPIC, first), watch.hub.watch(TOPIC, second))
+        await publish(message(7))
+        assert (await second.next())[1] == 7
+        await watch.hub.unwatch(TOPIC, second)
+
+
+async def test_everybody_is_told_of_a_logout(watch):
+    pages = [await watch(), await watch("job:parcel-2")]
+    await asyncio.to_thread(publisher.broadcast, {"type": LOGOUT, "owner": "user:7"})
+    assert [await asyncio.wait_for(page.logged_out.get(), 3) for page in pages] == ["user:7", "user:7"]
+
+
+@pytest.mark.parametrize(
+    "rubbish",
+    [
+        {"type": "websocket.receive", "text": "{}"},
+        {"type": "job.frame"},
+        {"type": "job.frame", "job": "parcel-1", "version": "soon", "frame": "", "topic": TOPIC},
+        {},
+    ],
+)
+async def test_rubbish_in_the_layer_does_not_stop_the_hub(watch, quick, rubbish):
+    page = await watch()
+    await publish(rubbish, EVERYBODY)
+    await publish(message(7))
+    assert (await page.next())[1] == 7
+
+
+async def test_a_hub_whose_connection_was_killed_hears_again(watch, quick, redis_client):
+    page = await watch()
+    assert redis_client.client_kill_filter(_type="pubsub") > 0
+    version = 7
+    while page.heard.empty():
+        version += 1
+        await publish(message(version))
+        await asyncio.sleep(0.02)
+        assert version < 200
+    assert (await page.next())[1] > 7
+
+
+class Cable:
+    """A TCP connection to Redis that can go silent without being closed; new connections pass."""
+
+    def __init__(self, port):
+        self.server = socket.create_server(("127.0.0.1", 0))
+        self.url = f"redis://127.0.0.1:{self.server.getsockname()[1]}/0"
+        self.port, self.pairs, self.cut = port, [], set()
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def cut_all(self):
+        self.cut.update(range(len(self.pairs)))
+
+    def close(self):
+        self.server.shutdown(socket.SHUT_RDWR)
+        self.server.close()
+        for pair in self.pairs:
+            for end in pair:
+                with contextlib.suppress(OSError):
+                    end.shutdown(socket.SHUT_RDWR)
+
+    def _accept(self):
+        with contextlib.suppress(OSError):
+            while True:
+                near, far = self.server.accept()[0], socket.create_connection(("127.0.0.1", self.port))
+                self.pairs.append((near, far))
+                for source, target in ((near, far), (far, near)):
+                    threading.Thread(
+                        target=self._pump, args=(len(self.pairs) - 1, source, target), daemon=True
+                    ).start()
+
+    def _pump(self, number, source, target):
+        with contextlib.suppress(OSError), source:
+            while data := source.recv(65536):
+                if number not in self.cut:
+                    target.sendall(data)
+
+
+@pytest.fixture
+def cable(redis_client):
+    cable = Cable(redis_client.connection_pool.connection_kwargs["port"])
+    yield cable
+    cable.close()
+
+
+async def test_a_hub_on_a_half_open_link_makes_a_new_one_and_has_everybody_look_again(
+    watch, quick, use_hosts, cable, redis_client
+):
+    use_hosts(cable.url)
+    page = await watch()
+    page.looked.clear()
+    cable.cut_all()
+    await asyncio.wait_for(page.looked.wait(), 5)
+    redis_client.publish(f"asgi__group__{group_of(TOPIC, 64)}", get_channel_layer().serialize(message(9)))
+    assert (await page.next())[1] == 9
+
+
+async def test_watching_works_with_the_layer_out_of_reach_and_hears_when_it_is_back(
+    watch, quick, use_hosts, settings, caplog, redis_client
+):
+    use_hosts(NOWHERE)
+    page = await watch()
+    assert "the channel layer does not answer, pages read their jobs instead" in caplog.text
+    use_hosts(settings.JOBS["REDIS_URL"])
+    await asyncio.wait_for(page.looked.wait(), 3)
+    redis_client.publish(f"asgi__group__{group_of(TOPIC, 64)}", get_channel_layer().serialize(message(9)))
+    assert (await page.next())[1] == 9
+
+
+async def test_a_layer_that_is_away_is_asked_for_once_and_not_by_each_watcher(watch, use_hosts, caplog):
+    use_hosts(NOWHERE)
+    for number in range(10):
+        await watch(f"job:{number}")
+    assert caplog.text.count("the channel layer does not answer") == 1
+
+
+async def test_everybody_looks_again_at_the_intervals_of_the_setting(watch, settings):
+    settings.JOBS = settings.JOBS | {"RECONCILE_SECONDS": 0.02}
+    page = await watch()
+    for _ in range(3):
+        await asyncio.wait_for(page.looked.wait(), 3)
+        page.looked.clear()
+
+
+async def test_one_who_cannot_look_again_does_not_keep_the_others_from_it(watch, settings, caplog):
+    settings.JOBS = settings.JOBS | {"RECONCILE_SECONDS": 0.02}
+    await watch(page=SickPage())
+    page = await watch()
+    await asyncio.wait_for(page.looked.wait(), 3)
+    page.looked.clear()
+    await asyncio.wait_for(page.looked.wait(), 3)
+    assert "1 of 2 watched jobs could not be read" in caplog.text
+
+
+async def test_an_event_loop_has_one_hub():
+    assert hub() is hub()
+    assert await asyncio.to_thread(asyncio.run, other_hub()) is not hub()
+
+
+async def other_hub():
+    return hub()
+
+
+async def test_without_any_layer_pages_read_their_jobs(watch, settings):
+    settings.CHANNEL_LAYERS = {}
+    channel_layers.backends.clear()
+    settings.JOBS = settings.JOBS | {"RECONCILE_SECONDS": 0.02}
+    page = await watch()
+    await asyncio.wait_for(page.looked.wait(), 3)
+    channel_layers.backends.clear()

@@ -1,0 +1,380 @@
+"""What a socket listens to: join first, then read, then tell."""
+
+import asyncio
+
+import pytest
+from asgiref.sync import sync_to_async
+from django.core import signing
+
+from jobs import store, subscriptions
+from jobs.access import TICKET_SALT, Viewer, ticket
+from jobs.consumers import JobConsumer
+from jobs.events import message_of
+from jobs.hub import hub
+from jobs.repository import JobRepository
+from jobs.states import JobState
+from jobs.testing import JobCommunicator
+
+from .factories import ANN, BOB, OWNER, create_job, ended_job, plant, started_job
+from .surroundings import database_file, nothing_left  # noqa: F401 - fixtures
+
+pytestmark = pytest.mark.usefixtures("database_file", "nothing_left")
+
+create_job, started_job, ended_job = map(sync_to_async, (create_job, started_job, ended_job))
+
+
+def in_thread(action, *args):
+    return sync_to_async(action)(*args)
+
+
+async def push(version, job_id, topic=None, frame='{"event":"old"}'):
+    """Have the hub hand out a push, as it came from a worker."""
+    message = message_of(frame, topic or f"job:{job_id}", job_id) | {"version": str(version)}
+    await hub()._hand_out(message)
+
+
+# One job
+
+
+async def test_a_page_is_told_that_it_listens_and_then_how_the_job_is():
+    job = await started_job()
+    async with JobCommunicator(ANN) as page:
+        assert await page.subscribe(job=job.id) == {"event": "subscribed", "job": job.id}
+        frame = await page.next()
+        assert (frame["event"], frame["job"]["version"]) == ("started", job.version)
+
+
+async def test_a_page_hears_everything_in_order():
+    job = await create_job()
+    async with JobCommunicator(ANN, job.id) as page:
+        assert [(await page.next())["event"] for _ in range(2)] == ["subscribed", "created"]
+        await in_thread(job.start)
+        await in_thread(job.set_progress, 1, 2)
+        await in_thread(job.complete)
+        frames = [await page.next() for _ in range(3)]
+    assert [frame["event"] for frame in frames] == ["started", "progress", "ready"]
+    versions = [frame["job"]["version"] for frame in frames]
+    assert versions == sorted(set(versions))
+
+
+@pytest.mark.parametrize("state", ["complete", "failed", "cancelled"])
+async def test_an_end_before_the_connect_is_heard_at_once(state):
+    job = await ended_job(JobState(state))
+    async with JobCommunicator(ANN, job.id) as page:
+        assert (await page.next())["event"] == "subscribed"
+        frame = await page.next()
+        assert frame["job"]["state"] == state
+        assert await page.receive_nothing()
+
+
+async def test_an_end_before_the_connect_is_heard_after_redis_was_emptied(redis_client):
+    job = await ended_job()
+    redis_client.flushall()
+    async with JobCommunicator(ANN, job.id) as page:
+        assert (await page.event("ready"))["id"] == job.id
+
+
+async def test_an_end_between_joining_and_reading_is_heard_once(monkeypatch):
+    job = await started_job()
+    really_find = JobRepository.afind
+
+    async def afind(self, job_id):
+        await in_thread(job.complete)
+        return await really_find(self, job_id)
+
+    monkeypatch.setattr(JobRepository, "afind", afind)
+    async with JobCommunicator(ANN, job.id) as page:
+        assert [(await page.next())["event"] for _ in range(2)] == ["subscribed", "ready"]
+        assert await page.receive_nothing()
+
+
+async def test_an_end_between_reading_and_telling_is_heard_once_and_last(monkeypatch):
+    job = await started_job()
+    really_find = JobRepository.afind
+
+    async def afind(self, job_id):
+        found = await really_find(self, job_id)
+        await in_thread(job.complete)
+        await asyncio.sleep(0.05)  # the push is held meanwhile
+        return found
+
+    monkeypatch.setattr(JobRepository, "afind", afind)
+    async with JobCommunicator(ANN, job.id) as page:
+        assert [(await page.next())["event"] for _ in range(3)] == ["subscribed", "started", "ready"]
+        assert await page.receive_nothing()
+
+
+async def test_more_pushes_than_can_be_held_while_reading_do_not_matter(monkeypatch):
+    monkeypatch.setattr(subscriptions, "HELD", 2)
+    job = await started_job()
+    really_find = JobRepository.afind
+
+    async def afind(self, job_id):
+        for version in (1, 2, 3):
+            await push(version, job_id)
+        return await really_find(self, job_id)
+
+    monkeypatch.setattr(JobRepository, "afind", afind)
+    async with JobCommunicator(ANN, job.id) as page:
+        assert [(await page.next())["event"] for _ in range(2)] == ["subscribed", "started"]
+        assert await page.receive_nothing()
+
+
+async def test_an_old_push_does_not_move_a_page_back():
+    job = await started_job()
+    async with JobCommunicator(ANN, job.id) as page:
+        await page.event("started")
+        await push(job.version - 1, job.id)
+        await push(job.version, job.id)
+        await in_thread(job.complete)
+        assert (await page.next())["event"] == "ready"
+        await push(job.version - 1, job.id)
+        assert await page.receive_nothing()
+
+
+@pytest.mark.parametrize("session", [BOB, {}], ids=["a stranger", "nobody"])
+async def test_someone_else_s_job_is_answered_as_an_unknown_one(session):
+    job = await started_job()
+    async with JobCommunicator(session) as page:
+        hidden = await page.subscribe(job=job.id)
+        absent = await page.subscribe(job="nobody")
+        assert hidden["event"] == "error" and hidden["code"] == "not_found"
+        assert {**hidden, "job": ""} == {**absent, "job": ""}
+        await in_thread(job.complete)
+        assert await page.receive_nothing()
+        assert hub().watchers() == set()
+
+
+async def test_a_job_past_its_deadline_is_told_as_it_is(settings):
+    settings.JOBS = settings.JOBS | {"LOST_AFTER": 0.03}
+    job = await started_job()
+    await asyncio.sleep(0.04)
+    async with JobCommunicator(ANN, job.id) as page:
+        assert [(await page.next())["event"] for _ in range(2)] == ["subscribed", "lost"]
+
+
+async def test_subscribing_twice_tells_the_state_again_and_each_event_once():
+    job = await started_job()
+    async with JobCommunicator(ANN, job.id) as page:
+        await page.event("started")
+        assert (await page.subscribe(job=job.id))["event"] == "subscribed"
+        assert (await page.next())["event"] == "started"
+        await in_thread(job.complete)
+        assert (await page.next())["event"] == "ready"
+        assert await page.receive_nothing()
+
+
+async def test_a_page_that_listens_to_a_job_in_two_ways_hears_each_event_once():
+    job = await started_job()
+    async with JobCommunicator(ANN, job.id) as page:
+        await page.subscribe(mine=True)
+        await page.event("started")
+        await in_thread(job.complete)
+        while (frame := await page.next())["event"] != "ready":
+            pass
+        assert frame["job"]["id"] == job.id
+        assert await page.receive_nothing()
+
+
+async def test_who_has_unsubscribed_hears_nothing_more():
+    job, other = await started_job(), await started_job()
+    async with JobCommunicator(ANN, job.id) as page:
+        await page.subscribe(job=other.id)
+        await page.event("started")
+        answer = await page.ask(action="unsubscribe", job=job.id)
+        while answer["event"] != "unsubscribed":
+            answer = await page.next()
+        assert answer == {"event": "unsubscribed", "job": job.id}
+        await in_thread(job.complete)
+        await in_thread(other.complete)
+        assert (await page.event("ready"))["id"] == other.id
+
+
+async def test_unsubscribing_from_nothing_is_harmless():
+    async with JobCommunicator(ANN) as page:
+        assert await page.ask(action="unsubscribe", mine=True) == {"event": "unsubscribed", "mine": True}
+
+
+# Many jobs
+
+
+async def test_my_jobs_start_with_those_that_are_alive_or_unseen_oldest_first():
+    first, second, seen = await started_job(), await ended_job(), await ended_job()
+    await in_thread(seen.mark_claimed, "/parcels/")
+    await create_job(owner="visitor:bob")
+    async with JobCommunicator(ANN) as page:
+        assert await page.subscribe(mine=True) == {"event": "subscribed", "mine": True}
+        frames = [await page.next() for _ in range(2)]
+        assert [(frame["event"], frame["job"]["id"]) for frame in frames] == [
+            ("started", first.id),
+            ("ready", second.id),
+        ]
+        assert await page.receive_nothing()
+
+
+async def test_a_new_job_of_mine_is_heard_and_someone_else_s_is_not():
+    async with JobCommunicator(ANN) as page:
+        await page.subscribe(mine=True)
+        await create_job(owner="visitor:bob")
+        job = await create_job()
+        frame = await page.next()
+        assert (frame["event"], frame["job"]["id"]) == ("created", job.id)
+
+
+async def test_a_list_hears_of_a_job_that_is_lost(settings):
+    settings.JOBS = settings.JOBS | {"LOST_AFTER": 0.2, "RECONCILE_SECONDS": 0.05}
+    job = await started_job()
+    async with JobCommunicator(ANN) as page:
+        await page.subscribe(mine=True)
+        assert (await page.event("started"))["id"] == job.id
+        assert (await page.event("lost"))["id"] == job.id
+
+
+async def test_nobody_has_jobs_of_their_own():
+    async with JobCommunicator({}) as page:
+        assert (await page.subscribe(mine=True))["code"] == "not_found"
+
+
+async def test_staff_may_listen_to_a_tag_and_others_may_not(monkeypatch):
+    job = await started_job(tags=["classroom:42"])
+    async with JobCommunicator(ANN) as page:
+        assert (await page.subscribe(tag="classroom:42"))["code"] == "not_found"
+
+    async def viewer(self, anew=False):
+        return Viewer(is_staff=True)
+
+    monkeypatch.setattr(JobConsumer, "viewer", viewer)
+    async with JobCommunicator() as page:
+        assert await page.subscribe(tag="classroom:42") == {"event": "subscribed", "tag": "classroom:42"}
+        assert (await page.next())["job"]["id"] == job.id
+        await in_thread(job.complete)
+        assert (await page.next())["event"] == "ready"
+
+
+async def test_one_damaged_job_does_not_hide_my_others(redis_client):
+    bad, good = await started_job(), await started_job()
+    plant(redis_client, bad, version="soon")
+    async with JobCommunicator(ANN) as page:
+        await page.subscribe(mine=True)
+        events = {(frame := await page.next())["job"]["id"]: frame["event"] for _ in range(2)}
+        assert events == {bad.id: "failed", good.id: "started"}
+
+
+# Reconciling
+
+
+async def test_an_end_whose_push_was_lost_is_found_by_looking_again(settings, redis_client):
+    settings.JOBS = settings.JOBS | {"RECONCILE_SECONDS": 0.05}
+    job = await started_job()
+    async with JobCommunicator(ANN, job.id) as page:
+        await page.event("started")
+        later = job.record.replace(state=JobState.COMPLETE)
+        await in_thread(store.write, job.record, later, store.Change(stamp="ended_at", deadline=0))
+        assert (await page.event("ready"))["state"] == "complete"
+        await asyncio.sleep(0.2)
+        assert await page.receive_nothing()
+
+
+async def test_looking_again_takes_one_reading_for_all_who_wait(monkeypatch):
+    jobs = [await started_job() for _ in range(3)]
+    async with JobCommunicator(ANN) as page:
+        for job in jobs:
+            await page.subscribe(job=job.id)
+            await page.event("started")
+        calls, really_read_all = [], store.async_reader().read_all
+
+        async def read_all(job_ids):
+            calls.append(sorted(job_ids))
+            return await really_read_all(job_ids)
+
+        monkeypatch.setattr(store.async_reader(), "read_all", read_all)
+        await hub().look_again()
+        assert calls == [sorted(job.id for job in jobs)]
+
+
+async def test_a_page_whose_job_is_gone_everywhere_is_told(redis_client):
+    job = await started_job()
+    async with JobCommunicator(ANN, job.id) as page:
+        await page.event("started")
+        redis_client.flushall()
+        await hub().look_again()
+        assert (await page.next())["code"] == "not_found"
+        assert hub().watchers() == set()
+
+
+async def test_a_record_that_was_written_anew_is_newer_than_what_the_page_has_seen(redis_client):
+    job = await started_job()
+    async with JobCommunicator(ANN, job.id) as page:
+        await page.event("started")
+        redis_client.flushall()
+        await in_thread(job.set_progress, 1, 2)
+        assert (await page.event("progress"))["version"] > job.record.started_at
+        await in_thread(job.complete)
+        assert (await page.event("ready"))["state"] == "complete"
+
+
+# Tickets and logging out
+
+
+@pytest.mark.parametrize("topic", ["job:{id}", f"owner:{OWNER}", "tag:classroom:42"])
+async def test_the_bearer_of_a_ticket_listens_without_a_session(topic):
+    job = await started_job(tags=["classroom:42"])
+    async with JobCommunicator({}) as page:
+        assert (await page.subscribe(job=job.id, ticket=ticket(topic.format(id=job.id))))["event"] == "subscribed"
+        assert (await page.next())["event"] == "started"
+
+
+@pytest.mark.parametrize("given", ["x", ticket("job:another"), ticket("tag:other"), 7, {}, ["x"], "\x00"])
+async def test_a_ticket_that_does_not_fit_falls_back_to_the_session(given):
+    job = await started_job()
+    async with JobCommunicator(BOB) as stranger:
+        assert (await stranger.subscribe(job=job.id, ticket=given))["code"] == "not_found"
+    async with JobCommunicator(ANN) as owner:
+        assert (await owner.subscribe(job=job.id, ticket=given))["event"] == "subscribed"
+
+
+async def test_a_ticket_asks_no_database(monkeypatch):
+    job = await started_job()
+
+    async def refuse(scope):
+        raise AssertionError("asked the session")
+
+    monkeypatch.setattr("jobs.consumers.viewer_of_scope", refuse)
+    async with JobCommunicator({}) as page:
+        assert (await page.subscribe(job=job.id, ticket=ticket(f"job:{job.id}")))["event"] == "subscribed"
+
+
+async def test_after_a_ticket_s_age_the_socket_asks_again_and_renews_it(settings):
+    settings.JOBS = settings.JOBS | {"TICKET_AGE": 0.05, "RECONCILE_SECONDS": 0.02}
+    job = await started_job()
+    async with JobCommunicator(ANN, job.id) as page:
+        while (frame := await page.next())["event"] != "ticket":
+            pass
+        assert frame["job"] == job.id
+        assert signing.loads(frame["ticket"], salt=TICKET_SALT) == f"job:{job.id}"
+
+
+async def test_who_may_no_longer_listen_is_told_after_a_ticket_s_age(settings, monkeypatch):
+    settings.JOBS = settings.JOBS | {"TICKET_AGE": 0.05, "RECONCILE_SECONDS": 0.02}
+    job = await started_job()
+
+    async def viewer(self, anew=False):
+        return Viewer() if anew else Viewer((OWNER,))  # deactivated meanwhile
+
+    monkeypatch.setattr(JobConsumer, "viewer", viewer)
+    async with JobCommunicator(ANN, job.id) as page:
+        await page.event("started")
+        answer = await page.next()
+        assert (answer["event"], answer["code"], answer["job"]) == ("error", "not_found", job.id)
+        assert hub().watchers() == set()
+
+
+async def test_a_logout_closes_the_owner_s_sockets_and_no_others():
+    job, other = await started_job(), await started_job(owner="visitor:bob")
+    async with JobCommunicator(ANN, job.id) as mine, JobCommunicator(BOB, other.id) as bobs:
+        await mine.event("started")
+        await bobs.event("started")
+        await hub()._hand_out({"type": "job.logout", "owner": OWNER})
+        assert await mine.close_code() == subscriptions.LOGGED_OUT
+        await in_thread(other.complete)
+        assert (await bobs.next())["event"] == "ready"
