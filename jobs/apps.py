@@ -19,6 +19,7 @@ class JobsConfig(AppConfig):
     def ready(self) -> None:
         """Fill the registry of handlers from each app's `handlers.py`."""
         import_module("jobs.checks")  # these need the models, so they can only be loaded now
+        import_module("jobs.checks_project")
         import_module("jobs.logout").connect()
         autodiscover_modules("handlers")
 

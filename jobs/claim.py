@@ -40,7 +40,7 @@ def claim(job: Job, request: HttpRequest) -> str:
     Of concurrent calls one runs the hook, and all return the same place. Raises `ClaimFailed` when the hook raises.
     """
     if not _lease(job):
-        return job.claimed_url
+        return safe_url(job.claimed_url, job, request)
     try:
         url = _claim_in_database(job, request) if jobs_settings().ARCHIVE else _run_hook(job, request)
     except ClaimFailed:
@@ -99,7 +99,7 @@ def _run_hook(job: Job, request: HttpRequest) -> str:
             else:
                 handler.on_failed(request)
                 url = handler.failed_url(request)
-            return _safe(url, job, request)
+            return safe_url(url, job, request)
     except Exception as error:
         logger.exception("job %s: the hook of %s failed", job.id, job.handler_class)
         if hasattr(request, "_messages"):  # what the hook has said must not be said again by its next run
@@ -107,11 +107,10 @@ def _run_hook(job: Job, request: HttpRequest) -> str:
         raise ClaimFailed(f"The hook of job {job.id} failed.") from error
 
 
-def _safe(url: object, job: Job, request: HttpRequest) -> str:
+def safe_url(url: object, job: Job, request: HttpRequest) -> str:
+    """Return a place that the handler named, or the list of jobs, if it is not on this host or one that is allowed."""
     text = str(url)
-    hosts = {request.get_host(), *jobs_settings().ALLOWED_REDIRECT_HOSTS}
-    is_plain = text.isprintable() and len(text) <= LONGEST_URL
-    if is_plain and url_has_allowed_host_and_scheme(text, hosts, require_https=request.is_secure()):
+    if _is_allowed(text, request):
         return text
     logger.error(
         "job %s: %s would redirect to %r, which is not on this host; JOBS['ALLOWED_REDIRECT_HOSTS'] may name others",
@@ -119,7 +118,14 @@ def _safe(url: object, job: Job, request: HttpRequest) -> str:
         job.handler_class,
         text[:LONGEST_URL],
     )
-    return reverse("jobs:list")
+    fallback = reverse("jobs:list")
+    return fallback if _is_allowed(fallback, request) else "/"  # a client's header may set the prefix
+
+
+def _is_allowed(text: str, request: HttpRequest) -> bool:
+    hosts = {request.get_host(), *jobs_settings().ALLOWED_REDIRECT_HOSTS}
+    is_plain = text.isprintable() and len(text) <= LONGEST_URL
+    return is_plain and url_has_allowed_host_and_scheme(text, hosts, require_https=request.is_secure())
 
 
 def _quietly(action: Callable[[], None]) -> None:

@@ -38,6 +38,8 @@ class JobConsumer(AsyncWebsocketConsumer):
         """Accept, so that a refusal can be seen, then refuse other origins; subscribe if the address names a job."""
         self.subscriptions: dict[str, Subscription] = {}
         self.versions: OrderedDict[str, int] = OrderedDict()
+        self.told: dict[str, dict[str, dict[str, Any]]] = {}  # by job: the targets that have been told of it
+        self.alive: set[str] = set()  # jobs that were alive when this socket last heard of them
         self.is_open = True
         self._viewer: Viewer | None = None
         self._window, self._frames = 0.0, 0
@@ -83,27 +85,44 @@ class JobConsumer(AsyncWebsocketConsumer):
         if self.is_open:
             await self.send(json.dumps({"event": event, **more}))
 
-    async def show(self, job: Job, again: bool = False) -> None:
+    async def show(self, job: Job, target: dict[str, Any], again: bool = False) -> None:
         """Send the state of a job as it is stored; with `again` even if this socket knows this version."""
-        if self.versions.get(job.id, 0) - again < job.version:
+        if not self._has_told(job.id, job.version, target, again):
             frame = events.encode(events.frame(events.OF_STATE[job.state], job))
-            await self.push(job.id, job.version, frame, again)
+            await self.push(job.id, job.version, frame, target, again)
 
-    async def push(self, job_id: str, version: int, frame: str, again: bool = False) -> None:
-        """Send a frame, unless this socket has had it or a newer one."""
-        if not self.is_open or self.versions.get(job_id, 0) - again >= version:
+    async def push(self, job_id: str, version: int, frame: str, target: dict[str, Any], again: bool = False) -> None:
+        """Send a frame for a target, unless it has had it or a newer one.
+
+        The frame names every target that is known to be told of this job, so each hears it once.
+        """
+        if not self.is_open or self._has_told(job_id, version, target, again):
             return
         self.versions[job_id] = version
         self.versions.move_to_end(job_id)
+        targets = self.told.setdefault(job_id, {})
+        targets[_key(target)] = target
+        (self.alive.discard if events.is_end(frame) else self.alive.add)(job_id)
         if len(self.versions) > VERSIONS:
-            self.versions.popitem(last=False)
-        await self.send(frame)
+            forgotten, _version = self.versions.popitem(last=False)
+            self.told.pop(forgotten, None)
+            self.alive.discard(forgotten)
+        await self.send(events.address(frame, targets.values()))
+
+    def alive_for(self, target: dict[str, Any]) -> list[str]:
+        """Return the jobs that this target was told of when they were alive, and of whose end nobody has told it."""
+        return [job_id for job_id in self.alive if _key(target) in self.told.get(job_id, {})]
 
     async def drop(self, subscription: Subscription) -> None:
         """End a subscription whose viewer may no longer listen, or whose job is gone."""
         if self.subscriptions.pop(_key(subscription.target), None) is not None:
             await subscription.close()
             await self._refuse("not_found", NOTHING, subscription.target)
+
+    def _has_told(self, job_id: str, version: int, target: dict[str, Any], again: bool) -> bool:
+        known = self.versions.get(job_id, 0)
+        is_again = again or _key(target) not in self.told.get(job_id, {})
+        return known > version or (known == version and not is_again)
 
     async def _open_for(self, job_id: str) -> None:
         try:

@@ -1,7 +1,7 @@
 """The wire's words: event names, topics, groups and frames. Nothing else spells them."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
@@ -46,6 +46,7 @@ TIME_TO_COME = "0000-00-00T00:00:00.000000+00:00"
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _encoder = DjangoJSONEncoder(separators=(",", ":"), allow_nan=False)
+_ENDS = tuple(f'{{"event":"{event}"' for event in (READY, FAILED, CANCELLED, EXPIRED, LOST))
 
 
 def job_topic(job_id: str) -> str:
@@ -83,6 +84,16 @@ def stamp(message: dict[str, str], version: int, time: str) -> dict[str, str]:
     """Put version and time where their place was kept, as the store's script does."""
     frame = message["frame"].replace(str(VERSION_TO_COME), str(version), 1).replace(TIME_TO_COME, time, 1)
     return message | {"version": str(version), "frame": frame}
+
+
+def is_end(frame: str) -> bool:
+    """Say whether an encoded frame tells of an end, without decoding it."""
+    return frame.startswith(_ENDS)
+
+
+def address(frame: str, targets: Iterable[Mapping[str, Any]]) -> str:
+    """Return an encoded frame with the subscriptions of one socket that it is for, without encoding it again."""
+    return f'{frame[:-1]},"for":{_encoder.encode(list(targets))}}}'
 
 
 def encode(value: Mapping[str, Any]) -> str:
@@ -133,7 +144,7 @@ def to_datetime(microseconds: int) -> datetime:
 
 def cut(text: object, kind: str) -> str:
     """Bound a text to the documented length of its kind."""
-    string, limit = str(text), LONGEST[kind]
+    string, limit = str(text).encode("utf-8", "replace").decode(), LONGEST[kind]
     return string if len(string) <= limit else string[: limit - 1] + "…"
 
 

@@ -34,6 +34,7 @@ class JobHandler:
 
     header: ClassVar[Any] = _("Please wait")
     message: ClassVar[Any] = ""
+    redirect_hidden: ClassVar[bool] = False  # whether a page in a hidden tab goes on before it is looked at
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -49,6 +50,13 @@ class JobHandler:
     def failed_url(self, request: HttpRequest) -> str:
         """Return where the owner goes after any other end; by default the list of their jobs."""
         return reverse("jobs:list")
+
+    def retry_url(self, request: HttpRequest) -> str:
+        """Return the page on which the owner can start it once more, if there is one.
+
+        Offered beside *Continue* when the job has ended badly; a link, so it starts nothing by itself.
+        """
+        return ""
 
     def on_ready(self, request: HttpRequest) -> None:
         """Do what is to be done once, in the owner's own request, when the job is complete."""
@@ -78,6 +86,11 @@ def find_handler(handler_class: type[JobHandler] | str) -> type[JobHandler]:
             f"No JobHandler {path!r} has been loaded. Subclass jobs.handlers.JobHandler in the `handlers.py` of an "
             f"installed app, or import its module at start-up. Loaded: {', '.join(sorted(_registry)) or 'none'}."
         ) from None
+
+
+def handler_paths() -> list[str]:
+    """Return the dotted paths of all handlers that have been loaded."""
+    return sorted(_registry)
 
 
 _registry[path_of(JobHandler)] = JobHandler

@@ -17,6 +17,7 @@ logger = logging.getLogger("jobs.record")
 
 PART = "part."  # prefix of the hash's fields that count the parts of a canvas
 DATA = "data."  # prefix of the hash's fields that hold the user's data, each by itself
+LONGEST_PATH = 1000  # characters of a waiting page's address
 MAX_VERSION = 9 * 10**15  # microseconds since 1970; above it JavaScript and Lua would round
 
 BROKEN = _("The record of this job is damaged.")
@@ -137,6 +138,12 @@ def _strings(text: str) -> tuple[str, ...]:
     return tuple(values)
 
 
+def local_path(text: str) -> str:
+    """Return the path if it is one of this host, else ""; who reads it is sent there."""
+    is_local = text.startswith("/") and not text.startswith(("//", "/\\")) and text.isprintable()
+    return text[:LONGEST_PATH] if is_local else ""
+
+
 def _is_one(text: str) -> bool:
     return text == "1"
 
@@ -148,6 +155,7 @@ _CODECS: dict[str, _Codec] = (
     | {
         "state": (str, JobState),
         "version": (str, _version),
+        "path": (str, local_path),
         "tags": (lambda tags: json.dumps(list(tags)), _strings),
         "attempt": (str, int),
         "max_attempts": (str, int),

@@ -17,7 +17,7 @@ from .exceptions import StoreUnavailable
 from .handlers import JobHandler, find_handler, path_of
 from .job import Job, exists, not_found
 from .models import JobRecord
-from .record import Record
+from .record import Record, local_path
 from .store import Change, Outcome
 
 ID = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
@@ -179,6 +179,6 @@ def _tag(tag: object) -> str:
 
 def _path(job_id: str) -> str:
     try:
-        return reverse("jobs:detail", args=[job_id])
+        return local_path(reverse("jobs:detail", args=[job_id]))
     except NoReverseMatch:  # a project without the routes: only the parts are used
         return ""

@@ -140,23 +140,18 @@ def ping() -> None:
         client().ping()
 
 
-def examine() -> tuple[int, str]:
-    """Write and read a key of our own; return Redis's clock in microseconds and what it does when memory is short.
+def examine(pushes: Sequence[Push] = ()) -> tuple[int, str]:
+    """Write a record by the script, push with it, and remove it; return Redis's clock in microseconds and its policy.
 
-    The policy is "" where there is no limit to its memory. Raises `StoreUnavailable`.
+    The policy is what Redis does when its memory is full; "" where that has no limit. Raises `StoreUnavailable`.
     """
-    key = f"jobs:probe:{secrets.token_hex(8)}"
+    outcome = write(None, Record(f"doctor-{secrets.token_hex(8)}"), Change(), pushes)
+    if not outcome.written or outcome.record is None:
+        raise StoreUnavailable("Redis at JOBS['REDIS_URL'] did not take what was written to it.")
     with _errors():
-        pipeline = client().pipeline(transaction=False)
-        pipeline.set(key, "1", ex=5)
-        pipeline.get(key)
-        pipeline.time()
-        pipeline.info("memory")
-        _set, written, (seconds, microseconds), memory = pipeline.execute()
-    if written != "1":
-        raise StoreUnavailable("Redis at JOBS['REDIS_URL'] did not keep what was written to it.")
-    policy = memory.get("maxmemory_policy", "") if memory.get("maxmemory") else ""
-    return seconds * 1_000_000 + microseconds, policy
+        client().delete(job_key(outcome.record.id))
+        memory: Any = client().info("memory")
+    return outcome.record.version, memory.get("maxmemory_policy", "") if memory.get("maxmemory") else ""
 
 
 def job_key(job_id: str) -> str:

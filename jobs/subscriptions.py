@@ -53,10 +53,10 @@ class Subscription:
             raise
         await self._socket.say("subscribed", **self.target)
         for job in jobs:
-            await self._socket.show(job, again=True)
+            await self._socket.show(job, self.target, again=True)
         held, self._held = self._held or [], None
         for push in held:
-            await self._socket.push(*push)
+            await self._socket.push(*push, self.target)
 
     async def close(self) -> None:
         """Leave; may be called twice."""
@@ -66,7 +66,7 @@ class Subscription:
     async def deliver(self, job_id: str, version: int, frame: str) -> None:
         """Take a push from the hub."""
         if self._held is None:
-            await self._socket.push(job_id, version, frame)
+            await self._socket.push(job_id, version, frame, self.target)
         elif len(self._held) < HELD:
             self._held.append((job_id, version, frame))
 
@@ -74,17 +74,20 @@ class Subscription:
         """Send what has changed without our hearing of it; once in a ticket's age also ask whether we still may."""
         if self._held is not None:
             return
+        is_due = monotonic() - self._admitted_at > jobs_settings().TICKET_AGE
         try:
-            if monotonic() - self._admitted_at > jobs_settings().TICKET_AGE:
+            if is_due:
                 await self._readmit()
             jobs = await self._read()
         except JobNotFound:
             await self._socket.drop(self)
             return
+        if is_due:
+            await self._renew_ticket()
         for job in jobs:
             if (seen := self._socket.versions.get(job.id, 0)) < job.version:
                 signals.push_missed.send_robust(Subscription, job=job, seen=seen)
-            await self._socket.show(job)
+            await self._socket.show(job, self.target)
 
     async def on_logout(self, owner: str) -> None:
         """Close the socket if it, or the job that it waits for, is the owner's."""
@@ -95,6 +98,8 @@ class Subscription:
         self._viewer = await self._socket.viewer(anew=True)
         if not set(self._topics) <= set(self._viewer.topics_for(self.target)):
             raise not_found(str(self.target))
+
+    async def _renew_ticket(self) -> None:
         self._admitted_at = monotonic()
         for topic in self._topics[:1]:
             await self._socket.say("ticket", **self.target, ticket=ticket(topic))
@@ -109,12 +114,17 @@ class Subscription:
         return await self._read_topics()
 
     async def _read_topics(self) -> list[Job]:
-        """Return the jobs of the topics that are alive or that nobody has seen yet, oldest first."""
+        """Return the jobs of the topics that are alive or that nobody has seen yet, oldest first.
+
+        And those that were alive when the page last heard of them: their end, if the push of it got lost, may have
+        been claimed elsewhere meanwhile.
+        """
         found: dict[str, Job] = {}
+        alive = self._socket.alive_for(self.target)
         for topic in self._topics:
             ids = await async_reader().indexed(topic, FIRST_JOBS)
-            for outcome in await async_reader().read_all(ids):
-                if outcome.record is not None and not outcome.record.claimed_at:
+            for outcome in await async_reader().read_all(list(dict.fromkeys([*ids, *alive]))):
+                if outcome.record is not None and (not outcome.record.claimed_at or outcome.record.id in alive):
                     job = Job(outcome.record, outcome.now)
                     if self._viewer.may_see(job):
                         found[job.id] = await settled(job)

@@ -20,13 +20,13 @@ from django.utils.translation import gettext as _
 
 from .access import owner_of
 from .backlog import backlog
-from .data import encode
 from .events import HEADER, PART
 from .exceptions import JobCancelled, JobEnded, JobError, JobNotFound, StoreUnavailable
 from .handlers import JobHandler, path_of
 from .job import DetachedJob, Job
 from .logs import logs_of
-from .record import Record, data_field, from_hash, runner_name, to_hash
+from .message import header_of, record_in
+from .record import Record, runner_name
 from .repository import HandlerClass, JobRepository
 from .states import JobState
 
@@ -266,22 +266,6 @@ def _delay(celery_options: Mapping[str, Any]) -> float:
 def terminate(job: Job) -> None:
     """Kill the process that runs a job's task, through Celery's remote control; the job becomes `cancelled`."""
     JobTask._get_app().control.revoke(job.id, terminate=True)
-
-
-def header_of(job: Job, kwargs: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a message says of its job, enough to write the record anew; the data that stands in kwargs once."""
-    same = [key for key in job.data if key in kwargs and job.data[key] == kwargs[key]]
-    record = to_hash(job.record)
-    return {
-        "kwargs": same,
-        "record": {name: text for name, text in record.items() if name not in map(data_field, same)},
-    }
-
-
-def record_in(job_id: str, header: Mapping[str, Any], kwargs: Mapping[str, Any]) -> Record:
-    """Return the record that a message's header describes."""
-    data = {data_field(key): encode(key, kwargs[key]) for key in header["kwargs"]}
-    return from_hash(job_id, {**header["record"], **data})
 
 
 def job_task(

@@ -18,8 +18,9 @@ from django.http import HttpRequest
 from . import publisher
 from .events import HEADER
 from .job import Job
+from .message import header_of
 from .routing import websocket_urlpatterns
-from .tasks import JobTask, header_of
+from .tasks import JobTask
 
 
 def run_job(task: JobTask, request: HttpRequest | None = None, /, **kwargs: Any) -> Job:

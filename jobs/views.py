@@ -3,6 +3,7 @@
 Every answer is for one person at one moment, so none may be cached.
 """
 
+import logging
 from collections.abc import Callable
 from contextlib import suppress
 from functools import wraps
@@ -21,11 +22,14 @@ from django.views.decorators.vary import vary_on_headers
 
 from . import events
 from .access import Viewer, ticket, viewer_of
-from .claim import ClaimFailed, claim
-from .exceptions import JobEnded, JobNotFound
+from .claim import ClaimFailed, claim, safe_url
+from .estimates import usual
+from .exceptions import HandlerNotFound, JobEnded, JobNotFound
 from .job import Job
 from .repository import JobRepository
 from .tasks import terminate
+
+logger = logging.getLogger("jobs.views")
 
 RETRY_AFTER = 2  # seconds that a polling client should wait
 SOCKET_PATH = "/ws/jobs/"
@@ -116,7 +120,8 @@ class ListView(JobsView):
 
     def get(self, request: HttpRequest) -> HttpResponse:
         """List the newest jobs of whoever asks, as a page or as JSON."""
-        frames = [events.job_object(job) for job in JobRepository().for_owners(viewer_of(request).owners, LISTED)]
+        jobs = JobRepository().for_owners(viewer_of(request).owners, LISTED)
+        frames = [events.job_object(job) | {"claimed": bool(job.record.claimed_at)} for job in jobs]
         if _wants_json(request):
             return HttpResponse(events.encode({"jobs": frames}), content_type="application/json")
         return render(request, "jobs/list.html", {"frames": frames, "socket_path": SOCKET_PATH})
@@ -125,19 +130,44 @@ class ListView(JobsView):
 def _waiting_page(
     request: HttpRequest, job: Job, viewer: Viewer, status: int = 200, stuck: bool = False
 ) -> HttpResponse:
-    context = {
+    return render(request, "jobs/waiting.html", waiting_context(request, job, viewer, stuck), status=status)
+
+
+def waiting_context(request: HttpRequest, job: Job, viewer: Viewer, stuck: bool = False) -> dict[str, Any]:
+    """Return what `jobs/waiting.html` and `jobs/waiting_card.html` need of a job for the one who looks at it."""
+    may_claim = viewer.may_claim(job)
+    return {
         "job": job,
         "frame": events.job_object(job),
-        "may_claim": viewer.may_claim(job),
+        "may_claim": may_claim,
         "may_cancel": viewer.may_cancel(job) and not job.is_ended,
         "may_terminate": viewer.may_terminate(job),
-        "claimed_url": job.claimed_url if viewer.may_claim(job) else "",
+        "claimed_url": safe_url(job.claimed_url, job, request) if may_claim and job.claimed_url else "",
+        "retry_url": _retry_url(request, job) if may_claim else "",
+        "redirect_hidden": _redirects_hidden(job),
+        "usual": "" if job.is_ended else str(usual(job.handler_class)),
+        "now": job.now // 1000,
         "stuck": stuck,
         "list_url": reverse("jobs:list"),
         "ticket": ticket(events.job_topic(job.id)),
         "socket_path": SOCKET_PATH,
     }
-    return render(request, "jobs/waiting.html", context, status=status)
+
+
+def _retry_url(request: HttpRequest, job: Job) -> str:
+    try:
+        url = job.handler.retry_url(request)
+        return safe_url(url, job, request) if url else ""
+    except Exception:
+        logger.exception("job %s: %s.retry_url failed", job.id, job.handler_class)
+        return ""
+
+
+def _redirects_hidden(job: Job) -> bool:
+    try:
+        return job.handler.redirect_hidden
+    except HandlerNotFound:
+        return False
 
 
 def _frame(job: Job, status: int = 200) -> HttpResponse:

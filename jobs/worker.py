@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cache, partial
 from typing import Any
 
+from billiard.einfo import ExceptionWithTraceback
 from celery.exceptions import Retry, TimeLimitExceeded
 from celery.signals import task_revoked, task_unknown, worker_ready
 from celery.worker import state as worker_state
@@ -30,6 +31,7 @@ from .deathwatch import Deathwatch
 from .events import HEADER, PART
 from .exceptions import JobError, StoreUnavailable
 from .job import Job
+from .message import record_in
 from .record import Record, runner_name
 from .repository import JobRepository
 from .states import JobState
@@ -51,6 +53,14 @@ class JobRequest(Request):
         whole: str = self.request_dict.get(PART) or ""
         return whole or (self.id if self.request_dict.get(HEADER) else "")
 
+    def running(self, known: Record | None) -> Record | None:
+        """Return how the job must look while this run goes on, by what is known of it or else by its message."""
+        header = self.request_dict.get(HEADER)
+        record = record_in(self.id, header, self.kwargs) if known is None and header else known
+        if record is None or record.state not in (JobState.PENDING, JobState.RETRYING):
+            return record
+        return record.replace(state=JobState.RUNNING, attempt=record.attempt + 1, runner=self.runner)
+
     @property
     def runner(self) -> str:
         """The process that this run is given to; "" for a part of a canvas, which shares its job with others."""
@@ -66,9 +76,12 @@ class JobRequest(Request):
     def on_failure(self, exc_info: Any, send_failed_event: bool = True, return_ok: bool = False) -> None:
         """End the job unless its task will run again; one that the child has ended stays as it is."""
         super().on_failure(exc_info, send_failed_event, return_ok)
-        runs_again = isinstance(exc_info.exception, Retry) or self._is_requeued or self._already_cancelled
+        reason = exc_info.exception
+        if isinstance(reason, ExceptionWithTraceback):
+            reason = reason.exc
+        runs_again = isinstance(reason, Retry) or self._is_requeued or self._already_cancelled
         if self.job_id and not runs_again and not self._already_revoked:
-            error = TOO_LONG if isinstance(exc_info.exception, TimeLimitExceeded) else INTERRUPTED
+            error = TOO_LONG if isinstance(reason, TimeLimitExceeded) else INTERRUPTED
             end_later(self.job_id, JobState.FAILED, error, self.runner)
 
     def reject(self, requeue: bool = False) -> None:
@@ -85,6 +98,7 @@ class Heart:
 
     def __init__(self) -> None:
         self._thread: threading.Thread | None = None
+        self._requests: dict[str, JobRequest] = {}
         self._known: dict[str, Record] = {}
 
     def start(self) -> None:
@@ -98,24 +112,29 @@ class Heart:
         self._known = {job_id: record for job_id, record in self._known.items() if job_id in job_ids}
         for job_id, outcome in zip(job_ids, store.read_all(job_ids), strict=True):
             known = self._known.get(job_id)
-            if known is not None and (outcome.record is None or outcome.record.version < known.version):
-                Job(known).restore(outcome, keep_version=True)
-            elif outcome.record is not None:
+            is_lost = outcome.record is None or (known is not None and outcome.record.version < known.version)
+            if outcome.record is not None and not is_lost:
                 self._known[job_id] = outcome.record
+            elif lost := self._running(job_id, known):
+                Job(lost).restore(outcome, keep_version=True)
         store.beat(job_ids, jobs_settings().LOST_AFTER)
+
+    def _running(self, job_id: str, known: Record | None) -> Record | None:
+        request = self._requests.get(job_id)
+        return request.running(known) if request else known
 
     def _run(self) -> None:
         pause = threading.Event()
         while True:
-            requests = list(worker_state.active_requests)
-            job_ids = list({request.job_id for request in requests if getattr(request, "job_id", "")})
+            active = list(worker_state.active_requests)
+            self._requests = {request.job_id: request for request in active if getattr(request, "job_id", "")}
             try:
-                if job_ids:
-                    self.beat(job_ids)
+                if self._requests:
+                    self.beat(list(self._requests))
             except JobError as error:
-                logger.warning("no heartbeat for %d jobs: %s", len(job_ids), error)
+                logger.warning("no heartbeat for %d jobs: %s", len(self._requests), error)
             except Exception:
-                logger.exception("no heartbeat for %d jobs", len(job_ids))
+                logger.exception("no heartbeat for %d jobs", len(self._requests))
             pause.wait(jobs_settings().HEARTBEAT)
 
 

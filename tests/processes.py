@@ -3,8 +3,12 @@
 import os
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
+
+from project.demo.processes import LEASH
 
 PROC = Path("/proc")
 
@@ -13,6 +17,23 @@ class Process(NamedTuple):
     pid: int
     parent: int
     command: str
+
+
+@contextmanager
+def in_a_session(command: list[str], **options) -> Iterator[subprocess.Popen]:
+    """Run a command in a session of its own, end it with the block, and make sure that its whole session ends.
+
+    If this process is killed the command is killed too, and nothing else: whatever it started is its own affair.
+    """
+    pipe = subprocess.PIPE
+    leashed = ["/bin/sh", "-c", LEASH, "sh", *command]
+    with subprocess.Popen(leashed, stdin=pipe, stdout=pipe, text=True, start_new_session=True, **options) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+            process.stdin.close()
+    await_end(process.pid)
 
 
 def running() -> list[Process]:

@@ -3,7 +3,6 @@
 import os
 import signal
 import socket
-import subprocess
 import sys
 
 import pytest
@@ -13,7 +12,7 @@ from project.demo import embedded
 from project.demo.embedded import EmbeddedServer
 from project.demo.processes import ProcessError
 
-from .processes import await_end, session
+from .processes import in_a_session, session
 
 STARTER = """
 import signal
@@ -94,12 +93,11 @@ def test_a_server_on_the_path_will_do(monkeypatch, tmp_path):
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_it_dies_with_the_process_that_started_it(number):
-    command = [sys.executable, "-c", STARTER]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as starter:
+    with in_a_session([sys.executable, "-c", STARTER]) as starter:
         pid = int(starter.stdout.readline())
         assert {pid, starter.pid} < {process.pid for process in session(starter.pid)}
         starter.send_signal(number)
-    await_end(starter.pid)
+        assert starter.wait(timeout=5) == -number
 
 
 def test_the_tests_have_a_redis_of_their_own(redis_client):

@@ -1,6 +1,7 @@
 """The rows of `jobs/` (DESIGN, section 6): a module imports only from rows above, or from earlier in its own."""
 
 import ast
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -11,22 +12,23 @@ FOLDER = Path(jobs.__file__).parent
 
 # Rows from top to bottom; in a row of one list nobody knows a sibling, "then" starts the next list of the same row.
 ROWS = """
-exceptions conf states signals throttle deathwatch
+exceptions conf states signals throttle deathwatch logs probe
 then backlog
 record data events handlers origin
-store publisher
+store publisher message
 models
-announce known
+announce known estimates retention history
 then job
-then repository
+then repository sweep metrics diagnosis
 access hub claim
-worker subscriptions logout
+worker subscriptions logout health doorstep
 then tasks consumers
-then canvas views
-middleware
-urls routing admin
+then canvas views workers
+middleware doctor
+urls routing admin_pages
+then admin
 then testing
-checks apps
+checks checks_project apps
 """
 PLACES = {name: place for place, row in enumerate(ROWS.split("\n")) for name in row.removeprefix("then ").split()}
 
@@ -38,6 +40,7 @@ HOMES = {
 }
 
 
+@cache
 def modules():
     """Return each module of the app by its name, parsed."""
     files = [file for file in FOLDER.glob("*.py") if file.stem != "__init__"]

@@ -32,6 +32,7 @@ RATIOS: dict[str, Callable[[Rounds], list[float]]] = {
     "p50_vs_limit": _ratio("p50_ms", OURS, LIMIT),
     "p50_vs_tutorial": _ratio("p50_ms", OURS, PUBSUB),
     "p95_vs_limit": _ratio("p95_ms", OURS, LIMIT),
+    "push_vs_tutorial": _ratio("push_us", OURS, PUBSUB),
     "deliveries_vs_limit": _ratio("delivery_us", OURS, LIMIT, inverse=True),
     "deliveries_vs_tutorial": _ratio("delivery_us", OURS, PUBSUB, inverse=True),
     "fanout_vs_tutorial": _ratio("fanout_ms", OURS, PUBSUB),

@@ -27,10 +27,11 @@ class Plan:
 class Turn:
     """Measures one subject once, beside all the others that are idle."""
 
-    def __init__(self, setup: Setup, subject: Subject, plan: Plan) -> None:
+    def __init__(self, setup: Setup, subject: Subject, plan: Plan, is_first: bool) -> None:
         self.setup = setup
         self.subject = subject
         self.plan = plan
+        self.is_first = is_first
         self.server: Server = setup.servers[subject]
         self.figures: Figures = {"lost": 0}
 
@@ -55,8 +56,9 @@ class Turn:
         if measured:
             opened = len(wanted) - WARM
             self.figures["handshake_us"] = (self.server.cpu_ns - busy) / 1000 / opened
-            self.figures["kb_per_socket"] = (self.server.private_kb - kilobytes) / opened
             self.figures["commands_per_socket"] = (self._commands() - commands) / opened
+            if self.is_first:  # later the process has room left over from the round before
+                self.figures["kb_per_socket"] = (self.server.private_kb - kilobytes) / opened
 
     def _walk(self, job_ids: list[str]) -> None:
         latencies, _busy = self._end(job_ids, WALK)
@@ -66,7 +68,7 @@ class Turn:
     def _run(self, job_ids: list[str]) -> None:
         latencies, busy = self._end(job_ids, RUN)
         self.figures["p50_run_ms"] = quantile(latencies, 0.5)
-        self.figures["delivery_us"] = busy / 1000 / max(len(latencies), 1)
+        self.figures["push_us"] = busy / 1000 / max(len(latencies), 1)
 
     def _end(self, job_ids: list[str], per_second: float) -> tuple[list[float], int]:
         """End the jobs; returns the milliseconds until each was heard, and the server's nanoseconds."""
@@ -82,11 +84,12 @@ class Turn:
         (job,) = self.setup.worker.call("start_jobs", 1)
         self._open([self.subject.opening(str(n), *job) for n in range(self.plan.sockets)], measured=False)
         self.setup.clients.call("expect", self.plan.sockets)
+        busy = self.server.cpu_ns
         before, _after = self.setup.worker.call("end_jobs", self.subject.verb, [job[0]], RUN)[job[0]]
         heard = self.setup.clients.call("heard", PATIENCE)
+        self.figures["delivery_us"] = (self.server.cpu_ns - busy) / 1000 / max(len(heard), 1)
+        self.figures["fanout_ms"] = (max(heard.values(), default=before) - before) / 1e6
         self.figures["lost"] += self.plan.sockets - len(heard)
-        if heard:
-            self.figures["fanout_ms"] = (max(heard.values()) - before) / 1e6
 
     def _close(self) -> None:
         self.setup.clients.call("close")
@@ -107,5 +110,5 @@ def rounds(setup: Setup, plan: Plan, subjects: tuple[Subject, ...]) -> dict[Subj
     for number in range(plan.rounds):
         start = number % len(subjects)
         for subject in subjects[start:] + subjects[:start]:
-            taken[subject].append(Turn(setup, subject, plan).take())
+            taken[subject].append(Turn(setup, subject, plan, is_first=number == 0).take())
     return taken

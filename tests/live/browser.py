@@ -6,6 +6,8 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterable
 
+from project.demo.processes import Child, ProcessError
+
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 INSTALL_TIMEOUT = 300  # seconds, for all attempts together
 ADVICE = "set CHROMIUM to one, install the package chromium, or run: python -m playwright install --with-deps chromium"
@@ -46,6 +48,8 @@ def playwrights_own() -> str:
 
 def install(say: Callable[[str], object]) -> str | None:
     """Get one from the system's packages when we may, or else by Playwright, and return its path."""
+    if "CHROMIUM" in os.environ:
+        return None
     may_use_apt = shutil.which("apt-get") and os.geteuid() == 0
     commands = [BY_APT, BY_PLAYWRIGHT] if may_use_apt else [BY_PLAYWRIGHT]
     for command in commands:
@@ -56,8 +60,12 @@ def install(say: Callable[[str], object]) -> str | None:
 
 
 def succeeds(command: list[str], seconds: float) -> bool:
-    """Run a command, and tell whether it ended well in time."""
+    """Run a command, and tell whether it ended well in time; nothing of it is left afterwards."""
+    child = Child(command[0], command)
     try:
-        return subprocess.run(command, capture_output=True, stdin=subprocess.DEVNULL, timeout=seconds).returncode == 0
-    except (OSError, subprocess.TimeoutExpired):
+        child.await_success(seconds)
+    except ProcessError:
         return False
+    finally:
+        child.stop(grace=0)
+    return True

@@ -73,8 +73,14 @@ export class JobsClient extends EventTarget {
     this.#become("");
   }
 
-  /** Take a frame, from the socket or from the answer to a request. @param {Frame} frame */
+  /** Take a frame from the answer to a request, which knows less of whom it is for. @param {Frame} frame */
   receive(frame) {
+    const { id } = frame.job;
+    this.#take({ ...frame, for: this.#latest.get(id)?.for ?? [{ job: id }] });
+  }
+
+  /** @param {Frame} frame */
+  #take(frame) {
     const { id, version } = frame.job;
     if (version >= (this.#latest.get(id)?.job.version ?? 0)) this.#latest.set(id, frame);
     for (const subscription of [...this.#subscriptions]) this.#tell(subscription, frame);
@@ -118,7 +124,7 @@ export class JobsClient extends EventTarget {
   #hear(frame) {
     this.#stopPolling();
     this.#become("socket");
-    if (isJobFrame(frame)) this.receive(frame);
+    if (isJobFrame(frame)) this.#take(frame);
     else if (frame?.code === "not_found") this.#gone(keyOf(frame));
     else if (frame?.event === "ticket") this.#renew(frame);
   }
@@ -153,7 +159,7 @@ export class JobsClient extends EventTarget {
     const module = await import("./polling.js").catch(() => null); // few pages need it; the next failure asks again
     if (!module || !this.#mayPoll) return;
     for (const it of this.#subscriptions) {
-      if (it.poll && !this.#pollings.has(it)) this.#poll(it, new module.Polling(it.poll, this.fetch));
+      if (it.poll && !this.#pollings.has(it)) this.#poll(it, new module.Polling(it.poll, this.fetch, it.topic.ticket));
     }
   }
 

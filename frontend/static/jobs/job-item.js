@@ -9,11 +9,11 @@ const minute = new Intl.DateTimeFormat(language, { timeStyle: "short" });
 /** The parts of an item, as `job_list.html` writes them: class and element. */
 const PARTS = { header: "a", word: "span", percent: "span", bar: "progress", detail: "bdi", time: "time" };
 
-/** Make an empty item for a job. @param {Job} job */
-export function makeItem(job) {
+/** Make an empty item for a job. @param {Job} job @param {"a" | "bdi"} header */
+export function makeItem(job, header) {
   const item = document.createElement("li");
   item.dataset.job = job.id;
-  for (const [name, tag] of Object.entries(PARTS)) {
+  for (const [name, tag] of Object.entries({ ...PARTS, header })) {
     const part = document.createElement(tag);
     part.className = `jobs-${name}`;
     part.dir = "auto"; // also keeps an override character in its own place
@@ -49,7 +49,7 @@ export function createdAt(item) {
 
 /** A link leads to a page, never to a script. @param {HTMLElement} item @param {Job} job */
 function showLink(item, { url }) {
-  if (url && /^https?:$/.test(new URL(url, location.href).protocol)) part(item, "header")?.setAttribute("href", url);
+  if (url && /^https?:$/.test(new URL(url, location.href).protocol)) item.querySelector("a.jobs-header")?.setAttribute("href", url);
 }
 
 /** @param {HTMLElement} item @param {Job} job @param {number | null} percent */

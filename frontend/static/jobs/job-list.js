@@ -1,12 +1,12 @@
 import { JobsClient } from "./client.js";
 import { on } from "./events.js";
 import { createdAt, makeItem, renderItem, showTime } from "./job-item.js";
-/** @import { Job } from "./types.d.ts" */
+/** @import { Job, Topic } from "./types.d.ts" */
 
 const MOST = 100; // items; the oldest make room
 
 /**
- * `<job-list>`: my jobs, live, newest first. It takes over the items that the server has written (`job_list.html`),
+ * `<job-list>`: my jobs, live, newest first; with the attributes `tag` and `ticket` everybody's jobs of that tag. It takes over the items that the server has written (`job_list.html`),
  * and needs none. A `job-change` event (detail: the job) bubbles up from each change; `data-connected`
  * tells whether the list is live.
  */
@@ -23,13 +23,13 @@ export class JobList extends HTMLElement {
     const showConnection = () => (this.dataset.connected = client.connected);
     client.addEventListener("connected", showConnection, { signal });
     client.addEventListener("connected", () => this.#catchUp(signal), { signal });
-    on(client.subscribe({ mine: true }, { signal }), "change", (job) => this.#hear(job));
+    on(client.subscribe(this.topic, { signal }), "change", (job) => this.#hear(job));
     showConnection();
   }
 
   /** The socket begins with jobs that nobody has claimed; what was claimed while we did not hear is asked for. @param {AbortSignal} signal */
   async #catchUp(signal) {
-    if (!this.dataset.url || !this.dataset.connected) return;
+    if (!this.dataset.url || !this.dataset.connected || this.hasAttribute("tag")) return;
     const headers = { Accept: "application/json" };
     const response = await fetch(this.dataset.url, { headers, signal }).catch(() => null);
     const answer = await response?.json().catch(() => null);
@@ -40,6 +40,12 @@ export class JobList extends HTMLElement {
     this.#running?.abort();
     this.#running = null;
     this.#items.clear();
+  }
+
+  /** @returns {Topic} */
+  get topic() {
+    const tag = this.getAttribute("tag");
+    return tag ? { tag, ticket: this.getAttribute("ticket") ?? undefined } : { mine: true };
   }
 
   get list() {
@@ -64,7 +70,7 @@ export class JobList extends HTMLElement {
 
   /** @param {Job} job */
   #add(job) {
-    const item = makeItem(job);
+    const item = makeItem(job, this.hasAttribute("tag") ? "bdi" : "a"); // a colleague cannot open what they look on
     const older = [...this.list.children].find((other) => createdAt(other) < (job.created_at ?? ""));
     this.list.insertBefore(item, older ?? null);
     this.#items.set(job.id, item);

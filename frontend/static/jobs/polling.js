@@ -13,10 +13,11 @@ const TIMEOUT = 10_000; // ms for one answer
 export class Polling extends EventTarget {
   /** @type {AbortController | null} */ #running = null;
 
-  /** @param {string} url @param {Fetch} [fetch] */
-  constructor(url, fetch = window.fetch.bind(window)) {
+  /** @param {string} url @param {Fetch} [fetch] @param {string} [ticket] */
+  constructor(url, fetch = window.fetch.bind(window), ticket = "") {
     super();
     this.url = url;
+    this.headers = { Accept: "application/json", ...(ticket && { "X-Job-Ticket": ticket }) };
     this.fetch = fetch;
   }
 
@@ -42,10 +43,9 @@ export class Polling extends EventTarget {
 
   /** Return the seconds that the server wants us to wait. @param {AbortSignal} signal */
   async #ask(signal) {
-    const headers = { Accept: "application/json" };
     const either = AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT)]);
     try {
-      const response = await this.fetch(this.url, { headers, cache: "no-store", signal: either });
+      const response = await this.fetch(this.url, { headers: this.headers, cache: "no-store", signal: either });
       const frame = response.status === 404 ? null : await response.json();
       if (!signal.aborted) this.#tell(frame);
       return Number(response.headers.get("Retry-After"));

@@ -43,11 +43,17 @@ export class Subscription extends EventTarget {
   }
 
   /** Hear a frame, if it is ours and news. @param {Frame} frame */
-  receive({ event, job }) {
-    if ((this.topic.job ?? job.id) !== job.id || !this.#isNews(job)) return;
+  receive({ event, job, for: targets }) {
+    if (!this.#isOurs(job.id, targets) || !this.#isNews(job)) return;
     emit(this, event, job);
     emit(this, "change", job);
     if (ENDED.has(job.state)) this.#resolve(job);
+  }
+
+  /** @param {string} id @param {Topic[]} [targets] for whom the frame is, if the server says so */
+  #isOurs(id, targets) {
+    if (this.topic.job) return this.topic.job === id;
+    return !targets || targets.some((target) => keyOf(target) === this.key);
   }
 
   /** @param {Job} job */

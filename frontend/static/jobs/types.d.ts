@@ -19,6 +19,9 @@ export interface Job {
   progress?: Progress | null;
   eta_seconds?: number | null;
   attempt?: number;
+  max_attempts?: number | null;
+  /** While it is retrying: when the next attempt is due. */
+  retry_at?: string | null;
   error?: string | null;
   /** The waiting page. */
   url?: string;
@@ -32,6 +35,8 @@ export interface Job {
 export interface Frame {
   event: string;
   job: Job;
+  /** The subscriptions of this socket that it is for. */
+  for?: Topic[];
 }
 
 /** One of `job`, `mine` and `tag`. */

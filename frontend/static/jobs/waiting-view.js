@@ -9,6 +9,7 @@ export class WaitingView {
   constructor(root) {
     this.root = root;
     this.state = root.dataset.state ?? "";
+    /** @type {Job | undefined} */ this.job = undefined;
     this.speech = new Speech((text) => this.write("spoken", text));
     this.showForms();
   }
@@ -20,6 +21,7 @@ export class WaitingView {
 
   /** @param {Job} job */
   render(job) {
+    this.job = job;
     this.root.dataset.version = String(job.version);
     this.write("header", job.header ?? "");
     this.write("message", job.message ?? "");
@@ -43,6 +45,8 @@ export class WaitingView {
     const hadFocus = this.part("cancel")?.contains(document.activeElement);
     this.toggle("cancel", !hasEnded);
     this.toggle("ready", hasEnded);
+    this.toggle("leave", !hasEnded);
+    this.toggle("retry", hasEnded && this.state !== "complete");
     if (hasEnded && hadFocus) this.root.querySelector("h1")?.focus();
   }
 

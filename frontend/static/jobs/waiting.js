@@ -1,5 +1,5 @@
 import { Backoff } from "./backoff.js";
-import { claim, post } from "./claim.js";
+import { claim } from "./claim.js";
 import { JobsClient } from "./client.js";
 import { ENDED, isJobFrame, on } from "./events.js";
 import { WaitingView } from "./waiting-view.js";
@@ -7,6 +7,7 @@ import { WaitingView } from "./waiting-view.js";
 /** @import { Job } from "./types.d.ts" */
 
 const PATIENCE = 2_000; // ms that a connection may be gone until we speak of it
+const UNHURRIED = 1_000; // ms; who is done by then needs to hear nothing of time
 const LOOKS = 5; // half a minute: a store that restarted is filled again by its workers
 
 /**
@@ -17,7 +18,7 @@ export class WaitingPage {
   /** @type {AbortController | null} */ #running = null;
   /** @type {Subscription | null} */ #subscription = null;
   /** @type {number | undefined} */ #patience;
-  /** @type {number | undefined} */ #look;
+  /** @type {number | undefined} */ #nextLook;
   #looks = new Backoff({ first: 1_000 });
   #claiming = false;
 
@@ -26,17 +27,20 @@ export class WaitingPage {
     this.root = root;
     this.view = new WaitingView(root);
     const { job, socket = "" } = root.dataset;
-    this.client = client ?? new JobsClient({ url: socket, job: socket.includes(`/${job}/`) ? job : "" });
+    const ofOneJob = socket.includes(`/${job}/`);
+    this.client = client ?? (ofOneJob ? new JobsClient({ url: socket, job }) : JobsClient.shared(socket));
   }
 
   start() {
     if (this.#running) return;
     this.#running = new AbortController();
-    this.#watchThePage(this.#running.signal);
+    const { signal } = this.#running;
+    this.#watchThePage(signal);
     this.#showConnection();
     if ("stuck" in this.root.dataset) this.#giveUp("stuck");
     else if (this.view.state === "complete") this.#callBack();
     else if (!this.#isOver) this.#listen();
+    if (!ENDED.has(this.view.state)) setTimeout(() => this.#tellTheTime(signal), UNHURRIED);
   }
 
   stop() {
@@ -58,20 +62,21 @@ export class WaitingPage {
     this.client.addEventListener("connected", showConnection, { signal });
     for (const type of ["online", "offline"]) window.addEventListener(type, showConnection, { signal });
     window.addEventListener("pageshow", (event) => this.#comeBack(event), { signal });
-    document.addEventListener("visibilitychange", () => this.#callBack(), { signal });
+    document.addEventListener("visibilitychange", () => (this.#follow(), this.#callBack()), { signal });
+    this.view.part("leave")?.addEventListener("click", () => this.#leave(), { signal });
     this.view.part("cancel")?.addEventListener("submit", (/** @type {SubmitEvent} */ event) => this.#cancel(event), { signal });
   }
 
   #listen() {
     this.#hangUp();
     const { job, ticket, version, url } = this.root.dataset;
-    this.#subscription = this.client.subscribe({ job, ticket }, { version: Number(version), poll: url });
+    this.#subscription = this.client.subscribe({ job, ticket }, { version: Number(version) - 1, poll: url });
     on(this.#subscription, "change", (job) => this.#hear(job));
     on(this.#subscription, "gone", () => this.#lookAgain());
   }
 
   #hangUp() {
-    clearTimeout(this.#look);
+    clearTimeout(this.#nextLook);
     this.#subscription?.unsubscribe();
     this.#subscription = null;
   }
@@ -80,6 +85,7 @@ export class WaitingPage {
   #hear(job) {
     this.#looks.tries = 0;
     this.view.render(job);
+    if (document.hidden || "told" in this.root.dataset) this.#follow();
     if (!ENDED.has(job.state)) return;
     this.view.say("note", "");
     if (this.#isOver) this.#hangUp();
@@ -87,14 +93,15 @@ export class WaitingPage {
   }
 
   #lookAgain() {
-    if (this.#looks.tries < LOOKS) this.#look = setTimeout(() => this.#listen(), this.#looks.next());
+    if (this.#looks.tries < LOOKS) this.#nextLook = setTimeout(() => this.#listen(), this.#looks.next());
     else this.#giveUp("gone");
   }
 
   /** A complete job calls back by itself, once somebody looks at the page; the other ends wait for *Continue*. */
   async #callBack() {
     const form = this.view.part("ready");
-    if (!form || this.#claiming || this.view.state !== "complete" || document.hidden) return;
+    const mayGo = !document.hidden || "redirectHidden" in this.root.dataset;
+    if (!form || this.#claiming || this.view.state !== "complete" || !mayGo) return;
     this.#claiming = true;
     this.view.say("note", "leaving");
     const { then, url, frame } = await claim(form);
@@ -102,6 +109,22 @@ export class WaitingPage {
     else if (then === "submit") form.submit();
     else if (then === "wait") this.#waitOn(frame);
     else this.#giveUp(then);
+  }
+
+  /** A hidden page has an icon, and may tell. */
+  #follow() {
+    import("./background.js").then((it) => it.follow(this.view), () => {});
+  }
+
+  /** Asked while it is still the click that asks. */
+  #leave() {
+    const asked = globalThis.Notification?.requestPermission();
+    import("./background.js").then((it) => it.leave(this.view, asked), () => {});
+  }
+
+  /** @param {AbortSignal} signal */
+  #tellTheTime(signal) {
+    import("./pace.js").then((it) => new it.Pace(this.view).start(signal), () => {});
   }
 
   /** @param {unknown} frame */
@@ -127,11 +150,12 @@ export class WaitingPage {
   async #cancel(event) {
     event.preventDefault();
     this.view.say("note", "cancelling");
-    const response = await post(this.view.part("cancel"), event.submitter);
-    if (response?.status === 403) return this.#giveUp("stale");
-    const frame = await response?.json().catch(() => null);
-    if (isJobFrame(frame)) this.client.receive(frame);
-    else this.view.say("note", "unreachable");
+    const { cancel } = await import("./cancel.js").catch(() => ({ cancel: null }));
+    if (!cancel) return this.view.part("cancel").submit();
+    const { frame, then } = await cancel(this.view.part("cancel"), event.submitter);
+    if (then === "stale") this.#giveUp(then);
+    else if (frame) this.client.receive(frame);
+    else this.view.say("note", then);
   }
 
   /** Back from the back-forward cache, only the server knows what has become of an end. @param {PageTransitionEvent} event */

@@ -37,6 +37,16 @@ def wait(self, **data):
     await_gate(self.request.id)
 
 
+@job_task(handler_class=HANDLER)
+def write_and_wait(self):
+    """Store a word when the test opens the first gate, and end at the second."""
+    note(f"ran:{self.request.id}")
+    await_gate(f"{self.request.id}.write")
+    self.job.data["word"] = "stored"
+    note(f"stored:{self.request.id}")
+    await_gate(self.request.id)
+
+
 @job_task(handler_class=HANDLER, start_timeout=1.5)
 def hurry(self):
     """Be of use only if started soon."""

@@ -79,10 +79,13 @@ class FaultStack(LiveStack):
 
     def run_worker(self, queue: str, *options: str, **env: str) -> Child:
         """Start a worker of a queue."""
+        return Child("worker", self.worker_command(queue, *options), {**self.env, **env}, self.on_line)
+
+    def worker_command(self, queue: str, *options: str) -> list[str]:
+        """Return the command that starts a worker of a queue."""
         command = [sys.executable, "-m", "celery", "-A", "project", "--quiet", "worker", "--loglevel", "INFO"]
         command += ["--without-mingle", "--without-gossip", "--queues", queue, *options]
-        command += ["--hostname", f"{queue}-{secrets.token_hex(4)}@%h"]
-        return Child("worker", command, {**self.env, **env}, self.on_line)
+        return [*command, "--hostname", f"{queue}-{secrets.token_hex(4)}@%h"]
 
     @contextmanager
     def extra_worker(self, queue: str, *options: str, **env: str) -> Iterator[Child]:

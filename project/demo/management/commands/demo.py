@@ -28,6 +28,7 @@ class Command(BaseCommand):
 
     help = "Run the whole project here: Redis (REDIS_URL, or an embedded one), database, worker and web server."
 
+    requires_system_checks = []  # done in `handle`: Django 6 would connect to the database first
     is_ready = False
 
     def add_arguments(self, parser):
@@ -45,6 +46,7 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args, host, port, check, **options):
+        self.check(databases=[])
         try:
             if check:
                 self.check_once()

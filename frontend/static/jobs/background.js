@@ -1,0 +1,69 @@
+import { ENDED } from "./events.js";
+import { word } from "./words.js";
+/** @import { Job } from "./types.d.ts" */
+/** @import { WaitingView } from "./waiting-view.js" */
+
+/** What reaches a person who does not look at the page: the tab's icon, and a notification if they asked for it. */
+
+const WISHES = "jobs.tell"; // ids of the jobs that somebody wants to be told of; every page of this origin reads them
+const icon = /** @type {HTMLLinkElement | null} */ (document.querySelector("link[rel~=icon]"));
+const usualIcon = icon?.href ?? "";
+
+/** Show in a hidden tab how far the job is. @param {WaitingView} view */
+export function follow({ root, state, job }) {
+  showIcon(document.hidden ? iconOf(state, job?.progress?.percent ?? 0) : usualIcon);
+  if (job && ENDED.has(state)) tell(job, word(root, state));
+}
+
+/** Say where the job will be found, and remember that somebody wants to be told. @param {WaitingView} view @param {Promise<string>} [asked] */
+export async function leave(view, asked) {
+  view.toggle("list", true);
+  view.say("note", "gone_on");
+  view.toggle("leave", false);
+  view.part("list").focus();
+  if ((await asked) !== "granted") return;
+  write([...wishes(), view.root.dataset.job ?? ""].slice(-50));
+  view.root.dataset.told = "";
+  if (!ENDED.has(view.state)) view.say("note", "told");
+}
+
+/** Tell of an end, once, if that was wanted; whoever looks at the page sees it there. @param {Job} job @param {string} text */
+export function tell({ id, header = "", url = "" }, text) {
+  if (!wishes().includes(id)) return;
+  write(wishes().filter((other) => other !== id));
+  if (!document.hidden && document.querySelector(`.jobs-waiting[data-job="${CSS.escape(id)}"]`)) return;
+  const notice = new Notification(header, { body: text, tag: id });
+  notice.onclick = () => {
+    window.focus();
+    location.assign(url);
+  };
+}
+
+/** @param {string} href */
+function showIcon(href) {
+  if (icon && icon.href !== href) icon.href = href;
+}
+
+/** @param {string} state @param {number} percent */
+function iconOf(state, percent) {
+  const name = ENDED.has(state) ? (state === "complete" ? "ready" : "stopped") : `${percent - (percent % 25)}`;
+  return new URL(`icon-${name}.svg`, import.meta.url).href;
+}
+
+/** @returns {string[]} */
+function wishes() {
+  try {
+    return JSON.parse(localStorage.getItem(WISHES) ?? "[]");
+  } catch {
+    return []; // no storage for us, or nothing of ours in it
+  }
+}
+
+/** @param {string[]} ids */
+function write(ids) {
+  try {
+    localStorage.setItem(WISHES, JSON.stringify(ids));
+  } catch {
+    // then only this page tells
+  }
+}

@@ -1,0 +1,22 @@
+import { ENDED } from "./events.js";
+import { define, JobElement } from "./job-element.js";
+import { inNumbers, inPercent } from "./words.js";
+/** @import { Job } from "./types.d.ts" */
+
+/** `<job-progress job="…">`: a bar with the job's name, the per cent, the numbers, and what is being done just now. */
+export class JobProgress extends JobElement {
+  /** @param {Job} job */
+  render({ header = "", state, progress }) {
+    const percent = state === "complete" ? 100 : (progress?.percent ?? null);
+    const bar = this.part("bar", "progress");
+    bar.max = 100;
+    bar.setAttribute("aria-label", header);
+    if (percent === null) bar.removeAttribute("value");
+    else bar.value = percent;
+    this.write(this.part("percent"), inPercent(percent));
+    this.write(this.part("count"), progress ? inNumbers(this, progress) : "");
+    this.write(this.part("detail", "bdi"), ENDED.has(state) ? "" : (progress?.message ?? ""));
+  }
+}
+
+define("job-progress", JobProgress);

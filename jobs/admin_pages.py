@@ -1,0 +1,152 @@
+"""The admin's two pages beside the archive: the jobs that are alive, with what can be done to them, and a summary."""
+
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.utils.translation import gettext as _
+from django.views import View
+
+from . import store
+from .access import Viewer, viewer_of
+from .estimates import usual
+from .exceptions import JobError, StoreUnavailable
+from .handlers import handler_paths
+from .history import last_days
+from .job import Job
+from .repository import JobRepository
+from .tasks import terminate
+
+logger = logging.getLogger("jobs.admin")
+
+LOOK = 2000  # newest jobs that are looked at; `sweep_jobs` takes off that list what has ended
+DAYS = 14  # that the summary tells of
+SHOWN_OF_TOKEN = 6  # characters of a visitor's token; enough to tell visitors apart
+
+
+class AdminPage(View):
+    """A page in the admin's layout, for staff with `jobs.view_job`."""
+
+    model_admin: Any = None
+    template_name = ""
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        """Let in who may watch every job."""
+        self.viewer = viewer_of(request)
+        if not self.viewer.is_staff:
+            raise PermissionDenied
+        return super().dispatch(request, *args, **kwargs)
+
+    def get(self, request: HttpRequest) -> HttpResponse:
+        """Show it."""
+        site = self.model_admin.admin_site.each_context(request)
+        return TemplateResponse(
+            request, self.template_name, {**site, "opts": self.model_admin.opts, **self.context(request)}
+        )
+
+    def context(self, request: HttpRequest) -> dict[str, Any]:
+        """Return what the template needs."""
+        raise NotImplementedError
+
+
+class AlivePage(AdminPage):
+    """The jobs that are alive. They may be cancelled; a task that does not listen may have its process killed.
+
+    None can be run again from here: the record holds neither the task's name nor its arguments, and what starting
+    again means (for whom, with which rights and data of today) only the project's own view knows.
+    """
+
+    template_name = "jobs/admin/alive.html"
+
+    def context(self, request: HttpRequest) -> dict[str, Any]:
+        """Return the newest jobs that are alive, with what may be done to each."""
+        try:
+            jobs = [job for job in JobRepository().of_topic(store.ALL, LOOK) if not job.is_ended]
+        except StoreUnavailable as error:
+            messages.error(request, str(error))
+            jobs = []
+        return {"title": _("Jobs that are alive"), "rows": list(map(self._row, jobs)), "looked_at": LOOK}
+
+    def post(self, request: HttpRequest) -> HttpResponse:
+        """Cancel or terminate one job, and come back."""
+        action = ACTIONS.get(request.POST.get("action", ""))
+        job_id = request.POST.get("job", "")
+        try:
+            text = action(self.viewer, self.viewer.find(job_id)) if action else ""
+        except JobError as error:
+            messages.error(request, str(error))
+        except Exception:
+            logger.exception("job %s: could not be stopped", job_id)
+            messages.error(request, _("The workers could not be told. The log says why."))
+        else:
+            logger.info("job %s: %s by %s", job_id, request.POST.get("action"), request.user.pk)
+            messages.success(request, text)
+        return HttpResponseRedirect(request.path)
+
+    def _row(self, job: Job) -> dict[str, Any]:
+        return {
+            "job": job,
+            "handler": short_handler(job.handler_class),
+            "owner": shown_owner(job.owner),
+            "may_cancel": not job.is_cancel_asked,
+            "may_terminate": self.viewer.may_terminate(job),
+        }
+
+
+class SummaryPage(AdminPage):
+    """How jobs ended in the last days, and how long those of each handler usually take."""
+
+    template_name = "jobs/admin/summary.html"
+
+    def context(self, request: HttpRequest) -> dict[str, Any]:
+        """Return days with their bars, and handlers with their usual times."""
+        days = list(last_days(DAYS))
+        most = max(day.total for day in days) or 1
+        usual_times = [(short_handler(name), usual(name)) for name in handler_paths()]
+        return {
+            "title": _("Summary of jobs"),
+            "days": [(day, list(_bars(list(day.counts.items()), most))) for day in days],
+            "states": list(days[0].counts),
+            "usual_times": [(name, times) for name, times in usual_times if any(time is not None for time in times)],
+        }
+
+
+def _cancel(viewer: Viewer, job: Job) -> str:
+    job.cancel()
+    if job.is_ended:
+        return _("Job %(id)s is cancelled.") % {"id": job.id}
+    return _("Job %(id)s will stop when its task next tells its progress.") % {"id": job.id}
+
+
+def _terminate(viewer: Viewer, job: Job) -> str:
+    if not viewer.may_terminate(job):
+        raise JobError(_("Job %(id)s has ended, or was not asked to stop first.") % {"id": job.id})
+    terminate(job)
+    return _("The workers were told to kill the process of job %(id)s.") % {"id": job.id}
+
+
+ACTIONS = {"cancel": _cancel, "terminate": _terminate}
+
+
+def _bars(counts: list[tuple[Any, int]], most: int) -> Iterator[tuple[str, float, float]]:
+    """Yield state, place and width of each part of a bar, in hundredths of the longest one."""
+    place = 0.0
+    for state, count in counts:
+        width = 100 * count / most
+        yield state.value, round(place, 2), round(width, 2)
+        place += width
+
+
+def short_handler(handler_class: str) -> str:
+    """Return the handler's app and class."""
+    package, _dot, name = handler_class.rpartition(".handlers.")
+    return f"{package.rpartition('.')[2]}.{name}" if package else handler_class
+
+
+def shown_owner(owner: str) -> str:
+    """Return an owner's name; of a visitor's token only the beginning."""
+    return owner[: len("visitor:") + SHOWN_OF_TOKEN] + "…" if owner.startswith("visitor:") else owner

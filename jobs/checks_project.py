@@ -1,0 +1,104 @@
+"""System checks of what the host project has to have around the app: middleware, sockets, a broker that cannot hang,
+handlers that are loaded, and settings that are safe in public."""
+
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Tags, register
+from django.core.checks import Warning as Hazard
+from django.utils.module_loading import import_string
+
+from . import workers
+from .conf import JobsSettings
+from .exceptions import HandlerNotFound
+from .handlers import find_handler
+from .middleware import StoreUnavailableMiddleware
+
+COOKIES = ("SESSION_COOKIE_SECURE", "CSRF_COOKIE_SECURE")
+LOOPBACK = ("127.0.0.1", "localhost", "::1", None)
+
+
+@register(Tags.compatibility)
+def check_handlers(**_: Any) -> list[CheckMessage]:
+    """Look for job tasks whose handler nobody has loaded; those that have been imported so far (a worker: all)."""
+    return list(_without_handler())
+
+
+@register(Tags.compatibility)
+def check_broker(**_: Any) -> list[CheckMessage]:
+    """Look for a Redis broker that could hold a view up for ever."""
+    transport, options = workers.broker_options()
+    if transport not in ("redis", "rediss", "sentinel") or options.get("socket_timeout"):
+        return []
+    hint = 'CELERY_BROKER_TRANSPORT_OPTIONS = {"socket_timeout": 3, "socket_connect_timeout": 3}'
+    return [Hazard("A broker that hangs would hold views up for ever.", hint=hint, id="jobs.W006")]
+
+
+@register(Tags.compatibility)
+def check_middleware(**_: Any) -> list[CheckMessage]:
+    """Look for the middleware that answers while Redis is away."""
+    if any(map(_is_ours, settings.MIDDLEWARE)):
+        return []
+    hint = 'Add "jobs.middleware.StoreUnavailableMiddleware" to MIDDLEWARE.'
+    return [Hazard("While Redis is away, pages would answer 500 instead of 503.", hint=hint, id="jobs.W007")]
+
+
+@register(Tags.compatibility)
+def check_archive(**_: Any) -> list[CheckMessage]:
+    """Look for an archive that was turned off."""
+    if _setting("ARCHIVE"):
+        return []
+    hint = "on_ready may run twice when Redis is emptied; silence this check if that is meant."
+    return [Hazard("JOBS['ARCHIVE'] is off: nothing outlives Redis.", hint=hint, id="jobs.W008")]
+
+
+@register(Tags.compatibility)
+def check_asgi(**_: Any) -> list[CheckMessage]:
+    """Look for the application that opens sockets; whether it does so is told by `jobs_doctor`."""
+    if getattr(settings, "ASGI_APPLICATION", None):
+        return []
+    hint = "Pages poll without it. Set it to an application that routes jobs.routing.websocket_application."
+    return [Hazard("ASGI_APPLICATION is not set, so there are no sockets.", hint=hint, id="jobs.W009")]
+
+
+@register(Tags.security, deploy=True)
+def check_cookies(**_: Any) -> list[CheckMessage]:
+    """Look for cookies that travel in clear: whoever has the session's is the owner of its jobs."""
+    missing = [name for name in COOKIES if not getattr(settings, name)]
+    if settings.DEBUG or not missing:
+        return []
+    hint = f"Set {' and '.join(missing)} to True."
+    return [Hazard("Cookies that make somebody the owner of jobs travel in clear.", hint=hint, id="jobs.W010")]
+
+
+@register(Tags.security, deploy=True)
+def check_redis(**_: Any) -> list[CheckMessage]:
+    """Look for a Redis on the network that anybody can write to."""
+    url = urlsplit(str(_setting("REDIS_URL")))
+    if settings.DEBUG or url.password or url.scheme == "unix" or url.hostname in LOOPBACK:
+        return []
+    hint = "Whoever writes to it can complete anybody's job. Use a password, TLS (rediss://) and a network of its own."
+    return [Hazard("The Redis of JOBS['REDIS_URL'] takes no password.", hint=hint, id="jobs.W011")]
+
+
+def _without_handler() -> Iterator[CheckMessage]:
+    for name, task in workers.job_tasks().items():
+        try:
+            find_handler(task.handler_class)
+        except HandlerNotFound as error:
+            yield Error(f"The task {name} cannot be started as a job.", hint=str(error), id="jobs.E005")
+
+
+def _setting(name: str) -> Any:
+    given = getattr(settings, "JOBS", {})
+    return given[name] if isinstance(given, dict) and name in given else getattr(JobsSettings(), name)
+
+
+def _is_ours(path: str) -> bool:
+    try:
+        middleware = import_string(path)
+    except ImportError:
+        return False  # Django says so itself
+    return isinstance(middleware, type) and issubclass(middleware, StoreUnavailableMiddleware)

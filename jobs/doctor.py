@@ -1,0 +1,166 @@
+"""Walks the whole way of a job on the running system, from the settings to an open socket, and says what is wrong.
+
+Each step is a function that returns what it found, or raises `Wrong` with what to do. None waits longer than some
+seconds, and none leaves anything behind.
+"""
+
+import asyncio
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+
+from django.core.checks import run_checks
+from django.db import DatabaseError
+
+from . import doorstep, events, store, workers
+from .conf import jobs_settings
+from .diagnosis import PATIENCE, Wrong, push, within
+from .exceptions import StoreUnavailable
+from .hub import Hub
+from .models import JobRecord
+
+CLOCKS_APART = 5.0  # seconds; nothing breaks, but logs and metrics do not fit together
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a step has found."""
+
+    step: str
+    text: str
+    is_ok: bool = True
+
+
+def examine(url: str = "") -> Iterator[Finding]:
+    """Take all steps in order; one that is wrong does not keep the next ones from being taken."""
+    for name, step in (STEPS | _last_steps(url)).items():
+        try:
+            yield Finding(name, step())
+        except Wrong as wrong:
+            yield Finding(name, str(wrong), is_ok=False)
+        except Exception as error:
+            yield Finding(name, f"{type(error).__name__}: {error}", is_ok=False)
+
+
+def _last_steps(url: str) -> dict[str, Callable[[], str]]:
+    if not url:
+        return {"route": doorstep.find_route, "static": doorstep.find_static}
+    steps = {"socket": doorstep.try_socket, "origin": doorstep.try_origin, "static": doorstep.fetch_static}
+    return {name: partial(step, url) for name, step in steps.items()}
+
+
+def _settings() -> str:
+    workers.import_tasks()
+    found = [message for message in run_checks() if str(message.id).startswith("jobs.") and not message.is_silenced()]
+    texts = [f"{message.id}: {message.msg} {message.hint or ''}".strip() for message in found]
+    if any(message.is_serious() for message in found):
+        raise Wrong(" ".join(texts), "See `manage.py check`.")
+    return "; ".join(texts) or "no system check complains"
+
+
+def _store() -> str:
+    before = time.time()
+    try:
+        clock, policy = store.examine()
+    except StoreUnavailable as error:
+        raise Wrong(str(error), "Start Redis, or correct JOBS['REDIS_URL'].") from error
+    took = time.time() - before
+    if policy not in ("", "noeviction"):
+        raise Wrong(f"Redis evicts keys when its memory is full ({policy}).", "Set maxmemory-policy noeviction.")
+    apart = clock / 1_000_000 - before - took / 2
+    if abs(apart) > CLOCKS_APART:
+        raise Wrong(f"Its clock is {apart:+.0f} s from this machine's.", "Let both follow a time server.")
+    return f"took a write in {took * 1000:.0f} ms, its clock is within {abs(apart) + took / 2:.3f} s of ours"
+
+
+def _archive() -> str:
+    if not jobs_settings().ARCHIVE:
+        return "off (JOBS['ARCHIVE']): on_ready is guarded by Redis alone"
+    try:
+        JobRecord.objects.exists()
+    except DatabaseError as error:
+        raise Wrong(f"The database does not answer: {error}.", "Start it, or run `manage.py migrate`.") from error
+    return "the database answers"
+
+
+def _broker() -> str:
+    try:
+        return f"reached {within(PATIENCE, workers.ask_broker)}"
+    except TimeoutError as error:
+        raise Wrong(
+            f"No connection within {PATIENCE:g} s.", "It hangs, or a firewall swallows the packets."
+        ) from error
+    except Exception as error:
+        raise Wrong(f"No connection: {error}.", "Start the broker, or correct CELERY_BROKER_URL.") from error
+
+
+def _tasks() -> str:
+    tasks = workers.job_tasks()
+    if not tasks:
+        raise Wrong("No task is a job.", "Decorate one with @job_task in the tasks.py of an installed app.")
+    return f"{len(tasks)} job tasks: {', '.join(tasks)}"
+
+
+def _worker() -> str:
+    advice = "Start one: celery -A <project> worker. One that is busy in a pool of its own process cannot answer."
+    try:
+        known = within(PATIENCE, workers.tasks_of_workers)
+    except Exception as error:
+        raise Wrong(f"Nobody could be asked: {error or type(error).__name__}.", "See the broker.") from error
+    if not known:
+        raise Wrong(f"No worker answered within {workers.ANSWER:g} s.", advice)
+    if strange := set(workers.job_tasks()) - set().union(*known.values()):
+        raise Wrong(f"No worker knows {', '.join(sorted(strange))}.", "Restart the workers with the present code.")
+    return f"{', '.join(sorted(known))} answered"
+
+
+def _layer() -> str:
+    if not within(PATIENCE, lambda: asyncio.run(_hear_myself())):
+        raise Wrong(
+            "What was sent over the channel layer was not heard.",
+            "Look at CHANNEL_LAYERS; every process has to have the same prefix and JOBS['SHARDS'].",
+        )
+    return "a worker's push is heard by a hub"
+
+
+STEPS: dict[str, Callable[[], str]] = {
+    "settings": _settings,
+    "store": _store,
+    "archive": _archive,
+    "broker": _broker,
+    "tasks": _tasks,
+    "worker": _worker,
+    "layer": _layer,
+}
+
+
+class _Ear:
+    """A watcher that hears one frame."""
+
+    def __init__(self) -> None:
+        self.heard = asyncio.Event()
+
+    async def deliver(self, job_id: str, version: int, frame: str) -> None:
+        self.heard.set()
+
+    async def look_again(self) -> None:
+        """There is nothing to read."""
+
+    async def on_logout(self, owner: str) -> None:
+        """Nobody has logged in."""
+
+
+async def _hear_myself() -> bool:
+    hub, ear, topic = Hub(), _Ear(), events.tag_topic(f"jobs-doctor:{secrets.token_hex(8)}")
+    await hub.watch(topic, ear)
+    try:
+        await asyncio.to_thread(push, topic)
+        await asyncio.wait_for(ear.heard.wait(), PATIENCE / 2)
+    except TimeoutError:
+        return False
+    else:
+        return True
+    finally:
+        await hub.unwatch(topic, ear)

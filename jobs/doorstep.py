@@ -1,0 +1,112 @@
+"""The last steps of `doctor`: whether a page of the public address gets its socket and its files.
+
+Without an address they are taken inside this process, as far as that goes.
+"""
+
+import asyncio
+import secrets
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+from django.conf import settings
+from django.contrib.staticfiles import finders
+from django.templatetags.static import static
+from django.utils.module_loading import import_string
+
+from . import events
+from .access import ticket
+from .diagnosis import PATIENCE, Wrong, push, within
+from .probe import Closed, PlainSocket, fetch
+
+SOCKET_PATH = "/ws/jobs/"
+FILE = "jobs/client.js"
+ELSEWHERE = "https://elsewhere.invalid"  # an origin that nobody has (RFC 6761)
+
+
+def try_socket(url: str) -> str:
+    """Subscribe as a page would, by a ticket, and be told what a worker pushes."""
+    tag = f"jobs-doctor:{secrets.token_hex(8)}"
+    try:
+        with PlainSocket(url, SOCKET_PATH, origin_of(url)) as page:
+            page.say(action="subscribe", tag=tag, ticket=ticket(events.tag_topic(tag)))
+            heard = page.hear()
+            if heard.get("event") != "subscribed":
+                raise Wrong(f"The server took no ticket: {heard}.", "Do all processes have the same SECRET_KEY?")
+            push(events.tag_topic(tag))
+            page.hear()
+            return f"a worker's push arrives at {origin_of(url)}{SOCKET_PATH}"
+    except TimeoutError as error:
+        raise Wrong("A push did not arrive.", "Does the server have the same Redis and channel layer?") from error
+    except (Closed, OSError) as error:
+        advice = "The proxy must pass WebSocket upgrades and the Host header on; ALLOWED_HOSTS must name the host."
+        raise Wrong(f"No socket at {origin_of(url)}{SOCKET_PATH}: {error}.", advice) from error
+
+
+def try_origin(url: str) -> str:
+    """Come from elsewhere, and be refused."""
+    try:
+        with PlainSocket(url, SOCKET_PATH, ELSEWHERE) as page:
+            page.say(action="ping")
+            page.hear()
+    except Closed as refusal:
+        return f"a socket from another origin is refused ({refusal.code})"
+    except OSError as error:
+        raise Wrong(f"No answer: {error}.", "See socket.") from error
+    raise Wrong("A socket from another origin was let in.", "Serve jobs.routing, and look at CSRF_TRUSTED_ORIGINS.")
+
+
+def fetch_static(url: str) -> str:
+    """Fetch one of the files that a page needs."""
+    address = urljoin(url, static(FILE))
+    status, kind = fetch(address)
+    if status != 200 or "javascript" not in kind:
+        raise Wrong(f"{address} answers {status} ({kind}).", "Run collectstatic, and have STATIC_ROOT served.")
+    return f"{address} is served"
+
+
+def find_route() -> str:
+    """Have the ASGI application open a socket, inside this process."""
+    if not getattr(settings, "ASGI_APPLICATION", None):
+        raise Wrong("ASGI_APPLICATION is not set.", "Without sockets, pages poll; see the README's asgi.py.")
+    try:
+        answer = within(PATIENCE, lambda: asyncio.run(_knock(import_string(settings.ASGI_APPLICATION))))
+    except Exception as error:
+        answer = str(error)
+    if answer != "websocket.accept":
+        raise Wrong(
+            f"ASGI_APPLICATION does not open {SOCKET_PATH}: {answer}.",
+            'Give ProtocolTypeRouter "websocket": jobs.routing.websocket_application.',
+        )
+    return f"the application opens {SOCKET_PATH}; whether it can be reached is told with --url"
+
+
+def find_static() -> str:
+    """Find the file as `collectstatic` would."""
+    if not finders.find(FILE):
+        raise Wrong(f"{FILE} is not found.", 'Have "jobs" and "django.contrib.staticfiles" in INSTALLED_APPS.')
+    return f"{FILE} is found; whether it is served is told with --url"
+
+
+def origin_of(url: str) -> str:
+    """Return scheme, host and port of an address, as a browser would send them; raises `ValueError`."""
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.netloc:
+        raise ValueError(f"{url!r} is no address; give it like https://example.org")
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+async def _knock(application: Any) -> str:
+    host = next((host.lstrip(".") for host in settings.ALLOWED_HOSTS if host != "*"), "localhost").encode()
+    headers = [(b"host", host), (b"origin", b"http://" + host)]
+    scope = {"type": "websocket", "path": SOCKET_PATH, "query_string": b"", "headers": headers, "subprotocols": []}
+    coming: list[dict[str, Any]] = [{"type": "websocket.disconnect", "code": 1000}, {"type": "websocket.connect"}]
+    answers: list[dict[str, Any]] = []
+
+    async def receive() -> dict[str, Any]:
+        return coming.pop()
+
+    async def send(answer: dict[str, Any]) -> None:
+        answers.append(answer)
+
+    await asyncio.wait_for(application(scope, receive, send), PATIENCE / 2)
+    return str(answers[0]["type"])

@@ -1,0 +1,66 @@
+"""Tags that put live jobs into any page: `{% load jobs %}{% job_bell %}`.
+
+Each emits a custom element with a ticket where it needs one, and loads the module and the styles, once for each page.
+A ticket lets whoever sees the page look on, so show the tag only to those who may.
+"""
+
+from typing import Any
+
+from django import template
+from django.http import HttpRequest
+
+from jobs import events
+from jobs.access import ticket, viewer_of
+from jobs.job import Job
+from jobs.views import SOCKET_PATH, waiting_context
+
+register = template.Library()
+
+Context = dict[str, Any]
+
+
+@register.inclusion_tag("jobs/job_status.html", takes_context=True)
+def job_status(context: template.Context, job: Job) -> Context:
+    """Show how a job is, in a word that changes with it."""
+    return _of_job(context, job)
+
+
+@register.inclusion_tag("jobs/job_progress.html", takes_context=True)
+def job_progress(context: template.Context, job: Job) -> Context:
+    """Show how far a job is, with a bar."""
+    return _of_job(context, job)
+
+
+@register.inclusion_tag("jobs/job_bell.html", takes_context=True)
+def job_bell(context: template.Context) -> Context:
+    """Show how many of my jobs have ended and wait to be looked at, and a list of them."""
+    return _element(context)
+
+
+@register.inclusion_tag("jobs/job_list_tag.html", takes_context=True)
+def job_list(context: template.Context, tag: str = "") -> Context:
+    """List my jobs, live; with `tag` everybody's that carry it, to look on."""
+    return _element(context) | ({"tag": tag, "ticket": ticket(events.tag_topic(tag))} if tag else {})
+
+
+@register.inclusion_tag("jobs/job_waiting.html", takes_context=True)
+def job_waiting(context: template.Context, job: Job) -> Context:
+    """Put the whole waiting page's content into a page of one's own; raises `JobNotFound` for who may not see it."""
+    request: HttpRequest = context["request"]
+    viewer = viewer_of(request)
+    content = waiting_context(request, viewer.admit(job), viewer)
+    return content | _element(context) | {"csrf_token": context.get("csrf_token")}
+
+
+def _of_job(context: template.Context, job: Job) -> Context:
+    topic = events.job_topic(job.id)
+    return _element(context) | {"frame": events.job_object(job), "ticket": ticket(topic)}
+
+
+def _element(context: template.Context) -> Context:
+    """Return what all elements need; whether this is the first of its page is kept on the request."""
+    request = context.get("request")
+    is_first = not getattr(request, "_jobs_assets", False)
+    if request is not None:
+        request._jobs_assets = True
+    return {"socket_path": SOCKET_PATH, "assets": is_first}
