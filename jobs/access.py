@@ -107,9 +107,9 @@ def viewer_of(request: HttpRequest) -> Viewer:
     return replace(viewer, topic=bearer.topic) if bearer else viewer
 
 
-async def viewer_of_scope(scope: Any) -> Viewer:
-    """Return who opened a socket, from its session: at most two queries, in a thread."""
-    return await sync_to_async(_scope_viewer)(scope)
+async def viewer_of_scope(scope: Any, anew: bool = False) -> Viewer:
+    """Return who opened a socket, from its session, read `anew` if asked for: at most two queries, in a thread."""
+    return await sync_to_async(_scope_viewer)(scope, anew)
 
 
 def visitor_owner(session: Any) -> str:
@@ -128,13 +128,16 @@ def owner_of(request: HttpRequest) -> str:
     return visitor_owner(request.session)
 
 
-def _scope_viewer(scope: Any) -> Viewer:
+def _scope_viewer(scope: Any, anew: bool) -> Viewer:
     session = scope.get("session")
     if session is None:
         return _viewer(scope.get("user"), None)
+    if anew and (key := getattr(session, "session_key", None)):
+        session = session.__class__(key)  # as it is stored now, not as it was when the socket opened
     request = HttpRequest()
     request.session = session
-    return _viewer(scope.get("user") or get_user(request), session)
+    user = None if anew else scope.get("user")
+    return _viewer(user or get_user(request), session)
 
 
 def _viewer(user: Any, session: Any) -> Viewer:

@@ -20,6 +20,7 @@ from .subscriptions import Subscription
 logger = logging.getLogger("jobs.consumers")
 
 BAD, NOT_FOUND, TOO_MANY, TRY_LATER = 4400, 4404, 4429, 4503  # close codes
+MAX_SENT = 16 * 2**20  # characters; a page that reads comes back, one that never does must not fill our memory
 VERSIONS = 1000  # jobs whose last version a socket remembers
 NOTHING = "There is nothing of this name that you may listen to."
 TARGETS = ("job", "mine", "tag")
@@ -43,6 +44,7 @@ class JobConsumer(AsyncWebsocketConsumer):
         self.is_open = True
         self._viewer: Viewer | None = None
         self._window, self._frames = 0.0, 0
+        self._sent = 0
         await self.accept()
         signals.socket_opened.send_robust(JobConsumer)
         if not is_same_origin(self.scope):
@@ -63,6 +65,13 @@ class JobConsumer(AsyncWebsocketConsumer):
         self.is_open = False
         await super().close(code, reason)
 
+    async def send(self, text_data: str | None = None, bytes_data: bytes | None = None, close: bool = False) -> None:
+        """Send; the server keeps what a client does not read, so a socket that has had very much is closed."""
+        await super().send(text_data, bytes_data, close)
+        self._sent += len(text_data or "")
+        if self._sent > MAX_SENT:
+            await self.close(TRY_LATER)
+
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
         """Take one frame of the client: subscribe, unsubscribe or ping."""
         if not self.is_open:
@@ -77,7 +86,7 @@ class JobConsumer(AsyncWebsocketConsumer):
     async def viewer(self, anew: bool = False) -> Viewer:
         """Return who opened the socket, by its session; looked up once it matters, or anew."""
         if anew or self._viewer is None:
-            self._viewer = await viewer_of_scope(self.scope)
+            self._viewer = await viewer_of_scope(self.scope, anew)
         return self._viewer
 
     async def say(self, event: str, **more: Any) -> None:

@@ -9,7 +9,7 @@ from . import events, publisher, store
 
 T = TypeVar("T")
 
-PATIENCE = 8.0  # seconds for one step
+PATIENCE = 5.0  # seconds for one step
 
 
 class Wrong(Exception):

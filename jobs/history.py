@@ -32,7 +32,7 @@ def last_days(number: int) -> Iterator[Day]:
     for n in range(number):
         day = today - timedelta(days=n)
         ended = JobRecord.objects.filter(ended_at__gte=_start(day), ended_at__lt=_start(day + timedelta(days=1)))
-        found = dict(ended.order_by().values_list("state").annotate(Count("pk")))
+        found = dict(ended.values("state").annotate(number=Count("*")).values_list("state", "number"))
         yield Day(day, {state: found.get(state.value, 0) for state in JobState if state in ENDED})
 
 

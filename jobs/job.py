@@ -362,7 +362,8 @@ class Job(KnownJob):
             return False
         self._know(outcome.record, outcome.now)
         if outcome.written:
-            self._progress = {} if self._progress is progress else self._progress
+            if self._progress is progress and self._with_progress(new) == new:  # not one that only wrote data, say
+                self._progress = {}
             self._send_unless_pushed(pushes, messages)
         return outcome.written
 

@@ -13,6 +13,8 @@ from . import events
 from .record import Record
 from .states import JobState
 
+LONGEST_ESTIMATE = 100 * 365 * 86400  # seconds
+
 
 class Progress(NamedTuple):
     """How far a job has come. `percent` is None without a total, and 100 only when the job is complete."""
@@ -120,7 +122,8 @@ class KnownJob:
         if record.state is not JobState.RUNNING or not record.total or not record.current or not record.started_at:
             return None
         elapsed = max(0, self.now - record.started_at) / 1_000_000
-        return math.ceil(elapsed * max(0.0, record.total - record.current) / record.current)
+        seconds = elapsed * max(0.0, record.total - record.current) / record.current
+        return math.ceil(seconds) if seconds < LONGEST_ESTIMATE else None
 
     @property
     def now(self) -> int:
@@ -150,4 +153,4 @@ def _percent(record: Record) -> int | None:
         return 100
     if not record.total:
         return None
-    return max(0, min(99, math.floor(100 * record.current / record.total)))
+    return math.floor(max(0, min(99, 100 * record.current / record.total)))

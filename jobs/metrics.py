@@ -8,7 +8,7 @@ import os
 import time
 from collections import Counter as Tally
 from collections.abc import Callable, Iterator
-from functools import cache
+from contextlib import suppress
 from typing import Any
 
 from django.contrib.auth.decorators import login_not_required
@@ -85,21 +85,19 @@ class Living(Collector):
 LIVING = Living()
 
 
-@cache
 def connect() -> None:
     """Count from now on, in this process and those that it forks; may be called twice."""
-    receivers: dict[Signal, Callable[..., None]] = {
-        signals.job_created: _on_created,
-        signals.job_started: _on_started,
-        signals.job_ended: _on_ended,
-        signals.push_arrived: _on_push,
-        signals.push_missed: _on_missed,
-        signals.socket_opened: _on_opened,
-        signals.socket_closed: _on_closed,
-    }
-    for signal, receiver in receivers.items():
+    for signal, receiver in RECEIVERS.items():
         signal.connect(receiver, dispatch_uid="jobs.metrics")
     REGISTRY.register(LIVING)
+
+
+def disconnect() -> None:
+    """Count no more; may be called twice."""
+    for signal in RECEIVERS:
+        signal.disconnect(dispatch_uid="jobs.metrics")
+    with suppress(KeyError):
+        REGISTRY.unregister(LIVING)
 
 
 @require_safe
@@ -144,3 +142,14 @@ def _on_opened(**_: Any) -> None:
 
 def _on_closed(**_: Any) -> None:
     SOCKETS.dec()
+
+
+RECEIVERS: dict[Signal, Callable[..., None]] = {
+    signals.job_created: _on_created,
+    signals.job_started: _on_started,
+    signals.job_ended: _on_ended,
+    signals.push_arrived: _on_push,
+    signals.push_missed: _on_missed,
+    signals.socket_opened: _on_opened,
+    signals.socket_closed: _on_closed,
+}

@@ -47,9 +47,9 @@ class JobRecord(models.Model):
     handler_class = models.CharField(_("handler"), max_length=255)
     owner = models.CharField(_("owner"), max_length=255, blank=True)
     version = models.BigIntegerField(_("version"))
-    created_at = models.DateTimeField(_("created"), db_index=True)
+    created_at = models.DateTimeField(_("created"))
     started_at = models.DateTimeField(_("started"), null=True)
-    ended_at = models.DateTimeField(_("ended"), db_index=True)
+    ended_at = models.DateTimeField(_("ended"))
     claimed_at = models.DateTimeField(_("claimed"), null=True)
     claimed_url = models.CharField(_("sent on to"), max_length=2000, blank=True)
     stored = models.JSONField(_("record"))
@@ -63,6 +63,7 @@ class JobRecord(models.Model):
         indexes: ClassVar[Any] = [
             models.Index(fields=["owner", "-created_at"], name="jobs_owner_created"),
             models.Index(fields=["handler_class", "-ended_at"], name="jobs_handler_ended"),
+            models.Index(fields=["ended_at", "state"], name="jobs_ended_state"),  # both are counted from it alone
         ]
 
     def __str__(self) -> str:

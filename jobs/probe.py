@@ -95,7 +95,7 @@ def fetch(url: str) -> tuple[int, str]:
     kind = HTTPSConnection if parts.scheme == "https" else HTTPConnection
     connection = kind(parts.netloc, timeout=TIMEOUT)
     try:
-        connection.request("GET", parts.path)
+        connection.request("GET", f"{parts.path}?{parts.query}" if parts.query else parts.path)
         answer = connection.getresponse()
         return answer.status, answer.headers.get_content_type()
     finally:

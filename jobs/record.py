@@ -140,8 +140,8 @@ def _strings(text: str) -> tuple[str, ...]:
 
 def local_path(text: str) -> str:
     """Return the path if it is one of this host, else ""; who reads it is sent there."""
-    is_local = text.startswith("/") and not text.startswith(("//", "/\\")) and text.isprintable()
-    return text[:LONGEST_PATH] if is_local else ""
+    is_local = text.startswith("/") and not text.startswith(("//", "/\\"))
+    return text if is_local and text.isprintable() and len(text) <= LONGEST_PATH else ""
 
 
 def _is_one(text: str) -> bool:

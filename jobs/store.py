@@ -34,6 +34,7 @@ Push = tuple[str, bytes]  # a channel of Redis and what to publish there
 
 TIMEOUT = 2.0  # seconds for one command; with the one retry, a Redis that hangs costs a caller 4 s
 RESPITE = 1.0  # seconds without another try after a time-out: a request waits once, not for each of its commands
+CONNECTIONS = 50  # most at a time of one process; who comes when all are in use waits for one
 INDEX_SIZE = 1000  # newest jobs kept in the index of one owner or tag
 
 ALL = "all"  # the index of all jobs, whoever's they are; it is no topic, so nobody can listen to it
@@ -167,15 +168,17 @@ def index_key(topic: str) -> str:
 @cache
 def client() -> "redis.Redis":
     """Return this process's connection pool; made anew in a forked child."""
-    return redis.Redis.from_url(jobs_settings().REDIS_URL, retry=Retry(NoBackoff(), 1), **_options())
+    options = _options() | {"retry": Retry(NoBackoff(), 1)}
+    return redis.Redis.from_pool(redis.BlockingConnectionPool.from_url(jobs_settings().REDIS_URL, **options))
 
 
 class AsyncReader:
     """Reads jobs for the sockets of one event loop: what is asked for at the same moment shares one round trip."""
 
     def __init__(self) -> None:
-        retry = AsyncRetry(NoBackoff(), 1)
-        self._client = redis.asyncio.Redis.from_url(jobs_settings().REDIS_URL, retry=retry, **_options())
+        options = _options() | {"retry": AsyncRetry(NoBackoff(), 1)}
+        pool = redis.asyncio.BlockingConnectionPool.from_url(jobs_settings().REDIS_URL, **options)
+        self._client = redis.asyncio.Redis.from_pool(pool)
         self._one_at_a_time = asyncio.Lock()
         self._wanted: dict[str, asyncio.Future[Outcome]] = {}
         self._reading: set[asyncio.Task[None]] = set()
@@ -280,8 +283,8 @@ def _outcomes(job_ids: Sequence[str], answers: list[Any]) -> list[Outcome]:
 
 
 def _record(job_id: str, stored: Any) -> Record | None:
-    if isinstance(stored, ResponseError):  # a key of another type: one damaged job must not hide the others
-        return from_hash(job_id, {})
+    if isinstance(stored, ResponseError) and str(stored).startswith("WRONGTYPE"):
+        return from_hash(job_id, {})  # one damaged job must not hide the others
     if isinstance(stored, Exception):
         raise stored
     return from_hash(job_id, stored) if stored else None
@@ -298,6 +301,8 @@ def _options() -> dict[str, Any]:
         "encoding_errors": "replace",
         "socket_timeout": TIMEOUT,
         "socket_connect_timeout": TIMEOUT,
+        "max_connections": CONNECTIONS,
+        "timeout": TIMEOUT,  # for one of them to become free
     }
 
 

@@ -44,11 +44,11 @@ class Subscription:
         """
         if not self._topics:
             raise not_found(str(self.target))
-        for topic in self._topics:
-            await hub().watch(topic, self)
         try:
+            for topic in self._topics:
+                await hub().watch(topic, self)
             jobs = await self._read()
-        except Exception:
+        except BaseException:  # the server may give up on a socket that has gone while we were reading
             await self.close()
             raise
         await self._socket.say("subscribed", **self.target)

@@ -84,6 +84,12 @@ class JobRequest(Request):
             error = TOO_LONG if isinstance(reason, TimeLimitExceeded) else INTERRUPTED
             end_later(self.job_id, JobState.FAILED, error, self.runner)
 
+    def cancel(self, *args: Any, **options: Any) -> None:
+        """End the job when a worker that is shut down cold kills its task, unless the message will come again."""
+        super().cancel(*args, **options)
+        if self.job_id and self.acknowledged:
+            end_later(self.job_id, JobState.FAILED, INTERRUPTED, self.runner)
+
     def reject(self, requeue: bool = False) -> None:
         """Notice that the message goes back to the queue."""
         self._is_requeued = requeue

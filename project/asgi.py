@@ -23,9 +23,20 @@ async def websocket(scope, receive, send):
         await send({"type": "websocket.close", "code": 4404})
 
 
+pages = ASGIStaticFilesHandler(django_application) if settings.DEBUG else django_application
+
+
+async def http(scope, receive, send):
+    """Serve the pages, at the root: daphne takes a prefix from any client's `Daphne-Root-Path`, and links would follow.
+
+    A project below a prefix sets FORCE_SCRIPT_NAME.
+    """
+    await pages({**scope, "root_path": ""}, receive, send)
+
+
 application = ProtocolTypeRouter(
     {
-        "http": ASGIStaticFilesHandler(django_application) if settings.DEBUG else django_application,
+        "http": http,
         "websocket": websocket,
     }
 )

@@ -13,5 +13,6 @@ urlpatterns = [
     path("accounts/login/", login, name="login"),
     path("accounts/logout/", LogoutView.as_view(), name="logout"),
     path("jobs/", include("jobs.urls")),
+    path("i18n/", include("django.conf.urls.i18n")),
     path("", include("project.classrooms.urls")),
 ]

@@ -4,12 +4,15 @@ import logging
 import threading
 
 import pytest
+from django.db import connections
 
 from jobs import backlog as backlog_module
 from jobs.backlog import Backlog, backlog
 from jobs.exceptions import JobEnded, StoreUnavailable
+from jobs.models import JobRecord
 
 from .factories import eventually
+from .surroundings import database_file  # noqa: F401 - a fixture
 
 
 @pytest.fixture(autouse=True)
@@ -66,6 +69,23 @@ def test_the_thread_ends_with_the_last_action_and_comes_back_with_the_next():
         backlog.add(failing(0, done, n))
         eventually(lambda: not backlog._is_running)
     assert len(done) == 3
+
+
+@pytest.mark.usefixtures("database_file")
+@pytest.mark.xfail(strict=True, reason="the thread leaves its database connection open")
+def test_a_thread_that_has_used_the_database_leaves_no_connection_open():
+    used = []
+
+    def action():
+        assert not JobRecord.objects.exists()
+        used.append(connections["default"])
+
+    Backlog().add(action)
+    eventually(lambda: used)
+    try:
+        eventually(lambda: used[0].connection is None, seconds=0.5)
+    finally:
+        used[0].connection and used[0].connection.close()
 
 
 def test_a_process_has_one_backlog():

@@ -17,7 +17,7 @@ from jobs.models import JobRecord
 from jobs.repository import JobRepository
 from jobs.states import JobState
 
-from .factories import ANN, NOWHERE, at_once, ended_job, eventually, plant, request_of, started_job
+from .factories import ANN, NOWHERE, at_once, commands, ended_job, eventually, plant, request_of, started_job
 from .surroundings import database_file  # noqa: F401 - a fixture
 
 pytestmark = pytest.mark.usefixtures("database_file")
@@ -61,6 +61,13 @@ def test_a_second_call_gets_the_same_place_and_runs_nothing():
     first, stale = claim(job, visit()), unaware_of_the_claim(job)
     assert claim(again(job), visit()) == claim(stale, visit()) == first
     assert hooks() == ["delivered 0"]
+
+
+def test_a_job_known_to_be_claimed_is_sent_on_without_a_question(redis_client):
+    job = ended_job()
+    claim(job, visit())
+    claimed, request = again(job), visit()
+    assert commands(redis_client, lambda: claim(claimed, request)) == []
 
 
 def unaware_of_the_claim(job):

@@ -20,7 +20,7 @@ RECORDS = st.builds(
     owner=st.text(),
     tags=st.lists(st.text()).map(tuple),
     language=st.text(),
-    path=st.text(),
+    path=st.sampled_from(["", "/jobs/parcel-1/", "/büro/jobs/parcel-1/"]),
     attempt=st.integers(0, 99),
     max_attempts=st.integers(0, 99),
     current=NUMBERS,
@@ -129,6 +129,13 @@ def test_a_damaged_value_of_the_data_is_left_out_and_the_rest_stays(caplog):
     record = from_hash("parcel-1", GOOD | {"data.weight": "heavy", "data.\\q": "1"})
     assert (record.state, dict(record.data)) == (JobState.RUNNING, {"parcel": '"books"'})
     assert caplog.text.count("is not JSON") == 2
+
+
+@pytest.mark.parametrize(
+    "path", ["//evil.example/", "/\\evil.example", "javascript:alert(1)", "https://evil.example/"]
+)
+def test_an_address_elsewhere_that_was_planted_is_not_read(path):
+    assert from_hash("parcel-1", GOOD | {"path": path}).path == ""
 
 
 def test_fields_that_a_newer_version_of_the_app_has_written_are_ignored():

@@ -95,7 +95,9 @@ async def test_an_end_between_reading_and_telling_is_heard_once_and_last(monkeyp
     async def afind(self, job_id):
         found = await really_find(self, job_id)
         await in_thread(job.complete)
-        await asyncio.sleep(0.05)  # the push is held meanwhile
+        async with asyncio.timeout(3):
+            while not any(subscription._held for subscription in hub().watchers()):
+                await asyncio.sleep(0.01)
         return found
 
     monkeypatch.setattr(JobRepository, "afind", afind)

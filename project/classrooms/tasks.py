@@ -47,6 +47,42 @@ def import_roster(self, upload_id):
     self.job.data["imported"] = upload.imported
 
 
+@job_task(handler_class="project.classrooms.handlers.DrillHandler")
+def fail(self):
+    """Get so far and no farther; the person reads the text."""
+    self.job.set_progress(1, 3, _("Looking for the key"))
+    time.sleep(10 * settings.DEMO_PACE)
+    raise JobError(_("The key to the bell was not found."))
+
+
+@job_task(handler_class="project.classrooms.handlers.DrillHandler")
+def stumble(self):
+    """Fail in a way that nobody has foreseen: the person reads a reference, the log has the rest."""
+    time.sleep(10 * settings.DEMO_PACE)
+    raise RuntimeError("the bell has fallen off the wall")
+
+
+@job_task(handler_class="project.classrooms.handlers.DrillHandler")
+def be_slow(self):
+    """Take a while, and report little: the page tells how long it usually takes, and that it can be cancelled."""
+    for n in range(600):
+        self.job.set_progress(n, None, _("Counting the children"))
+        time.sleep(settings.DEMO_PACE)
+
+
+@job_task(handler_class="project.classrooms.handlers.DrillHandler", max_retries=2)
+def try_again(self):
+    """Fail twice, with a pause, and then go well."""
+    if self.request.retries < 2:
+        raise self.retry(countdown=max(1, 100 * settings.DEMO_PACE))
+
+
+@job_task(handler_class="project.classrooms.handlers.DrillHandler")
+def walk_down(self, floor):
+    """Clear one floor: a part of a group."""
+    time.sleep((10 + floor) * settings.DEMO_PACE)
+
+
 def settle(upload, roster):
     """Enrol the roster's students in one transaction, or keep the report of its problems."""
     if roster.problems:

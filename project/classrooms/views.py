@@ -1,19 +1,31 @@
 """The teachers' pages. A classroom, and all that hangs on it, exists only for the teacher who teaches it."""
 
+from celery import group
 from django.contrib.auth.decorators import login_required
 from django.core.paginator import Paginator
 from django.db import transaction
 from django.db.models import Count
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from jobs.canvas import start_canvas
+
 from .forms import RosterForm, TransferForm
+from .handlers import DrillHandler
 from .models import Classroom, RosterUpload, Student
 from .samples import new_students, roster_csv, with_mistakes
-from .tasks import import_roster, transfer_students
+from .tasks import be_slow, fail, import_roster, stumble, transfer_students, try_again, walk_down
 
 STUDENTS_PER_PAGE = 50
+DRILLS = {
+    "slow": _("A slow job without a total; cancel it, or leave it"),
+    "fail": _("A job that fails with a reason"),
+    "stumble": _("A job that fails as nobody has foreseen"),
+    "retry": _("A job that is tried again, twice"),
+    "group": _("One job for a group of five tasks"),
+}
 
 
 def my_classroom(request, pk):
@@ -47,6 +59,33 @@ def transfer(request, pk):
         return classroom_page(request, classroom, form)
     job = transfer_students.start_job(request, classroom_id=classroom.pk, target_id=form.cleaned_data["target"].pk)
     return redirect(job)
+
+
+@require_safe
+@login_required
+def watch(request, pk):
+    """Show a colleague of the same school what is going on in a classroom, live; by a ticket for its tag."""
+    colleagues = Classroom.objects.filter(school__classrooms__teacher=request.user).distinct()
+    classroom = get_object_or_404(colleagues.select_related("school"), pk=pk)
+    return render(request, "classrooms/watch.html", {"classroom": classroom, "tag": f"classroom:{classroom.pk}"})
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@login_required
+def drills(request):
+    """Offer a job for each situation, and start one."""
+    if request.method == "POST" and (kind := request.POST.get("kind")) in DRILLS:
+        return redirect(start_drill(request, kind))
+    return render(request, "classrooms/drills.html", {"drills": DRILLS})
+
+
+def start_drill(request, kind):
+    """Start a job of this kind; the evacuation is one job for a whole group of tasks."""
+    if kind == "group":
+        floors = group(walk_down.s(floor=floor) for floor in range(5))
+        return start_canvas(request, floors, handler_class=DrillHandler)
+    tasks = {"fail": fail, "stumble": stumble, "slow": be_slow, "retry": try_again}
+    return tasks[kind].start_job(request)
 
 
 def classroom_page(request, classroom, form):

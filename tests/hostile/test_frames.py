@@ -1,5 +1,6 @@
 """What a client may send over the socket, and what others may send over the layer (FAULTS.md H6, H8)."""
 
+import asyncio
 import json
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from jobs.access import ticket
 from jobs.conf import jobs_settings
+from jobs.consumers import TRY_LATER
 from jobs.events import group_of, job_topic
 from jobs.testing import JobCommunicator
 from tests.factories import ANN, browser, staff, started_job
@@ -162,6 +164,15 @@ async def test_h08_more_subscriptions_than_allowed_are_refused_and_the_others_go
         await socket.event("progress")
 
 
+async def test_h08_a_socket_that_has_had_very_much_is_closed_so_that_one_who_never_reads_costs_little(monkeypatch):
+    monkeypatch.setattr("jobs.consumers.MAX_SENT", 5000)
+    job = await sync_to_async(started_job)()
+    async with JobCommunicator(dict(ANN)) as socket:
+        for _ in range(30):
+            await socket.send_json_to({"action": "subscribe", "job": job.id})
+        assert await socket.close_code() == TRY_LATER
+
+
 async def test_h08_a_thousand_frames_a_second_close_the_socket_and_no_other():
     job = await sync_to_async(started_job)()
     async with JobCommunicator(dict(ANN), job.id) as neighbour, JobCommunicator(dict(ANN)) as socket:
@@ -171,3 +182,15 @@ async def test_h08_a_thousand_frames_a_second_close_the_socket_and_no_other():
         assert await socket.close_code() == 4429
         await sync_to_async(job.set_progress)(1, 2)
         await neighbour.event("progress")
+
+
+async def test_f37_hundreds_of_lists_that_open_at_once_are_all_served():
+    await sync_to_async(started_job)()
+    pages = [JobCommunicator({}) for _ in range(250)]
+    try:
+        await asyncio.gather(*(page.connect() for page in pages))
+        mine = {"mine": True, "ticket": ticket("owner:visitor:ann")}  # asks no database, whose one thread would space it out
+        answers = await asyncio.gather(*(page.subscribe(**mine) for page in pages))
+        assert {answer["event"] for answer in answers} == {"subscribed"}
+    finally:
+        await asyncio.gather(*(page.disconnect() for page in pages))

@@ -16,10 +16,10 @@ from jobs.states import JobState
 
 jobs = {}
 
-def new(username):
+def new(username, tag):
     owner = get_user_model().objects.get(username=username)
     job = JobRepository().create(
-        handler_class="project.classrooms.handlers.TransferHandler", owner=owner, classroom_id=1
+        handler_class="project.classrooms.handlers.TransferHandler", owner=owner, tags=[tag] if tag else [], classroom_id=1
     )
     jobs[job.id] = job
     return job.id
@@ -45,9 +45,9 @@ class Backstage:
         self.process.stdout.close()
         self.process.wait(timeout=10)
 
-    def create(self, username: str = "ada") -> str:
+    def create(self, username: str = "ada", tag: str = "") -> str:
         """Make a job of one of the sample users, and return its id."""
-        return self._say(f"new({username!r})")
+        return self._say(f"new({username!r}, {tag!r})")
 
     def create_running(self, username: str = "ada") -> str:
         """Make one that runs already."""

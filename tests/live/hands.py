@@ -207,6 +207,11 @@ def make_user(username, staff=False, permissions=()):
     user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
 
 
+def owner_of(username):
+    """Return the name of a user as an owner."""
+    return f"user:{get_user_model().objects.get(username=username).pk}"
+
+
 def effects(job_id):
     """Return what the hook has left in the database for a job."""
     return list(Group.objects.filter(name__startswith=f"{job_id} ").values_list("name", flat=True))

@@ -57,10 +57,12 @@ async def test_f24_twenty_callers_at_once_run_the_hook_once_and_go_to_the_same_p
     ann = browser()
     csrf, cookies = token(ann, job_id), dict(ann.cookies)
     async with httpx.AsyncClient(base_url=site.base_url, timeout=30, trust_env=False) as client:
-        headers = {"Accept": "application/json", "X-CSRFToken": csrf, "Cookie": "; ".join(map("=".join, cookies.items()))}
-        answers = await asyncio.gather(
-            *(client.post(f"/jobs/{job_id}/ready/", headers=headers) for _ in range(20))
-        )
+        headers = {
+            "Accept": "application/json",
+            "X-CSRFToken": csrf,
+            "Cookie": "; ".join(map("=".join, cookies.items())),
+        }
+        answers = await asyncio.gather(*(client.post(f"/jobs/{job_id}/ready/", headers=headers) for _ in range(20)))
     assert [answer.json() for answer in answers] == [{"url": f"/done/{job_id}/"}] * 20
     assert site.hands.effects(job_id) == [f"{job_id} ready 1"]
     assert sum("messages" in answer.cookies for answer in answers) == 1
@@ -167,7 +169,10 @@ def test_h01b_staff_and_bearers_of_a_ticket_look_on_and_the_owner_still_gets_the
         page = onlooker.get(f"/jobs/{job_id}/", headers={"Accept": "text/html"})
         assert 'data-state="complete"' in page.text
         assert "/ready/" not in page.text
-        csrf = {"X-CSRFToken": onlooker.get("/accounts/login/", follow_redirects=True) and onlooker.cookies.get("csrftoken", "")}
+        csrf = {
+            "X-CSRFToken": onlooker.get("/accounts/login/", follow_redirects=True)
+            and onlooker.cookies.get("csrftoken", "")
+        }
         assert onlooker.post(f"/jobs/{job_id}/ready/", headers=csrf).status_code == 403
     assert site.hands.effects(job_id) == []
     assert press(browser(), job_id).json() == {"url": f"/done/{job_id}/"}

@@ -111,7 +111,9 @@ async def test_f03_the_hub_hears_again_after_its_connection_was_killed(site):
     async with listening([page_of(site, job_id) for job_id in ids]) as pages:
         before = {client["id"] for client in site.client.client_list("pubsub")}
         site.client.client_kill_filter(_type="pubsub")
-        await eventually(lambda: any(int(it["sub"]) > 1 and it["id"] not in before for it in site.client.client_list("pubsub")))
+        await eventually(
+            lambda: any(int(it["sub"]) > 1 and it["id"] not in before for it in site.client.client_list("pubsub"))
+        )
         await asyncio.sleep(0.2)
         await in_background(site.hands.end, ids, every=0.05)
         assert await lost(pages, R + 2) == []
@@ -156,7 +158,10 @@ async def test_f34_what_a_newer_version_says_is_ignored_by_an_older_server(site)
 async def test_f34_an_action_of_a_newer_page_is_an_error_and_no_more(site):
     (job_id,) = site.hands.create()
     async with site.socket(httpx.Client(), "/ws/jobs/") as socket:
-        for frame in ({"action": "rewind"}, {"action": "subscribe", "job": job_id, "ticket": ticket_for(job_id), "x": 1}):
+        for frame in (
+            {"action": "rewind"},
+            {"action": "subscribe", "job": job_id, "ticket": ticket_for(job_id), "x": 1},
+        ):
             await socket.send(json.dumps(frame))
         events = [json.loads(await asyncio.wait_for(socket.recv(), 5))["event"] for _ in range(3)]
     assert events == ["error", "subscribed", "started"]
@@ -179,6 +184,8 @@ async def test_f36_a_half_open_link_to_redis_heals_by_itself_and_costs_next_to_n
     site.hands.end([page.job_id for page in pages[50:]])
     started = time.monotonic()
     assert await lost(pages, 20) == []
-    print(f"F36: silent {silent_for:.0f} s, {used / silent_for:.1%} of a core; healed in {time.monotonic() - started:.1f} s")
+    print(
+        f"F36: silent {silent_for:.0f} s, {used / silent_for:.1%} of a core; healed in {time.monotonic() - started:.1f} s"
+    )
     assert used / silent_for < 0.2
     assert all(map(heard_ready_once, pages))

@@ -1,9 +1,14 @@
 """The list of one's own jobs, in a real browser."""
 
+import re
+from pathlib import Path
+
 import pytest
 from playwright.async_api import expect
 
 from .backstage import Backstage
+
+ROOT = Path(__file__).parent.parent.parent
 
 
 @pytest.fixture(scope="module")
@@ -91,19 +96,19 @@ async def test_job_claimed_elsewhere_while_nothing_was_heard_is_not_left_behind(
     await expect(item_of(page, job_id)).to_contain_text("Ready")
 
 
-async def test_five_lines_on_another_page_hear_of_my_job(page, backstage, log_in):
-    job_id = backstage.create_running("grace")
-    await log_in(page, "grace")
-    await page.goto("/")
-    await page.evaluate(
-        """async (url) => {
-            const {JobsClient} = await import("/static/jobs/client.js");
-            const mine = JobsClient.shared().subscribe({mine: true});
-            window.header = new Promise((resolve) => {
-                mine.addEventListener("ready", ({detail: job}) => job.url === url && resolve(job.header));
-            });
-        }""",
-        f"/jobs/{job_id}/",
+@pytest.mark.parametrize("document", ["README.md", "docs/frontend.md"])
+async def test_the_five_lines_of_the_documents_hear_of_my_job(page, backstage, log_in, document):
+    lines = re.search(r'<script type="module">\n.*?</script>', (ROOT / document).read_text(), re.DOTALL)[0]
+    assert len(lines.splitlines()) == 5
+    await page.route(
+        "**/other/",
+        lambda route: route.fulfill(body=f"<!doctype html><title>other</title>{lines}", content_type="text/html"),
     )
+    await log_in(page, "grace")
+    sockets = []
+    page.on("websocket", lambda socket: sockets.append(socket))
+    await page.goto("/other/")
+    job_id = backstage.create_running("grace")
     backstage.call(job_id, "complete")
-    assert await page.evaluate("header") == "Moving the students"
+    await expect(page).to_have_title("Moving the students: ready")
+    assert len(sockets) == 1

@@ -138,7 +138,7 @@ async def test_markup_and_bidi_overrides_are_text_like_any_other(page, backstage
     await page.reload()
     await expect(name).to_have_text(text)
     await expect(page.locator("img[src=x]")).to_have_count(0)
-    await expect(page).to_have_title("Working · Moving the students")
+    await expect(page).to_have_title("25% · Moving the students")
 
 
 async def test_progress_is_spoken_seldom(page, backstage, log_in):

@@ -2,6 +2,7 @@ import { Backoff } from "./backoff.js";
 /** @import { Outcome } from "./types.d.ts" */
 
 const BUSY = [502, 503, 504]; // "not just now", worth another try
+const TIMEOUT = 30_000; // ms for one answer
 const PAUSES = 7; // about a minute, which a restart of the server takes
 
 /**
@@ -27,7 +28,9 @@ export async function claim(form) {
 export async function post(form, button = null) {
   const body = new FormData(form, button);
   const headers = { Accept: "application/json", "X-CSRFToken": String(body.get("csrfmiddlewaretoken")) };
-  return fetch(form.action, { method: "POST", headers, body, cache: "no-store" }).catch(() => null);
+  const abort = new AbortController();
+  setTimeout(() => abort.abort(), TIMEOUT); // a connection that has died in silence would never answer
+  return fetch(form.action, { method: "POST", headers, body, cache: "no-store", signal: abort.signal }).catch(() => null);
 }
 
 /** @param {Response} response @returns {Promise<Outcome>} */

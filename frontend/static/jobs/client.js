@@ -8,13 +8,8 @@ const FAILURES_BEFORE_POLLING = 2;
 const BURST = 25; // frames a second, half of what the server takes
 
 /**
- * Listen to jobs: one socket for the whole page, any number of subscriptions.
- *
- *     const mine = JobsClient.shared().subscribe({ mine: true });
- *     mine.addEventListener("ready", ({ detail: job }) => console.log(job.header));
- *
- * The socket opens with the first subscription and closes with the last. `connected` is "socket", "polling"
- * or "" (nothing is heard just now); the event `connected` tells of its change.
+ * Listen to jobs: one socket for the page, any number of subscriptions (docs/frontend.md); it opens with the first
+ * and closes with the last. `connected` is "socket", "polling" or "" (nothing is heard); an event tells of its change.
  */
 export class JobsClient extends EventTarget {
   /** @type {Map<string, JobsClient>} */ static #shared = new Map();

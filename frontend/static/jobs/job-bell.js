@@ -21,7 +21,7 @@ export class JobBell extends HTMLElement {
     this.#running = new AbortController();
     const { signal } = this.#running;
     this.#build(link);
-    this.button.addEventListener("click", () => this.toggle(this.panel.hidden), { signal });
+    this.button.addEventListener("click", () => this.toggle(Boolean(this.panel.hidden)), { signal });
     this.addEventListener("keydown", (event) => this.#onKey(event), { signal });
     this.addEventListener("focusout", (event) => this.#onLeave(event), { signal });
     document.addEventListener("pointerdown", (event) => this.#onPress(event), { signal });
@@ -50,7 +50,11 @@ export class JobBell extends HTMLElement {
 
   /** Open the list or close it. */
   toggle(open = true) {
+    if (open && !this.querySelector("job-list")) this.panel.prepend(this.#makeList());
     this.panel.hidden = !open;
+    delete this.dataset.side;
+    const { left, right } = this.panel.getBoundingClientRect();
+    if (left < 0 || right > document.documentElement.clientWidth) this.dataset.side = "start"; // no room on the other
     this.button.setAttribute("aria-expanded", String(open));
   }
 
@@ -59,25 +63,29 @@ export class JobBell extends HTMLElement {
     if (this.querySelector("button")) return; // it was taken out of the page and put in again
     const button = document.createElement("button");
     const panel = document.createElement("div");
-    const list = document.createElement("job-list");
     Object.assign(button, { type: "button", className: "jobs-bell" });
     button.append(...link.childNodes);
     panel.className = "jobs-panel";
     panel.id = `jobs-panel-${document.querySelectorAll(".jobs-panel").length + 1}`;
     button.setAttribute("aria-controls", panel.id);
-    for (const { name, value } of this.attributes) if (name.startsWith("data-")) list.setAttribute(name, value);
     link.textContent = word(this, "all");
     link.className = "";
+    const spoken = document.createElement("span");
+    spoken.className = "jobs-spoken";
+    spoken.setAttribute("aria-live", "polite");
+    panel.append(link);
+    this.append(button, spoken, panel);
+    this.toggle(false);
+  }
+
+  #makeList() {
+    const list = document.createElement("job-list");
+    for (const { name, value } of this.attributes) if (name.startsWith("data-")) list.setAttribute(name, value);
     const nothing = document.createElement("p");
     nothing.className = "jobs-empty";
     nothing.textContent = word(this, "nothing");
     list.append(nothing);
-    const spoken = document.createElement("span");
-    spoken.className = "jobs-spoken";
-    spoken.setAttribute("role", "status");
-    panel.append(list, link);
-    this.append(button, spoken, panel);
-    this.toggle(false);
+    return list;
   }
 
   /** @param {JobsClient} client @param {AbortSignal} signal */
@@ -98,7 +106,7 @@ export class JobBell extends HTMLElement {
   #tell(job) {
     if (document.querySelector(`.jobs-waiting[data-job="${CSS.escape(job.id)}"]`)) return;
     const text = word(this, job.state);
-    /** @type {HTMLElement} */ (this.querySelector("[role=status]")).textContent = `${job.header}: ${text}`;
+    /** @type {HTMLElement} */ (this.querySelector("[aria-live]")).textContent = `${job.header}: ${text}`;
     import("./background.js").then(({ tell }) => tell(job, text), () => {});
   }
 

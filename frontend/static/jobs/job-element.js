@@ -41,7 +41,7 @@ export class JobElement extends HTMLElement {
   render(_job) {}
 
   /** The first element inside with this class, made if it is not there. @param {string} name @param {string} tag @returns {any} */
-  part(name, tag = "span") {
+  piece(name, tag = "span") {
     const part = this.querySelector(`.jobs-${name}`);
     if (part) return part;
     const made = document.createElement(tag);

@@ -8,14 +8,14 @@ export class JobProgress extends JobElement {
   /** @param {Job} job */
   render({ header = "", state, progress }) {
     const percent = state === "complete" ? 100 : (progress?.percent ?? null);
-    const bar = this.part("bar", "progress");
+    const bar = this.piece("bar", "progress");
     bar.max = 100;
     bar.setAttribute("aria-label", header);
     if (percent === null) bar.removeAttribute("value");
     else bar.value = percent;
-    this.write(this.part("percent"), inPercent(percent));
-    this.write(this.part("count"), progress ? inNumbers(this, progress) : "");
-    this.write(this.part("detail", "bdi"), ENDED.has(state) ? "" : (progress?.message ?? ""));
+    this.write(this.piece("percent"), inPercent(percent));
+    this.write(this.piece("count"), progress ? inNumbers(this, progress) : "");
+    this.write(this.piece("detail", "bdi"), ENDED.has(state) ? "" : (progress?.message ?? ""));
   }
 }
 

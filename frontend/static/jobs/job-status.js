@@ -11,8 +11,8 @@ export class JobStatus extends JobElement {
 
   /** @param {Job} job */
   render({ state, error }) {
-    this.write(this.part("word"), word(this, state) || state);
-    this.write(this.part("detail", "bdi"), error ?? "");
+    this.write(this.piece("word"), word(this, state) || state);
+    this.write(this.piece("detail", "bdi"), error ?? "");
   }
 }
 

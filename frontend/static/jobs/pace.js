@@ -27,13 +27,16 @@ export class Remaining {
 export class Pace {
   #remaining = new Remaining();
   #of = "";
+  /** Seconds, NaN where too little is known; waits and long runs are those of nine of ten. */
+  usual = { wait: NaN, run: NaN, runLong: NaN };
 
   /** @param {WaitingView} view */
   constructor(view) {
     this.view = view;
     const { now, usual = "" } = view.root.dataset;
-    this.offset = Number(now) - performance.now(); // of a page that was just loaded
-    [this.wait, this.waitLong, this.run, this.runLong] = usual.split(" ").map(parseFloat);
+    this.offset = Number(now) - view.since;
+    const [, wait, run, runLong] = usual.split(" ").map(parseFloat);
+    Object.assign(this.usual, { wait, run, runLong });
   }
 
   /** @param {AbortSignal} signal */
@@ -56,14 +59,14 @@ export class Pace {
     if (ENDED.has(state)) return "";
     if (state === "running") return this.#left();
     if (state === "retrying") return this.#nextTry();
-    return [this.#say("starts", this.waitLong), this.#say("takes", this.run)].filter(Boolean).join(" ");
+    return [this.#say("starts", this.usual.wait), this.#say("takes", this.usual.run)].filter(Boolean).join(" ");
   }
 
   /** @param {string} state */
   isSlow(state) {
     const { created_at, started_at } = this.view.job ?? {};
-    if (state === "pending") return this.since(created_at) > Math.max(this.waitLong, SHORT);
-    return state === "running" && this.since(started_at) > Math.max(this.runLong, SHORT);
+    if (state === "pending") return this.since(created_at) > Math.max(this.usual.wait, SHORT);
+    return state === "running" && this.since(started_at) > Math.max(this.usual.runLong, SHORT);
   }
 
   /** Seconds by the server's clock; NaN for no time. @param {string | null} [time] */
@@ -74,7 +77,7 @@ export class Pace {
   #left() {
     const { eta_seconds, version = 0, started_at } = this.view.job ?? {};
     const byRate = (eta_seconds ?? NaN) - this.since(new Date(version / 1_000).toISOString());
-    const byHabit = this.run - this.since(started_at);
+    const byHabit = this.usual.run - this.since(started_at);
     const left = this.#remaining.toward(eta_seconds == null ? (byHabit > 0 ? byHabit : NaN) : byRate);
     if (left === null || this.isSlow("running") && eta_seconds == null) return "";
     return left < 1 ? word(this.view.root, "almost") : this.#say("left", left);

@@ -3,7 +3,6 @@ import { emit, ENDED } from "./events.js";
 
 /**
  * What one part of the page listens to: a job, my jobs, or a tag.
- *
  * Events, with the job as `detail`: `created started progress retrying ready failed cancelled expired lost`, and
  * `change` after each of them; `gone` when there is no such job for us. Of each job only newer versions
  * are heard, and each end once, however often the connection was lost.

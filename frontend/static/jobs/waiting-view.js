@@ -8,6 +8,7 @@ export class WaitingView {
   /** @param {HTMLElement} root */
   constructor(root) {
     this.root = root;
+    this.since = performance.now();
     this.state = root.dataset.state ?? "";
     /** @type {Job | undefined} */ this.job = undefined;
     this.speech = new Speech((text) => this.write("spoken", text));
@@ -67,7 +68,7 @@ export class WaitingView {
     document.title = `${text} · ${this.part("header").textContent}`;
   }
 
-  /** Say one of the page's words beside the state, or with "" nothing. @param {"note" | "link"} part @param {string} name */
+  /** Say one of the page's words beside the state, or with "" nothing. @param {"note" | "link" | "pace"} part @param {string} name */
   say(part, name) {
     this.write(part, name && word(this.root, name));
   }

@@ -40,7 +40,8 @@ export class WaitingPage {
     if ("stuck" in this.root.dataset) this.#giveUp("stuck");
     else if (this.view.state === "complete") this.#callBack();
     else if (!this.#isOver) this.#listen();
-    if (!ENDED.has(this.view.state)) setTimeout(() => this.#tellTheTime(signal), UNHURRIED);
+    const tellTheTime = () => import("./pace.js").then((it) => new it.Pace(this.view).start(signal), () => {});
+    if (!ENDED.has(this.view.state)) setTimeout(tellTheTime, UNHURRIED);
   }
 
   stop() {
@@ -111,7 +112,6 @@ export class WaitingPage {
     else this.#giveUp(then);
   }
 
-  /** A hidden page has an icon, and may tell. */
   #follow() {
     import("./background.js").then((it) => it.follow(this.view), () => {});
   }
@@ -120,11 +120,6 @@ export class WaitingPage {
   #leave() {
     const asked = globalThis.Notification?.requestPermission();
     import("./background.js").then((it) => it.leave(this.view, asked), () => {});
-  }
-
-  /** @param {AbortSignal} signal */
-  #tellTheTime(signal) {
-    import("./pace.js").then((it) => new it.Pace(this.view).start(signal), () => {});
   }
 
   /** @param {unknown} frame */

@@ -1,5 +1,6 @@
 """Tasks that are slow, silent, busy, deaf, mortal or careless; started by the views beside them."""
 
+import ctypes
 import functools
 import itertools
 import os
@@ -21,7 +22,6 @@ from .notes import Ticker, await_gate, gate_is_open, note
 HANDLER = "tests.live.faultjobs.handlers.FaultHandler"
 FOREVER = 60  # seconds; no test waits that long
 BREATH = 0.15  # seconds; progress is sent every tenth
-SAMPLE = 10**7  # numbers, to measure how long one takes
 
 
 @shared_task(ignore_result=True)
@@ -78,13 +78,10 @@ def burn(self, seconds):
 
 @job_task(handler_class=HANDLER)
 def hold_the_lock(self, seconds):
-    """Sit in one C call that holds the interpreter's lock for so many seconds; note that no other thread ran."""
+    """Sit in one C call that holds the interpreter's lock, and note for how long no other thread could run."""
     note(f"ran:{self.request.id}")
-    before = time.monotonic()
-    sum(range(SAMPLE))
-    per_item = (time.monotonic() - before) / SAMPLE
     ticker = Ticker()
-    sum(range(int(seconds / per_item)))
+    ctypes.PyDLL(None).sleep(seconds)  # unlike CDLL, it keeps the lock
     note(f"held:{self.request.id}:{ticker.longest_gap():.1f}")
 
 
@@ -110,7 +107,18 @@ def overstay(self):
 @job_task(handler_class=HANDLER, acks_late=True, reject_on_worker_lost=True, max_retries=1)
 def poison(self):
     """Kill the process at each delivery."""
-    note(f"ran:{self.request.id}")
+    kill_ourselves(self.request.id)
+
+
+@job_task(handler_class=HANDLER, acks_late=True, reject_on_worker_lost=True, max_retries=None)
+def poison_for_ever(self):
+    """Do the same, with no limit to its retries."""
+    kill_ourselves(self.request.id)
+
+
+def kill_ourselves(task_id):
+    """End as the kernel ends a process that takes too much memory."""
+    note(f"ran:{task_id}")
     os.kill(os.getpid(), signal.SIGKILL)
     time.sleep(FOREVER)
 
@@ -126,7 +134,7 @@ def soft_limit(self, catch):
     self.job.data["caught"] = True
 
 
-@job_task(handler_class=HANDLER, autoretry_for=(OSError,), max_retries=2, default_retry_delay=1)
+@job_task(handler_class=HANDLER, autoretry_for=(OSError,), max_retries=2, default_retry_delay=0.5)
 def autoretry(self, failures):
     """Fail so many times."""
     note(f"ran:{self.request.id}")

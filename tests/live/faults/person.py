@@ -27,7 +27,7 @@ class Person:
     def start(self, task: str, options: dict | None = None, **kwargs: object) -> str:
         """Start a task by a view, and return the job's id, read off the redirect to its waiting page."""
         answer = self.try_to_start(task, options, **kwargs)
-        assert answer.status_code == 302, answer.text
+        assert answer.status_code == 302, answer.text[:300]
         return answer.headers["Location"].rstrip("/").rpartition("/")[2]
 
     def try_to_start(self, task: str, options: dict | None = None, **kwargs: object) -> httpx.Response:
@@ -38,7 +38,7 @@ class Person:
     def look(self, job_id: str) -> dict:
         """Return the job as its page would see it."""
         answer = self.client.get(f"/jobs/{job_id}/", headers=JSON)
-        assert answer.status_code in (200, 202), f"{answer.status_code}: {answer.text}"
+        assert answer.status_code in (200, 202), f"{answer.status_code}: {answer.text[:300]}"
         return answer.json()["job"]
 
     def await_state(self, job_id: str, state: str, seconds: float = 10) -> dict:

@@ -1,7 +1,9 @@
 """The project's processes with short limits, and as many workers as a test wants to hurt."""
 
 import json
+import re
 import secrets
+import signal
 import sqlite3
 import sys
 import tempfile
@@ -28,11 +30,12 @@ LIMITS = {"LOST_AFTER": LOST_AFTER, "HEARTBEAT": HEARTBEAT, "RECONCILE_SECONDS":
 class FaultStack(LiveStack):
     """A Redis for the jobs and one for the messages, so that each can fail alone; database and server.
 
-    Its own worker takes the queue `celery`, further ones take one of their own.
+    Its own worker, if it has one, takes the queue `celery`, further ones take one of their own.
     """
 
-    def __init__(self, prepared: Path, *broker_options: str):
+    def __init__(self, prepared: Path, *broker_options: str, has_worker: bool = True):
         super().__init__(prepared)
+        self.has_worker = has_worker
         self.broker = EmbeddedServer(*broker_options)
         self.extras: list[Child] = []
         self.people: list[Person] = []
@@ -40,6 +43,9 @@ class FaultStack(LiveStack):
             "DJANGO_SETTINGS_MODULE": "tests.live.settings",
             "JOBS_SETTINGS": json.dumps(LIMITS),
         }
+
+    def on_line(self, child, line):  # XXXDEBUG
+        open("/tmp/wf/printed.log", "a").write(f"{child.name} {child.pid} | {line}\n")
 
     @property
     def folder(self) -> Path:
@@ -75,7 +81,12 @@ class FaultStack(LiveStack):
             self.run("migrate", "--no-input", "--verbosity", "0")
 
     def start_worker(self) -> None:
-        self.worker = self.run_worker("celery", "--concurrency", "4")
+        if self.has_worker:
+            self.worker = self.run_worker("celery", "--concurrency", "4")
+
+    def await_worker(self) -> None:
+        if self.has_worker:
+            super().await_worker()
 
     def run_worker(self, queue: str, *options: str, **env: str) -> Child:
         """Start a worker of a queue."""
@@ -149,6 +160,31 @@ class FaultStack(LiveStack):
         lines = notes.read_text().splitlines() if notes.exists() else []
         return [int(line.split()[1]) for line in lines if line.split()[0] == word]
 
+    def longest_silence(self, job_id: str) -> float:
+        """Return for how many seconds a task that held the interpreter's lock kept another thread from running."""
+        [said] = re.findall(rf"^held:{job_id}:([\d.]+) ", (self.folder / "notes").read_text(), re.MULTILINE)
+        return float(said)
+
     def await_run(self, job_id: str, times: int = 1) -> int:
         """Wait until a job's task has begun to run so many times, and return the process of the last."""
         return until(lambda: self.pids_of(f"ran:{job_id}")[times - 1 :], 20)[0]
+
+
+@contextmanager
+def down(server: EmbeddedServer) -> Iterator[None]:
+    """Stop a Redis, and start it again, empty."""
+    server.stop()
+    try:
+        yield
+    finally:
+        server.start()
+
+
+@contextmanager
+def hanging(server: EmbeddedServer) -> Iterator[None]:
+    """Let a Redis take connections and answer nothing."""
+    server.child.signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        server.child.signal(signal.SIGCONT)

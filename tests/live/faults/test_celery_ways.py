@@ -1,12 +1,18 @@
 """F22: Celery as it is really used: the page tells the truth each time."""
 
+from contextlib import ExitStack
+
 import pytest
 
+from tests.live.stack import paused
 
-def frames_of(stack, person, task, last, options=None, **kwargs):
-    """Start a job while its worker is away, and return every frame that its page hears until the last event."""
-    job_id = person.start(task, {"queue": "f22", **(options or {})}, **kwargs)
-    with person.waiting_page(job_id) as page, stack.extra_worker("f22", "-c2"):
+
+def frames_of(stack, person, task, last, **kwargs):
+    """Start a job while its worker is frozen, and return every frame that its page hears up to the last event."""
+    with ExitStack() as page_is_open:
+        with paused(stack.worker):
+            job_id = person.start(task, **kwargs)
+            page = page_is_open.enter_context(person.waiting_page(job_id))
         page.hear(last, 15)
     return page.frames[1:]  # after "subscribed"
 

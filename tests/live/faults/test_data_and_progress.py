@@ -1,8 +1,11 @@
 """F28, F29: what a task stores comes back equal or is refused, and no progress is too much or too odd."""
 
 import math
+from contextlib import ExitStack
 
 import pytest
+
+from tests.live.stack import paused
 
 WORDS = {
     "emoji": "👩🏽‍🏫 ready",
@@ -45,9 +48,11 @@ def test_f28_view_that_gives_a_megabyte_stores_and_sends_nothing(stack, person):
 
 def said_by(stack, person, task, **kwargs):
     """Run a task that ends well, and return the job as each progress frame shows it."""
-    job_id = person.start(task, {"queue": "f29"}, **kwargs)
-    with person.waiting_page(job_id) as page, stack.extra_worker("f29"):
-        assert page.hear_the_end()["event"] == "ready"
+    with ExitStack() as page_is_open:
+        with paused(stack.worker):
+            job_id = person.start(task, **kwargs)
+            page = page_is_open.enter_context(person.waiting_page(job_id))
+        assert page.hear_the_end(20)["event"] == "ready"
     return [frame["job"] for frame in page.frames if frame["event"] == "progress"]
 
 

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import time
 from datetime import datetime
 
 import pytest
@@ -44,21 +43,14 @@ def took(job):
 
 
 def test_f11_job_of_a_killed_worker_is_lost_in_time_for_any_reader_and_on_the_list_page(stack, person):
+    reader = stack.person()
     with stack.extra_worker("f11") as worker, paused(stack.worker):
-        job_id = person.start("wait", {"queue": "f11"})
-        stack.await_run(job_id)
+        listed, read_once = (somebody.start("wait", {"queue": "f11"}) for somebody in (person, reader))
+        stack.await_run(listed), stack.await_run(read_once)
         with person.list_page() as page:
             page.hear("started")
             worker.kill()
             frame = page.hear("lost", LOST_AFTER + RECONCILE + SPARE)
-    assert frame["job"]["id"] == job_id
-    assert person.look(job_id)["state"] == "lost"
-
-
-def test_f11_job_of_a_killed_worker_is_lost_for_somebody_who_reads_it_once(stack, person):
-    with stack.extra_worker("f11") as worker:
-        job_id = person.start("wait", {"queue": "f11"})
-        stack.await_run(job_id)
-        worker.kill()
-    time.sleep(LOST_AFTER)
-    assert person.look(job_id)["state"] == "lost"
+    assert frame["job"]["id"] == listed
+    assert stack.stored_state(read_once) == "running"  # nobody has looked yet
+    assert reader.look(read_once)["state"] == "lost"

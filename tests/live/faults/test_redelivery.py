@@ -4,6 +4,8 @@ import os
 import signal
 from contextlib import contextmanager
 
+import pytest
+
 from tests.live.stack import paused
 
 from .stack import LOST_AFTER
@@ -12,34 +14,21 @@ from .waiting import until
 SPARE = 5  # seconds for a worker to start and to look for messages that nobody has acknowledged
 
 
-def lose_its_worker(stack, person, queue):
-    """Return a job with a late acknowledgement that is lost, because its worker was killed."""
-    with stack.extra_worker(queue) as worker:
-        job_id = person.start("wait_acks_late", {"queue": queue})
-        stack.await_run(job_id)
-        worker.kill()
-    person.await_state(job_id, "lost", LOST_AFTER + 1)
-    stack.open_gate(job_id)
-    return job_id
-
-
-def test_f13_redelivered_success_wins_over_lost_if_the_person_was_not_told(stack, person):
-    job_id = lose_its_worker(stack, person, "f13")
-    with person.waiting_page(job_id) as page:
-        page.hear("lost")
-        with stack.extra_worker("f13"):
-            assert page.hear("ready", SPARE)["job"]["attempt"] == 2
-    assert person.press("ready", job_id).status_code == 200
-    assert len(stack.pids_of(f"hook:{job_id}")) == 1
-
-
-def test_f13_redelivered_task_does_not_run_once_the_person_was_told(stack, person):
-    job_id = lose_its_worker(stack, person, "f13")
-    assert person.press("ready", job_id).status_code == 200
+def test_f13_redelivered_success_wins_over_lost_if_the_person_was_not_told_and_else_does_not_run(stack, person):
     with stack.extra_worker("f13") as worker:
-        worker.await_line(f"task not run: .*{job_id}", SPARE)
-    assert len(stack.pids_of(f"ran:{job_id}")) == 1
-    assert person.look(job_id)["state"] == "lost"
+        waiting, told = (person.start("wait_acks_late", {"queue": "f13"}) for _ in range(2))
+        stack.await_run(waiting), stack.await_run(told)
+        worker.kill()
+    for job_id in (waiting, told):
+        person.await_state(job_id, "lost", LOST_AFTER + 1)
+        stack.open_gate(job_id)
+    assert person.press("ready", told).status_code == 200
+    with person.waiting_page(waiting) as page, stack.extra_worker("f13") as worker:
+        assert page.hear("ready", SPARE)["job"]["attempt"] == 2
+        worker.await_line(f"task not run: .*{told}", SPARE)
+    assert (person.look(told)["state"], len(stack.pids_of(f"ran:{told}"))) == ("lost", 1)
+    assert person.press("ready", waiting).status_code == 200
+    assert len(stack.pids_of(f"hook:{waiting}")) == 1
 
 
 @contextmanager
@@ -84,11 +73,12 @@ def test_f14_death_of_the_loser_does_not_end_the_job_of_the_winner(stack, person
         assert person.await_state(job_id, "complete")["attempt"] == 2
 
 
-def test_f39_poison_stops_after_the_retries_of_its_task(stack, person):
-    job_id = person.start("poison")
-    job = person.await_state(job_id, "failed", 20)
+@pytest.mark.parametrize(("task", "deliveries"), [("poison", 2), ("poison_for_ever", 4)])
+def test_f39_poison_stops_after_the_retries_of_its_task_or_after_three(stack, person, task, deliveries):
+    job_id = person.start(task)
+    job = person.await_state(job_id, "failed", 25)
     assert job["error"] == "The work was interrupted again and again."
-    assert len(stack.pids_of(f"ran:{job_id}")) == 2  # once, and max_retries=1
+    assert len(stack.pids_of(f"ran:{job_id}")) == deliveries  # the first, and those that try again
 
 
 def test_f40_frozen_worker_corrects_lost_before_the_person_was_told_and_never_after(stack, person):

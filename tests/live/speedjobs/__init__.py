@@ -1,0 +1,1 @@
+"""An app with one task that reports far more than anybody can read."""

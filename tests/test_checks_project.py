@@ -1,0 +1,140 @@
+"""What the host project lacks is said at start-up, with ids that stay."""
+
+import re
+from pathlib import Path
+
+import pytest
+from django.core.checks import run_checks
+
+from jobs import checks_project, workers
+from jobs.checks_project import (
+    check_archive,
+    check_asgi,
+    check_broker,
+    check_cookies,
+    check_handlers,
+    check_middleware,
+    check_redis,
+)
+from jobs.middleware import StoreUnavailableMiddleware
+
+from . import handlers  # noqa: F401 - loads what the tests' tasks name
+from .tasks import send_parcel
+from .test_checks import ids
+
+
+class Own(StoreUnavailableMiddleware):
+    """A project's own version."""
+
+
+@pytest.fixture
+def broker(monkeypatch):
+    """Set the broker's transport and options."""
+    return lambda *given: monkeypatch.setattr(workers, "broker_options", lambda: given)
+
+
+def test_a_task_whose_handler_is_loaded_can_be_started():
+    assert "tests.tasks.send_parcel" in workers.job_tasks()
+    assert check_handlers() == []
+
+
+def test_a_task_whose_handler_nobody_has_loaded_cannot(monkeypatch):
+    monkeypatch.setattr(send_parcel, "handler_class", "tests.handlers.Misspelt")
+    (error,) = check_handlers()
+    assert error.id == "jobs.E005"
+    assert "tests.tasks.send_parcel" in error.msg and "tests.handlers.Misspelt" in error.hint
+
+
+@pytest.mark.parametrize(
+    ("transport", "options", "found"),
+    [
+        ("redis", {"socket_timeout": 3}, []),
+        ("redis", {}, ["jobs.W006"]),
+        ("rediss", {"socket_timeout": None}, ["jobs.W006"]),
+        ("sentinel", {"visibility_timeout": 3600}, ["jobs.W006"]),
+        ("amqp", {}, []),
+    ],
+)
+def test_a_redis_broker_that_could_hang_for_ever_is_named(broker, transport, options, found):
+    broker(transport, options)
+    assert ids(check_broker()) == found
+
+
+def test_the_broker_s_transport_and_options_are_celery_s_own():
+    transport, options = workers.broker_options()
+    assert transport == "redis" and options["socket_timeout"] == 3
+
+
+@pytest.mark.parametrize(
+    ("middleware", "found"),
+    [
+        (["jobs.middleware.StoreUnavailableMiddleware"], []),
+        ([f"{__name__}.Own"], []),
+        (["django.middleware.common.CommonMiddleware"], ["jobs.W007"]),
+        (["there.is.none"], ["jobs.W007"]),
+        (["django.views.decorators.csrf.csrf_protect"], ["jobs.W007"]),
+        ([], ["jobs.W007"]),
+    ],
+)
+def test_the_middleware_for_an_outage_is_looked_for(settings, middleware, found):
+    settings.MIDDLEWARE = middleware
+    assert ids(check_middleware()) == found
+
+
+@pytest.mark.parametrize(("given", "found"), [({}, []), ({"ARCHIVE": False}, ["jobs.W008"]), ([], [])])
+def test_an_archive_that_was_turned_off_is_named(settings, given, found):
+    settings.JOBS = given
+    assert ids(check_archive()) == found
+
+
+@pytest.mark.parametrize(("application", "found"), [("project.asgi.application", []), (None, ["jobs.W009"])])
+def test_a_project_without_an_asgi_application_has_no_sockets(settings, application, found):
+    settings.ASGI_APPLICATION = application
+    assert ids(check_asgi()) == found
+
+
+@pytest.mark.parametrize(
+    ("debug", "session", "csrf", "found"),
+    [
+        (False, True, True, []),
+        (False, False, True, ["SESSION_COOKIE_SECURE"]),
+        (False, False, False, ["SESSION_COOKIE_SECURE", "CSRF_COOKIE_SECURE"]),
+        (True, False, False, []),
+    ],
+)
+def test_cookies_in_clear_are_named(settings, debug, session, csrf, found):
+    settings.DEBUG, settings.SESSION_COOKIE_SECURE, settings.CSRF_COOKIE_SECURE = debug, session, csrf
+    messages = check_cookies()
+    assert ids(messages) == ["jobs.W010"] * bool(found)
+    assert all(name in messages[0].hint for name in found)
+
+
+@pytest.mark.parametrize(
+    ("url", "found"),
+    [
+        ("redis://localhost:6379/0", []),
+        ("redis://[::1]:6379", []),
+        ("unix:///run/redis.sock", []),
+        ("rediss://:secret@redis.example:6380", []),
+        ("redis://user:secret@redis.example", []),
+        ("redis://redis.example:6379/0", ["jobs.W011"]),
+        ("rediss://redis.example", ["jobs.W011"]),
+    ],
+)
+def test_a_redis_on_the_network_without_a_password_is_named(settings, url, found):
+    settings.JOBS = {"REDIS_URL": url}
+    settings.DEBUG = False
+    assert ids(check_redis()) == found
+    settings.DEBUG = True
+    assert check_redis() == []
+
+
+def test_what_only_a_public_site_needs_is_left_to_check_deploy(settings):
+    settings.DEBUG, settings.SESSION_COOKIE_SECURE = False, False
+    assert "jobs.W010" not in ids(run_checks())
+    assert "jobs.W010" in ids(run_checks(include_deployment_checks=True))
+
+
+def test_each_check_has_an_id_of_its_own():
+    given = re.findall(r'id="jobs\.([EW]\d+)"', Path(checks_project.__file__).read_text())
+    assert sorted(given) == ["E005", "W006", "W007", "W008", "W009", "W010", "W011"]

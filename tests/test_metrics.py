@@ -1,0 +1,195 @@
+"""What Prometheus is told: counted from the signals, and, for what is alive, when it asks."""
+
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+from asgiref.sync import sync_to_async
+from django.test import RequestFactory
+from prometheus_client import REGISTRY
+
+from jobs import metrics, signals, store
+from jobs.apps import JobsConfig, MeasuredJobsConfig
+from jobs.repository import JobRepository
+from jobs.states import JobState
+from jobs.store import async_reader
+from jobs.testing import JobCommunicator
+
+from .factories import ANN, NOWHERE, create_job, ended_job, plant, started_job
+from .surroundings import nothing_left  # noqa: F401 - a fixture
+
+pytestmark = pytest.mark.django_db
+HANDLER = {"handler": "tests.handlers.PostHandler"}
+
+
+@pytest.fixture(autouse=True)
+def counting():
+    """Count during the test."""
+    metrics.connect()
+    metrics.connect()
+    yield
+    metrics.disconnect()
+    metrics.disconnect()
+
+
+@pytest.fixture
+def grown():
+    """Return a function that tells how much a figure has grown since the test began."""
+    before = figures()
+    return lambda name, **labels: (
+        figures().get((name, *sorted(labels.items())), 0) - before.get((name, *sorted(labels.items())), 0)
+    )
+
+
+def figures():
+    """Return every figure by its name and labels."""
+    samples = [sample for metric in REGISTRY.collect() for sample in metric.samples]
+    return {(sample.name, *sorted(sample.labels.items())): sample.value for sample in samples}
+
+
+def figure(name, **labels):
+    """Return one figure; None if there is no such."""
+    return figures().get((name, *sorted(labels.items())))
+
+
+def test_jobs_are_counted_by_handler_and_outcome(grown):
+    create_job()
+    ended_job(JobState.COMPLETE)
+    ended_job(JobState.FAILED)
+    assert grown("jobs_created_total", **HANDLER) == 3
+    assert grown("jobs_ended_total", **HANDLER, state="complete") == 1
+    assert grown("jobs_ended_total", **HANDLER, state="failed") == 1
+
+
+def test_waiting_and_running_are_timed_by_redis_s_clock(grown):
+    job = create_job()
+    job.start()
+    plant(store.client(), job, started_at=job.record.created_at + 1, state="running")
+    job.refresh().record = job.record.replace(started_at=job.version - 7_000_000)
+    job.end(JobState.COMPLETE)
+    assert grown("jobs_waiting_seconds_count", **HANDLER) == 1
+    assert grown("jobs_running_seconds_count", **HANDLER, state="complete") == 1
+    assert 7 <= grown("jobs_running_seconds_sum", **HANDLER, state="complete") < 8
+
+
+def test_a_second_attempt_has_not_waited_again(grown):
+    job = started_job()
+    job.start()
+    assert grown("jobs_waiting_seconds_count", **HANDLER) == 1
+
+
+def test_what_is_alive_is_counted_when_somebody_asks():
+    create_job()
+    started_job()
+    plant(store.client(), create_job(), deadline=1)  # overdue: whoever reads it ends it
+    ended_job()
+    assert [figure("jobs_alive", state=state) for state in ("pending", "running")] == [1, 1]
+    assert figure("jobs_alive", state="retrying") == 0
+    assert figure("jobs_store_up") == 1
+
+
+def test_a_scrape_works_while_the_store_is_away(settings):
+    settings.JOBS = settings.JOBS | {"REDIS_URL": NOWHERE}
+    assert figure("jobs_store_up") == 0
+    assert figure("jobs_alive", state="pending") is None
+
+
+def test_a_scrape_takes_two_round_trips_however_many_jobs_there_are(redis_client, monkeypatch):
+    calls = []
+    read_all = store.read_all
+    monkeypatch.setattr(store, "read_all", lambda ids: calls.append(len(ids)) or read_all(ids))
+    for _ in range(5):
+        create_job()
+    list(metrics.LIVING.collect())
+    assert calls == [5]
+
+
+@pytest.mark.usefixtures("nothing_left")
+async def test_sockets_and_deliveries_are_counted(grown, settings):
+    settings.JOBS = settings.JOBS | {"ARCHIVE": False}
+    job = await JobRepository().acreate(owner="visitor:ann")
+    async with JobCommunicator(ANN, job.id) as page:
+        await page.event("created")
+        assert grown("jobs_open_sockets") == 1
+        await sync_to_async(job.end)(JobState.COMPLETE)
+        await page.event("ready")
+        assert grown("jobs_delivery_seconds_count") == 1
+        assert grown("jobs_delivery_seconds_sum") < 1
+    assert grown("jobs_open_sockets") == 0
+    await async_reader().close()
+
+
+def test_a_delivery_is_timed_by_the_store_s_clock(grown, monkeypatch):
+    monkeypatch.setattr(metrics.LIVING, "clock_ahead", 3600.0)
+    signals.push_arrived.send_robust(None, version=int((time.time() + 3599.9) * 1_000_000))
+    assert 0.1 <= grown("jobs_delivery_seconds_sum") < 0.2
+    monkeypatch.setattr(metrics.LIVING, "clock_ahead", -3600.0)
+    signals.push_arrived.send_robust(None, version=int(time.time() * 1_000_000))
+    assert grown("jobs_delivery_seconds_sum") < 0.2  # never negative
+
+
+def test_an_end_that_no_push_told_is_told_from_a_mere_change(grown):
+    job = ended_job()
+    signals.push_missed.send_robust(None, job=job, seen=job.version - 1)
+    signals.push_missed.send_robust(None, job=job, seen=job.version)
+    signals.push_missed.send_robust(None, job=started_job(), seen=0)
+    assert grown("jobs_reconcile_hits_total", kind="end") == 1
+    assert grown("jobs_reconcile_hits_total", kind="change") == 2
+
+
+def test_the_clock_of_the_store_is_learned_with_a_scrape(monkeypatch):
+    create_job()
+    monkeypatch.setattr(metrics.time, "time", lambda: 1000.0)
+    list(metrics.LIVING.collect())
+    assert metrics.LIVING.clock_ahead > 10**9
+    monkeypatch.undo()
+    list(metrics.LIVING.collect())
+    assert abs(metrics.LIVING.clock_ahead) < 1
+
+
+def test_the_view_answers_a_scrape():
+    ended_job()
+    answer = metrics.expose(RequestFactory().get("/metrics"))
+    assert answer.status_code == 200 and answer["Content-Type"].startswith("text/plain")
+    assert 'jobs_ended_total{handler="tests.handlers.PostHandler",state="complete"}' in answer.content.decode()
+    assert metrics.expose(RequestFactory().post("/metrics")).status_code == 405
+
+
+MULTIPROCESS = """
+from django.test import RequestFactory
+from jobs import metrics
+from jobs.repository import JobRepository
+metrics.connect()
+print(JobRepository().create().id)
+print(metrics.expose(RequestFactory().get("/metrics")).content.decode())
+"""
+MEASURED = """
+from project.settings import *
+INSTALLED_APPS = [app.replace("JobsConfig", "MeasuredJobsConfig") for app in INSTALLED_APPS]
+"""
+
+
+def python(code, settings="project.settings", **env):
+    """Run code in a process of the project, and return what it prints."""
+    env = os.environ | {"DJANGO_SETTINGS_MODULE": settings} | env
+    command = [sys.executable, "-c", f"import sys, django; django.setup()\n{code}"]
+    return subprocess.run(command, env=env, capture_output=True, text=True, check=True).stdout
+
+
+def test_the_processes_of_one_machine_are_counted_together(tmp_path):
+    answers = [python(MULTIPROCESS, PROMETHEUS_MULTIPROC_DIR=str(tmp_path)) for _ in range(2)]
+    assert 'jobs_created_total{handler="jobs.handlers.JobHandler"} 2.0' in answers[-1]
+    assert 'jobs_alive{state="pending"} 2.0' in answers[-1]
+
+
+def test_without_being_asked_for_the_library_is_not_imported():
+    assert python("print('prometheus_client' in sys.modules)") == "False\n"
+
+
+def test_one_line_of_the_settings_asks_for_it(tmp_path):
+    (tmp_path / "measured.py").write_text(MEASURED)
+    code = "from jobs import signals; print(signals.job_ended.has_listeners())"
+    assert python(code, settings="measured", PYTHONPATH=f"{tmp_path}:.") == "True\n"
+    assert JobsConfig.default and not MeasuredJobsConfig.default

@@ -1,0 +1,71 @@
+"""The tags that put live jobs into any page."""
+
+import re
+
+import pytest
+from django.template import Context, Template
+
+from jobs.access import bearer_of
+from jobs.exceptions import JobNotFound
+from jobs.states import JobState
+from tests.factories import ANN, BOB, create_job, ended_job, request_of, started_job
+
+pytestmark = pytest.mark.django_db
+
+
+def render(text, session=ANN, **context):
+    """Render a template that loads the tags, for somebody's request."""
+    return Template("{% load jobs %}" + text).render(Context({"request": request_of(session), **context}))
+
+
+def ticket_of(html):
+    return bearer_of(re.search(r'ticket="([^"]+)"', html)[1])
+
+
+@pytest.mark.parametrize("tag", ["job_status", "job_progress"])
+def test_an_element_of_a_job_has_a_ticket_for_it_and_no_more(tag):
+    job, other = create_job(), create_job()
+    viewer = ticket_of(render(f"{{% {tag} job %}}", job=job))
+    assert viewer.may_see(job) and not viewer.may_see(other)
+
+
+def test_a_status_can_be_read_before_its_script_runs():
+    html = render("{% job_status job %}", job=ended_job(JobState.FAILED, "<b>Too heavy</b>"))
+    assert "That did not work" in html and "&lt;b&gt;Too heavy&lt;/b&gt;" in html
+
+
+def test_a_bar_without_a_total_has_no_value():
+    job = started_job()
+    assert " value=" not in render("{% job_progress job %}", job=job).split("<progress")[1].split(">")[0]
+    job.set_progress(1, 4, "a parcel")
+    assert 'value="25"' in render("{% job_progress job %}", job=job)
+
+
+def test_a_list_by_tag_has_a_ticket_for_the_tag():
+    tagged, other = create_job(tags=["classroom:42"]), create_job()
+    viewer = ticket_of(render('{% job_list tag="classroom:42" %}'))
+    assert viewer.topics_for({"tag": "classroom:42"}) and not viewer.topics_for({"tag": "classroom:43"})
+    assert viewer.may_see(tagged) and not viewer.may_see(other)
+
+
+def test_my_own_list_and_bell_need_no_ticket():
+    assert "ticket=" not in render("{% job_list %}{% job_bell %}")
+
+
+def test_the_bell_is_a_link_for_those_without_script():
+    assert '<a class="jobs-bell" href="/jobs/">' in render("{% job_bell %}")
+
+
+def test_module_and_styles_are_loaded_once_for_a_page():
+    html = render("{% job_bell %}{% job_list %}{% job_status job %}", job=create_job())
+    assert html.count("jobs/elements.js") == html.count("jobs/elements.css") == 1
+
+
+def test_the_waiting_page_fits_into_a_page_of_ones_own():
+    html = render("{% job_waiting job %}", job=create_job())
+    assert 'class="jobs-card jobs-waiting"' in html and "jobs/waiting.js" in html and 'data-part="ready"' in html
+
+
+def test_strangers_do_not_see_a_waiting_page_by_the_tag():
+    with pytest.raises(JobNotFound):
+        render("{% job_waiting job %}", session=BOB, job=create_job())
