@@ -11,19 +11,19 @@ from django.template.response import TemplateResponse
 from django.utils.translation import gettext as _
 from django.views import View
 
-from . import store
 from .access import Viewer, viewer_of
 from .estimates import usual
 from .exceptions import JobError, StoreUnavailable
 from .handlers import handler_paths
 from .history import last_days
 from .job import Job
-from .repository import JobRepository
+from .sweep import alive_jobs
 from .tasks import terminate
 
 logger = logging.getLogger("jobs.admin")
 
 LOOK = 2000  # newest jobs that are looked at; `sweep_jobs` takes off that list what has ended
+SHOWN = 200  # of those that are alive
 DAYS = 14  # that the summary tells of
 SHOWN_OF_TOKEN = 6  # characters of a visitor's token; enough to tell visitors apart
 
@@ -65,11 +65,16 @@ class AlivePage(AdminPage):
     def context(self, request: HttpRequest) -> dict[str, Any]:
         """Return the newest jobs that are alive, with what may be done to each."""
         try:
-            jobs = [job for job in JobRepository().of_topic(store.ALL, LOOK) if not job.is_ended]
+            jobs = alive_jobs(LOOK, SHOWN)
         except StoreUnavailable as error:
             messages.error(request, str(error))
             jobs = []
-        return {"title": _("Jobs that are alive"), "rows": list(map(self._row, jobs)), "looked_at": LOOK}
+        return {
+            "title": _("Jobs that are alive"),
+            "rows": list(map(self._row, jobs)),
+            "looked_at": LOOK,
+            "shown": SHOWN,
+        }
 
     def post(self, request: HttpRequest) -> HttpResponse:
         """Cancel or terminate one job, and come back."""

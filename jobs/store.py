@@ -14,7 +14,7 @@ from functools import cache
 from itertools import count
 from pathlib import Path
 from time import monotonic
-from typing import Any
+from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 import redis
@@ -29,6 +29,7 @@ from . import events
 from .conf import jobs_settings
 from .exceptions import StoreUnavailable
 from .record import Record, changed_fields, from_hash, to_hash
+from .states import ALIVE
 
 Push = tuple[str, bytes]  # a channel of Redis and what to publish there
 
@@ -61,6 +62,14 @@ class Outcome:
     written: bool
     record: Record | None
     now: int = 0
+
+
+class Glance(NamedTuple):
+    """What is seen of a job at a glance; of one that is not there nothing."""
+
+    is_alive: bool = False
+    is_overdue: bool = False
+    state: str = ""
 
 
 def write(old: Record | None, new: Record, change: Change, pushes: Sequence[Push] = ()) -> Outcome:
@@ -112,6 +121,19 @@ def all_ids(start: int, limit: int) -> list[str]:
     return list(ids)
 
 
+def glance(job_ids: Sequence[str]) -> list[Glance]:
+    """Look at the states of many jobs in one round trip; far cheaper than to read them."""
+    pipeline = client().pipeline(transaction=False)
+    pipeline.time()
+    for job_id in job_ids:
+        pipeline.hmget(job_key(job_id), "state", "deadline")
+    with _errors():
+        time, *answers = pipeline.execute(raise_on_error=False)
+        if isinstance(time, Exception):
+            raise time
+    return [_glance(answer, time[0] * 1_000_000 + time[1]) for answer in answers]
+
+
 def forget(job_ids: Sequence[str]) -> None:
     """Take jobs off the list of all; they stay where they are."""
     if job_ids:
@@ -139,6 +161,13 @@ def ping() -> None:
     """Raise `StoreUnavailable` unless Redis answers."""
     with _errors():
         client().ping()
+
+
+def clock() -> int:
+    """Return the time of Redis in microseconds."""
+    with _errors():
+        seconds, microseconds = client().time()
+    return int(seconds) * 1_000_000 + int(microseconds)
 
 
 def examine(pushes: Sequence[Push] = ()) -> tuple[int, str]:
@@ -280,6 +309,14 @@ def _outcomes(job_ids: Sequence[str], answers: list[Any]) -> list[Outcome]:
         raise time
     now = time[0] * 1_000_000 + time[1]
     return [Outcome(False, _record(job_id, stored), now) for job_id, stored in zip(job_ids, hashes, strict=True)]
+
+
+def _glance(answer: Any, now: int) -> Glance:
+    if isinstance(answer, ResponseError) or not answer[0]:
+        return Glance()
+    state, deadline = answer
+    is_overdue = deadline is not None and deadline.isdecimal() and 0 < int(deadline) <= now
+    return Glance(state in ALIVE, is_overdue, state)
 
 
 def _record(job_id: str, stored: Any) -> Record | None:

@@ -39,20 +39,37 @@ def sweep() -> Swept:
     return swept
 
 
+def alive_jobs(look: int, limit: int) -> list[Job]:
+    """Return the newest jobs that are alive, at most so many, among so many of the list; three round trips."""
+    ids = store.indexed(store.ALL, look)
+    alive = [job_id for job_id, glance in zip(ids, store.glance(ids), strict=True) if glance.is_alive]
+    jobs = _read(alive[:limit])
+    for job in jobs:
+        job.settle()
+    return [job for job in jobs if not job.is_ended]
+
+
 def _sweep_page(ids: Sequence[str], swept: Swept) -> set[str]:
     """Return those that have to be looked at again another time."""
-    jobs = [Job(outcome.record, outcome.now) for outcome in store.read_all(ids) if outcome.record is not None]
+    seen = dict(zip(ids, store.glance(ids), strict=True))
+    alive = {job_id for job_id, glance in seen.items() if glance.is_alive and not glance.is_overdue}
+    jobs = _read([job_id for job_id, glance in seen.items() if glance.state and job_id not in alive])
     for job in jobs:
         if job.is_overdue:
             job.settle()
             swept.ended += job.is_ended
-    alive = {job.id for job in jobs if not job.is_ended}
+    alive |= {job.id for job in jobs if not job.is_ended}
     swept.alive += len(alive)
     return alive | _archive_missing([job for job in jobs if job.is_ended and job.ended_at], swept)
 
 
+def _read(ids: Sequence[str]) -> list[Job]:
+    outcomes = store.read_all(ids) if ids else []
+    return [Job(outcome.record, outcome.now) for outcome in outcomes if outcome.record is not None]
+
+
 def _archive_missing(ended: Sequence[Job], swept: Swept) -> set[str]:
-    missing = _not_archived(ended) if jobs_settings().ARCHIVE else []
+    missing = _not_archived(ended) if ended and jobs_settings().ARCHIVE else []
     failed = {job.id for job in missing if not archive(job.record)}
     swept.archived += len(missing) - len(failed)
     swept.unarchived += len(failed)

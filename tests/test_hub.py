@@ -196,7 +196,8 @@ async def test_everybody_is_told_of_a_logout(watch):
         {},
     ],
 )
-async def test_rubbish_in_the_layer_does_not_stop_the_hub(watch, quick, rubbish):
+async def test_rubbish_in_the_layer_does_not_stop_the_hub(watch, monkeypatch, rubbish):
+    monkeypatch.setattr(hub_module, "PAUSE", 0.01)
     page = await watch()
     await publish(rubbish, EVERYBODY)
     await publish(message(7))

@@ -10,6 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from jobs import store
 from jobs.claim import claim
 from jobs.exceptions import JobCancelled, JobEnded
+from jobs.handlers import JobHandler
 from jobs.job import Job
 from jobs.models import JobRecord
 from jobs.repository import JobRepository
@@ -24,6 +25,15 @@ FINAL = sorted(ENDED - {LOST})
 WORKERS = st.integers(0, 2)
 
 
+class LifeHandler(JobHandler):
+    """Leaves a row each time a hook runs."""
+
+    def on_ready(self, request):
+        Group.objects.create(name=f"run {Group.objects.count()}")
+
+    on_failed = on_ready
+
+
 class JobLife(RuleBasedStateMachine):
     """One job, three workers that may get its message at any time, an owner, and a Redis that forgets."""
 
@@ -31,7 +41,7 @@ class JobLife(RuleBasedStateMachine):
         super().__init__()
         JobRecord.objects.all().delete()
         Group.objects.all().delete()
-        self.job_id = create_job().id
+        self.job_id = create_job(handler_class=LifeHandler).id
         self.backup = store.client().hgetall(store.job_key(self.job_id))
         self.state, self.attempt, self.data = PENDING, 0, {}
         self.is_cancel_asked = self.is_claimed = False
@@ -181,4 +191,3 @@ def test_every_life_of_a_job_agrees_with_the_model(settings):
         max_examples=60, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
     )
     run_state_machine_as_test(JobLife, settings=limits)
-

@@ -380,3 +380,61 @@ async def test_a_logout_closes_the_owner_s_sockets_and_no_others():
         assert await mine.close_code() == subscriptions.LOGGED_OUT
         await in_thread(other.complete)
         assert (await bobs.next())["event"] == "ready"
+
+
+# For whom a frame is
+
+
+async def test_a_frame_names_the_subscriptions_that_it_is_for():
+    job = await started_job(tags=["red"])
+    async with JobCommunicator(ANN, job.id) as page:
+        assert (await page.next())["event"] == "subscribed"
+        assert (await page.next())["for"] == [{"job": job.id}]
+        await page.subscribe(mine=True)
+        assert (await page.next())["for"] == [{"job": job.id}, {"mine": True}]
+        await in_thread(job.complete)
+        frame = await page.next()
+        assert (frame["event"], frame["for"]) == ("ready", [{"job": job.id}, {"mine": True}])
+        assert await page.receive_nothing()
+
+
+async def test_a_subscription_does_not_hear_of_the_jobs_of_another():
+    mine, tagged = await started_job(), await started_job(owner="visitor:bob", tags=["red"])
+    async with JobCommunicator(ANN) as page:
+        await page.subscribe(mine=True)
+        assert (await page.next())["for"] == [{"mine": True}]
+        await page.subscribe(tag="red", ticket=ticket("tag:red"))
+        frame = await page.next()
+        assert (frame["job"]["id"], frame["for"]) == (tagged.id, [{"tag": "red"}])
+        await in_thread(mine.complete)
+        assert (await page.next())["for"] == [{"mine": True}]
+
+
+async def test_a_new_job_is_told_to_each_subscription_that_it_is_for():
+    async with JobCommunicator(ANN) as page:
+        await page.subscribe(mine=True)
+        await page.subscribe(tag="red", ticket=ticket("tag:red"))
+        job = await create_job(tags=["red"])
+        told = [(await page.next())["for"] for _ in range(2)]
+        assert {"mine": True} in told[1] and {"tag": "red"} in told[1]
+        await in_thread(job.start)
+        assert (await page.next())["event"] == "started"
+        assert await page.receive_nothing()
+
+
+async def test_an_end_whose_push_got_lost_is_heard_although_it_was_claimed_elsewhere(monkeypatch):
+    job = await started_job()
+    async with JobCommunicator(ANN) as page:
+        await page.subscribe(mine=True)
+        await page.event("started")
+        monkeypatch.setattr(hub(), "_hand_out_frame", lost)
+        await in_thread(job.complete)
+        await in_thread(job.mark_claimed, "/parcels/")
+        await hub().look_again()
+        assert (await page.next())["event"] == "ready"
+        await hub().look_again()
+        assert await page.receive_nothing()
+
+
+async def lost(message):
+    """Stand in for a push that nobody gets."""

@@ -109,11 +109,11 @@ def test_every_page_of_the_list_is_swept(monkeypatch):
     assert set(states()) == late and listed() == alive
 
 
-def test_a_page_of_jobs_costs_two_round_trips_and_one_query(redis_client, django_assert_num_queries):
+def test_a_page_of_living_jobs_costs_two_round_trips_and_no_query(redis_client, django_assert_num_queries):
     for _ in range(5):
         started_job()
     with django_assert_num_queries(0):
-        assert commands(redis_client, sweep) == ["ZRANGE", "TIME", *["HGETALL"] * 5, "ZRANGE"]
+        assert commands(redis_client, sweep) == ["ZRANGE", "TIME", *["HMGET"] * 5, "ZRANGE"]
     ended_job()
     with django_assert_num_queries(1):
         sweep()

@@ -12,6 +12,7 @@ from celery.exceptions import Ignore, Retry, TimeLimitExceeded
 from celery.worker import state as worker_state
 
 from jobs import store, worker
+from jobs.backlog import backlog
 from jobs.exceptions import StoreUnavailable
 from jobs.repository import JobRepository
 from jobs.states import JobState
@@ -26,8 +27,9 @@ pytestmark = pytest.mark.usefixtures("database_file")
 
 
 @pytest.fixture(autouse=True)
-def settled_executor():
-    """Let the parent's thread finish what a test has given it."""
+def settled_executor(request):
+    """Let the parent's thread finish what a test has given it, while the test's database is there."""
+    request.getfixturevalue("database_file")
     yield
     worker._executor().shutdown()
     worker._executor.cache_clear()
@@ -199,6 +201,7 @@ def test_an_end_that_the_store_does_not_take_is_written_when_it_answers_again(se
     after_the_parent_s_thread(lambda: None)
     settings.JOBS = here
     assert eventually(lambda: again(job).state is JobState.FAILED)
+    eventually(lambda: not backlog()._is_running)
 
 
 # The heart

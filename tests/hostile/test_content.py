@@ -22,8 +22,22 @@ from tests.tasks import stumble
 
 pytestmark = pytest.mark.usefixtures("database_file")
 
-NASTY = ["<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "'; alert(1); '", "{{ 7*7 }}{% debug %}", "\u202eevil",
-         "</title></h1>", "a\x00b", "\ud800", "&lt;b&gt;", "x" * 100_000, "<" * 50_000, "${alert(1)}", "]]>", "--><b>"]  # fmt: skip
+NASTY = [
+    "<script>alert(1)</script>",
+    '"><img src=x onerror=alert(1)>',
+    "'; alert(1); '",
+    "{{ 7*7 }}{% debug %}",
+    "\u202eevil",
+    "</title></h1>",
+    "a\x00b",
+    "\ud800",
+    "&lt;b&gt;",
+    "x" * 100_000,
+    "<" * 50_000,
+    "${alert(1)}",
+    "]]>",
+    "--><b>",
+]
 FORBIDDEN = ["<script>alert", "<img src=x", "</title></h1>", "--><b>"]
 
 
@@ -54,8 +68,20 @@ def test_h11_nasty_texts_are_escaped_and_cut_on_every_page(ann, text, monkeypatc
             job.fail(text)
 
 
-@pytest.mark.parametrize("path", ["os.system", "builtins.eval", "antigravity", "tests.hostile.never_imported.Handler",
-                                  "tests.factories.browser", "jobs.job.Job", "", "..", "a" * 1000])  # fmt: skip
+@pytest.mark.parametrize(
+    "path",
+    [
+        "os.system",
+        "builtins.eval",
+        "antigravity",
+        "tests.hostile.never_imported.Handler",
+        "tests.factories.browser",
+        "jobs.job.Job",
+        "",
+        "..",
+        "a" * 1000,
+    ],
+)
 def test_h12_a_handler_that_is_none_is_never_imported_and_never_called(ann, path, redis_client):
     with pytest.raises(HandlerNotFound):
         create_job(handler_class=path)
@@ -70,12 +96,30 @@ def test_h12_a_handler_that_is_none_is_never_imported_and_never_called(ann, path
     assert "tests.hostile.never_imported" not in sys.modules
 
 
-RUBBISH = ["", "rubbish", "-1", "[" * 100_000, "1e400", "NaN", "9" * 5000, "null", '{"a":1}', "\x00", "\ud800".encode("utf-8", "surrogatepass"), b"\xff\xfe"]
+RUBBISH = [
+    "",
+    "rubbish",
+    "-1",
+    "[" * 100_000,
+    "1e400",
+    "NaN",
+    "9" * 5000,
+    "null",
+    '{"a":1}',
+    "\x00",
+    "\ud800".encode("utf-8", "surrogatepass"),
+    b"\xff\xfe",
+]
 
 
 def looked_at(ann, job):
     """Look at a job in every way; return the status codes."""
-    answers = [ann.get("/jobs/", **JSON), ann.get("/jobs/"), ann.get(f"/jobs/{job.id}/", **JSON), ann.get(f"/jobs/{job.id}/")]
+    answers = [
+        ann.get("/jobs/", **JSON),
+        ann.get("/jobs/"),
+        ann.get(f"/jobs/{job.id}/", **JSON),
+        ann.get(f"/jobs/{job.id}/"),
+    ]
     answers.append(ann.post(f"/jobs/{job.id}/cancel/", **JSON))
     claimed = ann.post(f"/jobs/{job.id}/ready/", **JSON)
     if claimed.status_code == 500:  # a hook that cannot be run, said in a frame of the protocol
@@ -95,11 +139,13 @@ def test_h13_rubbish_in_any_field_of_a_record_is_no_server_error(ann, field, red
 
 def test_h13_a_record_without_its_fields_or_of_another_type_harms_no_other(ann, redis_client, caplog):
     healthy = create_job()
-    for change in (lambda key: redis_client.hdel(key, "state", "version", "handler_class"),
-                   lambda key: (redis_client.delete(key), redis_client.set(key, "text")),
-                   lambda key: (redis_client.delete(key), redis_client.rpush(key, "a", "b")),
-                   lambda key: redis_client.hset(key, "state", "hibernating"),
-                   lambda key: redis_client.hset(key, mapping={"version": 10**17, "format": "2"})):  # fmt: skip
+    for change in (
+        lambda key: redis_client.hdel(key, "state", "version", "handler_class"),
+        lambda key: (redis_client.delete(key), redis_client.set(key, "text")),
+        lambda key: (redis_client.delete(key), redis_client.rpush(key, "a", "b")),
+        lambda key: redis_client.hset(key, "state", "hibernating"),
+        lambda key: redis_client.hset(key, mapping={"version": 10**17, "format": "2"}),
+    ):
         job = started_job()
         change(job_key(job.id))
         assert all(status < 500 for status in looked_at(ann, job))
@@ -121,7 +167,12 @@ async def test_h13_a_damaged_job_fails_on_its_page_and_its_neighbour_goes_on(red
 
 stored = st.dictionaries(
     st.one_of(st.sampled_from([*_CODECS, "data.", "data.a", 'data."', "mark", "data.\\u"]), st.text(max_size=5)),
-    st.one_of(st.text(max_size=30), st.integers().map(str), st.floats().map(str), st.sampled_from(["running", "complete", "lost", OWNER])),
+    st.one_of(
+        st.text(max_size=30),
+        st.integers().map(str),
+        st.floats().map(str),
+        st.sampled_from(["running", "complete", "lost", OWNER]),
+    ),
     max_size=12,
 )
 
@@ -129,7 +180,13 @@ stored = st.dictionaries(
 @hypothesis_settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
 @given(stored=stored)
 def test_h13_whatever_a_record_holds_it_can_be_looked_at(stored, redis_client):
-    redis_client.hset(job_key("planted"), mapping={"owner": OWNER, **{key.encode("utf-8", "replace"): value.encode("utf-8", "replace") for key, value in stored.items()}})
+    redis_client.hset(
+        job_key("planted"),
+        mapping={
+            "owner": OWNER,
+            **{key.encode("utf-8", "replace"): value.encode("utf-8", "replace") for key, value in stored.items()},
+        },
+    )
     redis_client.zadd(f"jobs:index:owner:{OWNER}", {"planted": 1})
     client = browser(ANN)
     assert client.get("/jobs/planted/", **JSON).status_code < 500
@@ -141,7 +198,11 @@ def test_h14_the_text_of_an_exception_reaches_nobody_but_the_log(ann, caplog):
     job = run_job(stumble, request_of(dict(ANN)), secret="hunter2")
     reference = job.error.rstrip(".").rpartition(" ")[2]
     assert job.state == "failed"
-    seen = [ann.get(f"/jobs/{job.id}/").content, ann.get(f"/jobs/{job.id}/", **JSON).content, ann.get("/jobs/", **JSON).content]
+    seen = [
+        ann.get(f"/jobs/{job.id}/").content,
+        ann.get(f"/jobs/{job.id}/", **JSON).content,
+        ann.get("/jobs/", **JSON).content,
+    ]
     assert not any(b"hunter2" in text for text in seen)
     assert "hunter2" not in json.dumps(JobRecord.objects.get(pk=job.id).stored["error"])
     logged = [record for record in caplog.records if reference in record.getMessage()]
@@ -158,7 +219,11 @@ def test_h14_the_data_itself_is_on_no_page(ann):
 
 
 def test_h17_names_that_javascript_treats_in_its_own_way_stay_names(ann, monkeypatch):
-    monkeypatch.setattr(PostHandler, "public_data", lambda self: {"__proto__": {"x": 1}, "constructor": 1, "id": "forged", "state": "forged"})
+    monkeypatch.setattr(
+        PostHandler,
+        "public_data",
+        lambda self: {"__proto__": {"x": 1}, "constructor": 1, "id": "forged", "state": "forged"},
+    )
     job = create_job()
     frame = ann.get(f"/jobs/{job.id}/", **JSON).json()["job"]
     assert (frame["id"], frame["state"], frame["__proto__"]) == (job.id, "pending", {"x": 1})

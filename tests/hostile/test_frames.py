@@ -21,15 +21,42 @@ from tests.surroundings import database_file, nothing_left  # noqa: F401 - fixtu
 pytestmark = pytest.mark.usefixtures("database_file", "nothing_left")
 
 NESTED = '{"action":"ping","deep":' + "[" * 500 + "]" * 500 + "}"
-RUBBISH = ["", " ", "null", "7", '"ping"', "[]", "{}", "{", "[" * 2000, NESTED[:-1], "NaN", "1e400", "\x00", "\ufeff{}",
-           '{"action":1}', '{"action":["ping"]}', '{"action":{"action":"ping"}}', '{"action":"Ping"}',
-           '{"action":"subscribe"}', '{"action":"subscribe","job":1}', '{"action":"subscribe","job":null}',
-           '{"action":"subscribe","job":"a","mine":true}', '{"action":"subscribe","mine":1}',
-           '{"action":"subscribe","mine":"true"}', '{"action":"subscribe","tag":["a"]}',
-           '{"action":"unsubscribe"}', '{"action":"unsubscribe","job":{}}',
-           '{"type":"job.frame","topic":"job:a","frame":"{}"}', '{"type":"websocket.close"}',
-           '{"__class__":"os.system","action":"__init__"}', '{"action":"receive"}', '{"action":"close"}',
-           '{"action":"subscribe","__proto__":{"job":"a"}}', '{"action":"subscribe","job":' + "9" * 4000 + "}"]  # fmt: skip
+RUBBISH = [
+    "",
+    " ",
+    "null",
+    "7",
+    '"ping"',
+    "[]",
+    "{}",
+    "{",
+    "[" * 2000,
+    NESTED[:-1],
+    "NaN",
+    "1e400",
+    "\x00",
+    "\ufeff{}",
+    '{"action":1}',
+    '{"action":["ping"]}',
+    '{"action":{"action":"ping"}}',
+    '{"action":"Ping"}',
+    '{"action":"subscribe"}',
+    '{"action":"subscribe","job":1}',
+    '{"action":"subscribe","job":null}',
+    '{"action":"subscribe","job":"a","mine":true}',
+    '{"action":"subscribe","mine":1}',
+    '{"action":"subscribe","mine":"true"}',
+    '{"action":"subscribe","tag":["a"]}',
+    '{"action":"unsubscribe"}',
+    '{"action":"unsubscribe","job":{}}',
+    '{"type":"job.frame","topic":"job:a","frame":"{}"}',
+    '{"type":"websocket.close"}',
+    '{"__class__":"os.system","action":"__init__"}',
+    '{"action":"receive"}',
+    '{"action":"close"}',
+    '{"action":"subscribe","__proto__":{"job":"a"}}',
+    '{"action":"subscribe","job":' + "9" * 4000 + "}",
+]
 
 
 async def send_text(socket, text):
@@ -189,7 +216,10 @@ async def test_f37_hundreds_of_lists_that_open_at_once_are_all_served():
     pages = [JobCommunicator({}) for _ in range(250)]
     try:
         await asyncio.gather(*(page.connect() for page in pages))
-        mine = {"mine": True, "ticket": ticket("owner:visitor:ann")}  # asks no database, whose one thread would space it out
+        mine = {
+            "mine": True,
+            "ticket": ticket("owner:visitor:ann"),
+        }  # asks no database, whose one thread would space it out
         answers = await asyncio.gather(*(page.subscribe(**mine) for page in pages))
         assert {answer["event"] for answer in answers} == {"subscribed"}
     finally:

@@ -82,8 +82,18 @@ def test_h01_both_answers_take_the_same_time():
     assert abs(theirs - unknown) < 0.005 + 0.5 * max(theirs, unknown)
 
 
-@pytest.mark.parametrize("origin", ["https://evil.example", "http://testserver.evil.example", "http://testserver:81",
-                                    "https://testserver", "null", "", None])  # fmt: skip
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "https://evil.example",
+        "http://testserver.evil.example",
+        "http://testserver:81",
+        "https://testserver",
+        "null",
+        "",
+        None,
+    ],
+)
 async def test_h02_a_socket_from_elsewhere_is_refused(origin, nothing_left):  # noqa: F811
     job = await sync_to_async(started_job)()
     async with JobCommunicator(dict(ANN), job.id, origin=origin) as socket:

@@ -15,13 +15,62 @@ from tests.surroundings import database_file, nothing_left  # noqa: F401 - fixtu
 
 pytestmark = pytest.mark.usefixtures("database_file")
 
-IDS = ["..", "../..", "a/../b", "%00", "a\x00b", "a\r\nSet-Cookie: x=1", "a\n", "{}", "{a}", "*", "jobs:*", "[a-z]", "a?",
-       "]]..redis.call('FLUSHALL')..[[", "x" * 129, "x" * 5000, "ä", "\u202e", "\ud83d\ude00", "index:owner:visitor:ann",
-       "asgi__group__jobs.1", "celery", "jobs:{a}", " ", "a b", "a;b", "$(id)", "' OR 1=1 --", "-", ".", ":"]  # fmt: skip
-NOT_HERE = ["https://evil.example/", "//evil.example/", "///evil.example", "/\\evil.example", "\\\\evil.example", "https:evil.example",
-            "javascript:alert(1)", "JaVaScRiPt:alert(1)", " javascript:alert(1)", "data:text/html,x", "http://testserver@evil.example/",
-            "http://testserver:80@evil.example", "https://evil.example\\@testserver/", "http://testserver.evil.example/",
-            "/ok\r\nSet-Cookie: a=b", "/ok\nX: y", "\x00/", "/\u202egnp", "\t//evil.example", "ftp://testserver/", "/" + "x" * 3000]  # fmt: skip
+IDS = [
+    "..",
+    "../..",
+    "a/../b",
+    "%00",
+    "a\x00b",
+    "a\r\nSet-Cookie: x=1",
+    "a\n",
+    "{}",
+    "{a}",
+    "*",
+    "jobs:*",
+    "[a-z]",
+    "a?",
+    "]]..redis.call('FLUSHALL')..[[",
+    "x" * 129,
+    "x" * 5000,
+    "ä",
+    "\u202e",
+    "\ud83d\ude00",
+    "index:owner:visitor:ann",
+    "asgi__group__jobs.1",
+    "celery",
+    "jobs:{a}",
+    " ",
+    "a b",
+    "a;b",
+    "$(id)",
+    "' OR 1=1 --",
+    "-",
+    ".",
+    ":",
+]
+NOT_HERE = [
+    "https://evil.example/",
+    "//evil.example/",
+    "///evil.example",
+    "/\\evil.example",
+    "\\\\evil.example",
+    "https:evil.example",
+    "javascript:alert(1)",
+    "JaVaScRiPt:alert(1)",
+    " javascript:alert(1)",
+    "data:text/html,x",
+    "http://testserver@evil.example/",
+    "http://testserver:80@evil.example",
+    "https://evil.example\\@testserver/",
+    "http://testserver.evil.example/",
+    "/ok\r\nSet-Cookie: a=b",
+    "/ok\nX: y",
+    "\x00/",
+    "/\u202egnp",
+    "\t//evil.example",
+    "ftp://testserver/",
+    "/" + "x" * 3000,
+]
 
 
 @pytest.fixture
@@ -35,7 +84,12 @@ def test_h03_without_the_csrf_token_nothing_happens(verb, redis_client):
     job = ended_job() if verb == "ready" else started_job()
     before = hash_of(redis_client, job)
     client = browser(ANN, enforce_csrf_checks=True)
-    for headers in ({}, {"HTTP_X_CSRFTOKEN": "x" * 64}, {"HTTP_X_CSRFTOKEN": "\x00"}, {"HTTP_ORIGIN": "https://evil.example"}):
+    for headers in (
+        {},
+        {"HTTP_X_CSRFTOKEN": "x" * 64},
+        {"HTTP_X_CSRFTOKEN": "\x00"},
+        {"HTTP_ORIGIN": "https://evil.example"},
+    ):
         assert client.post(f"/jobs/{job.id}/{verb}/", **headers).status_code == 403
     assert client.get(f"/jobs/{job.id}/{verb}/").status_code == 405
     assert client.head(f"/jobs/{job.id}/{verb}/").status_code == 405
@@ -47,12 +101,19 @@ def test_h09_a_strange_id_is_not_found_on_every_route_and_touches_no_other_key(a
     job = started_job()
     before = {key: redis_client.type(key) for key in redis_client.keys("*")}, hash_of(redis_client, job)
     for method, route in [("get", ""), ("post", "ready/"), ("post", "cancel/")]:
-        assert getattr(ann, method)(f"/jobs/{quote(job_id, safe='', errors='surrogatepass')}/{route}").status_code == 404
+        assert (
+            getattr(ann, method)(f"/jobs/{quote(job_id, safe='', errors='surrogatepass')}/{route}").status_code == 404
+        )
     assert ({key: redis_client.type(key) for key in redis_client.keys("*")}, hash_of(redis_client, job)) == before
 
 
 def test_h09_only_reading_commands_for_keys_of_ours_are_sent_for_an_id_that_could_be_one(ann, redis_client):
-    assert set(commands(redis_client, lambda: ann.get("/jobs/celery/", **JSON))) <= {"TIME", "HGETALL", "CLIENT", "HELLO"}
+    assert set(commands(redis_client, lambda: ann.get("/jobs/celery/", **JSON))) <= {
+        "TIME",
+        "HGETALL",
+        "CLIENT",
+        "HELLO",
+    }
 
 
 @pytest.mark.parametrize("job_id", IDS, ids=range(len(IDS)))
@@ -84,17 +145,47 @@ def test_h10_a_place_that_was_planted_in_redis_is_not_followed_either(ann, url, 
     assert "evil.example" not in ann.post(f"/jobs/{job.id}/cancel/").headers["Location"]
 
 
-hosts = st.sampled_from(["testserver", "evil.example", "testserver:99999", "[::1]", "a b", "", "x" * 300, "testserver,evil.example"])
+hosts = st.sampled_from(
+    ["testserver", "evil.example", "testserver:99999", "[::1]", "a b", "", "x" * 300, "testserver,evil.example"]
+)
 headers = st.dictionaries(
-    st.sampled_from(["HTTP_ACCEPT", "HTTP_X_JOB_TICKET", "HTTP_X_REQUESTED_WITH", "HTTP_X_HTTP_METHOD_OVERRIDE", "HTTP_COOKIE",
-                     "HTTP_ACCEPT_LANGUAGE", "CONTENT_TYPE", "HTTP_IF_NONE_MATCH", "HTTP_RANGE", "HTTP_X_FORWARDED_HOST"]),  # fmt: skip
-    st.one_of(st.text(st.characters(max_codepoint=255, exclude_categories=["Cc"])),
-              st.sampled_from(["*/*", "application/json", "text/html;q=0", "application/json;q=x", "a/b;c=d;q=0.5, */*;q=nan", "DELETE",
-                               "multipart/form-data", "multipart/form-data; boundary=x", "application/json; charset=klingon", "bytes=0-"])),  # fmt: skip
+    st.sampled_from(
+        [
+            "HTTP_ACCEPT",
+            "HTTP_X_JOB_TICKET",
+            "HTTP_X_REQUESTED_WITH",
+            "HTTP_X_HTTP_METHOD_OVERRIDE",
+            "HTTP_COOKIE",
+            "HTTP_ACCEPT_LANGUAGE",
+            "CONTENT_TYPE",
+            "HTTP_IF_NONE_MATCH",
+            "HTTP_RANGE",
+            "HTTP_X_FORWARDED_HOST",
+        ]
+    ),
+    st.one_of(
+        st.text(st.characters(max_codepoint=255, exclude_categories=["Cc"])),
+        st.sampled_from(
+            [
+                "*/*",
+                "application/json",
+                "text/html;q=0",
+                "application/json;q=x",
+                "a/b;c=d;q=0.5, */*;q=nan",
+                "DELETE",
+                "multipart/form-data",
+                "multipart/form-data; boundary=x",
+                "application/json; charset=klingon",
+                "bytes=0-",
+            ]
+        ),
+    ),
     max_size=4,
 )
 paths = st.one_of(
-    st.sampled_from(["", "?", "celery/", "x/ready/", "x/cancel/", "x/ready", "x//ready/", "../", "x/%0a/", "?page=-1&page=%00"]),
+    st.sampled_from(
+        ["", "?", "celery/", "x/ready/", "x/cancel/", "x/ready", "x//ready/", "../", "x/%0a/", "?page=-1&page=%00"]
+    ),
     st.text(max_size=20).map(lambda text: quote(text, errors="replace")),
 )
 
@@ -102,8 +193,12 @@ paths = st.one_of(
 @hypothesis_settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     method=st.sampled_from(["GET", "POST", "HEAD", "OPTIONS", "PUT", "PATCH", "DELETE", "TRACE", "BREW"]),
-    path=paths, host=hosts, headers=headers, body=st.binary(max_size=50), own=st.booleans(),
-)  # fmt: skip
+    path=paths,
+    host=hosts,
+    headers=headers,
+    body=st.binary(max_size=50),
+    own=st.booleans(),
+)
 def test_h15_no_request_is_answered_with_a_server_error(method, path, host, headers, body, own):
     client = browser(ANN)
     client.raise_request_exception = False
@@ -116,7 +211,11 @@ def test_h15_no_request_is_answered_with_a_server_error(method, path, host, head
 
 def test_h15_a_ticket_in_a_broken_form_is_no_server_error(ann):
     job = ended_job()
-    for kind in ("multipart/form-data", "multipart/form-data; boundary=x", "application/x-www-form-urlencoded; charset=klingon"):
+    for kind in (
+        "multipart/form-data",
+        "multipart/form-data; boundary=x",
+        "application/x-www-form-urlencoded; charset=klingon",
+    ):
         answer = browser().generic("POST", f"/jobs/{job.id}/ready/", b"\xff--x\r\n\r\nticket=", content_type=kind)
         assert answer.status_code in (400, 404)
     assert browser().get(f"/jobs/{job.id}/", HTTP_X_JOB_TICKET=ticket(f"job:{job.id}")).status_code == 200

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import random
+import sys
 import time
 from collections.abc import Callable, Iterable
 from contextlib import asynccontextmanager, suppress
@@ -36,6 +37,16 @@ class Page:
         self.ready_at = 0.0
         self.delay = 0.0  # seconds from the end to our hearing of it; both clocks are this machine's
         self._tries = 0
+        self._running: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Listen from now on."""
+        self._running = asyncio.create_task(self.run())
+
+    def stop(self) -> None:
+        """Close it; may be called twice."""
+        if self._running:
+            self._running.cancel()
 
     @property
     def events(self) -> list[str]:
@@ -97,15 +108,16 @@ class Page:
 async def listening(pages: Iterable[Page], seconds: float = 60):
     """Open the pages, and wait until each has been told `subscribed`."""
     pages = list(pages)
-    tasks = [asyncio.create_task(page.run()) for page in pages]
+    for page in pages:
+        page.start()
     try:
         async with asyncio.timeout(seconds):
             await asyncio.gather(*(page.is_listening.wait() for page in pages))
         yield pages
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        for page in pages:
+            page.stop()
+        await asyncio.gather(*(page._running for page in pages), return_exceptions=True)
 
 
 async def lost(pages: Iterable[Page], seconds: float) -> list[str]:
@@ -115,6 +127,12 @@ async def lost(pages: Iterable[Page], seconds: float) -> list[str]:
         async with asyncio.timeout(seconds):
             await asyncio.gather(*(page.is_ready.wait() for page in pages))
     return [page.job_id for page in pages if not page.is_ready.is_set()]
+
+
+def say(text: str) -> None:
+    """Print what was measured: `pytest -rP` shows it."""
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
 
 
 async def eventually(look: Callable, seconds: float = 10.0):

@@ -57,7 +57,7 @@ async def with_usual_times(route) -> None:
 async def show(page: Page, backstage: Backstage, state: str) -> None:
     """Open the waiting page of a job in this state, and wait until it has said all."""
     if state == "complete":
-        await page.route("**/ready/", lambda route: None)  # nobody answers
+        await page.route("**/ready/", lambda route: route.fulfill(status=502))  # so that it stays
     job_id = bring(backstage, state)
     await page.route(f"**/jobs/{job_id}/", with_usual_times)
     await page.goto(f"/jobs/{job_id}/")

@@ -82,7 +82,6 @@ class Site(LiveStack):
 
     def stop(self) -> None:
         """Stop all of it."""
-        Path(f"/tmp/site.{os.getpid()}.log").write_text("\n".join(self.printed))  # DEBUG
         if self._hands:
             self._hands.close()
             self._hands = None

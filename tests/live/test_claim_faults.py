@@ -6,6 +6,7 @@ import time
 import httpx
 import pytest
 
+from .pages import say
 from .site import Site
 
 LEASE = 2.0  # seconds
@@ -137,7 +138,7 @@ def test_f26_after_a_process_died_in_the_hook_it_runs_once_more(site, browser, t
     assert site.hands.effects(job_id) == []
     started = time.monotonic()
     answer = ann.post(f"/jobs/{job_id}/ready/", headers={"X-CSRFToken": csrf})
-    print(f"F26: answered {time.monotonic() - started:.1f} s after the restart, with a lease of {LEASE} s")
+    say(f"F26: answered {time.monotonic() - started:.1f} s after the restart, with a lease of {LEASE} s")
     assert answer.json() == {"url": f"/done/{job_id}/"}
     assert site.hands.effects(job_id) == [f"{job_id} ready 1"]
 

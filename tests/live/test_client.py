@@ -237,3 +237,40 @@ async def test_socket_of_one_job_needs_no_subscription(bench):
         return [new URL(FakeSocket.last.url).pathname, FakeSocket.last.sent, heard];
     }""")
     assert sent == ["/ws/jobs/a/", [], ["ready 1"]]
+
+
+async def test_a_frame_is_heard_only_by_those_that_it_is_for(bench):
+    heard = await bench.evaluate("""() => {
+        const tag = listen(client.subscribe({tag: "classroom:42"}));
+        const heard = [tag, listen(client.subscribe({mine: true})), listen(client.subscribe({job: "a"}))];
+        FakeSocket.last.open({...frame("ready", 1), for: [{tag: "classroom:42"}]});
+        FakeSocket.last.say({...frame("ready", 1), for: [{tag: "classroom:42"}, {mine: true}]});
+        client.receive({...frame("failed", 2, "failed", "b")});
+        return heard;
+    }""")
+    assert heard == [["ready 1"], ["ready 1"], ["ready 1"]]
+
+
+async def test_answer_to_a_request_is_for_those_that_knew_of_the_job(bench):
+    heard = await bench.evaluate("""() => {
+        const heard = [listen(client.subscribe({mine: true})), listen(client.subscribe({tag: "classroom:42"}))];
+        FakeSocket.last.open({...frame("started", 1), for: [{mine: true}]});
+        client.receive(frame("ready", 2));
+        return heard;
+    }""")
+    assert heard == [["started 1", "ready 2"], []]
+
+
+async def test_bearer_of_a_ticket_polls_with_it(bench):
+    await bench.evaluate("""() => {
+        client.fetch = async (url, {headers}) => {
+            asked = headers["X-Job-Ticket"];
+            return new Response(JSON.stringify(frame("ready", 2)));
+        };
+        heard = listen(client.subscribe({job: "a", ticket: "signed"}, {poll: "/jobs/a/"}));
+        FakeSocket.last.lose();
+    }""")
+    await bench.clock.run_for(500)
+    await bench.evaluate("FakeSocket.last.lose()")
+    await bench.wait_for_function("heard.length")
+    assert await bench.evaluate("[asked, heard]") == ["signed", ["ready 2"]]

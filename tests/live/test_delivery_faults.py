@@ -8,7 +8,7 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from .pages import Page, eventually, listening, lost
+from .pages import Page, eventually, listening, lost, say
 from .proxy import Proxy
 from .site import Site, cpu_seconds, ticket_for
 
@@ -138,7 +138,7 @@ async def test_f30_a_thousand_jobs_that_complete_at_once_are_all_heard(site):
         started = time.monotonic()
         await in_background(site.hands.end, ids)
         assert await lost(pages, 20) == []
-    print(f"F30: all heard {max(page.ready_at for page in pages) - started:.1f} s after the first began to end")
+    say(f"F30: all heard {max(page.ready_at for page in pages) - started:.1f} s after the first began to end")
     assert all(map(heard_ready_once, pages))
 
 
@@ -184,8 +184,7 @@ async def test_f36_a_half_open_link_to_redis_heals_by_itself_and_costs_next_to_n
     site.hands.end([page.job_id for page in pages[50:]])
     started = time.monotonic()
     assert await lost(pages, 20) == []
-    print(
-        f"F36: silent {silent_for:.0f} s, {used / silent_for:.1%} of a core; healed in {time.monotonic() - started:.1f} s"
-    )
+    healed = time.monotonic() - started
+    say(f"F36: silent for {silent_for:.0f} s, {used / silent_for:.1%} of a core; healed in {healed:.1f} s")
     assert used / silent_for < 0.2
     assert all(map(heard_ready_once, pages))

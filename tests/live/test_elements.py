@@ -99,7 +99,7 @@ async def test_bell_closes_when_one_clicks_elsewhere(page, log_in):
     await open_home(page, log_in)
     await bell_of(page).click()
     await expect(page.locator("job-bell .jobs-panel")).to_be_visible()
-    await page.locator("h1").click()
+    await page.locator("h1").click(position={"x": 3, "y": 3})
     await expect(page.locator("job-bell .jobs-panel")).to_be_hidden()
 
 

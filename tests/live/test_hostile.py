@@ -1,4 +1,4 @@
-"""Hostile input that needs a real server: what a client sends byte by byte, and who has logged out (H5, H7, H8, H16)."""
+"""Hostile input that needs a real server: bytes and headers by hand, and who has logged out (H5, H7, H8, H16)."""
 
 import asyncio
 import base64
@@ -13,7 +13,7 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
-from .pages import Page, eventually, listening, lost
+from .pages import Page, eventually, listening, lost, say
 from .site import Site, memory, ticket_for
 
 TICKET_AGE = 2  # seconds
@@ -191,7 +191,7 @@ async def test_h08_a_thousand_sockets_of_one_session_are_served_in_bounded_memor
             for _ in range(20):
                 crowd += await asyncio.gather(*(open_socket(site, additional_headers=headers) for _ in range(50)))
             grown = memory(site.server) - before
-            print(f"H8: 1,000 sockets take {grown / 1e6:.0f} MB")
+            say(f"H8: 1,000 sockets take {grown / 1e6:.0f} MB")
             assert grown < 150e6
             site.hands.end([job_id])
             assert await lost([neighbour], 3) == []

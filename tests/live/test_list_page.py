@@ -97,18 +97,16 @@ async def test_job_claimed_elsewhere_while_nothing_was_heard_is_not_left_behind(
 
 
 @pytest.mark.parametrize("document", ["README.md", "docs/frontend.md"])
-async def test_the_five_lines_of_the_documents_hear_of_my_job(page, backstage, log_in, document):
-    lines = re.search(r'<script type="module">\n.*?</script>', (ROOT / document).read_text(), re.DOTALL)[0]
-    assert len(lines.splitlines()) == 5
-    await page.route(
-        "**/other/",
-        lambda route: route.fulfill(body=f"<!doctype html><title>other</title>{lines}", content_type="text/html"),
-    )
-    await log_in(page, "grace")
-    sockets = []
-    page.on("websocket", lambda socket: sockets.append(socket))
-    await page.goto("/other/")
-    job_id = backstage.create_running("grace")
-    backstage.call(job_id, "complete")
-    await expect(page).to_have_title("Moving the students: ready")
-    assert len(sockets) == 1
+async def test_the_five_lines_of_the_documents_hear_of_my_job(browser, stack, backstage, log_in, document):
+    lines = re.search(r'<script type="module">\n.*?</script>', (ROOT / document).read_text(), re.DOTALL)[
+        0
+    ].splitlines()
+    assert len(lines) == 5
+    async with await browser.new_context(base_url=stack.base_url, bypass_csp=True) as context:
+        page = await context.new_page()
+        await log_in(page, "grace")
+        await page.goto("/no-such-page/")  # a page of the host without anything of ours
+        await page.add_script_tag(type="module", content="\n".join(lines[1:-1]))
+        job_id = backstage.create_running("grace")
+        backstage.call(job_id, "complete")
+        await expect(page).to_have_title("Moving the students: ready")

@@ -8,7 +8,7 @@ import httpx
 import pytest
 from playwright.async_api import expect
 
-from .pages import Page, eventually, listening, lost
+from .pages import Page, eventually, listening, lost, say
 from .proxy import Proxy
 from .site import Site, threads, ticket_for
 
@@ -44,7 +44,7 @@ async def test_f08_every_page_is_ready_after_the_server_was_restarted(site, grac
         await asyncio.to_thread(site.hands.end, ids[100:])
         started = time.monotonic()
         assert await lost(pages, 20) == []
-    print(
+    say(
         f"F8: the last of 200 pages was ready {max(page.ready_at for page in pages) - started:.1f} s after the restart"
     )
     assert all(map(never_went_back, pages))
@@ -164,7 +164,7 @@ async def test_f37_six_hundred_sockets_and_four_hundred_polls_with_a_slow_databa
     await asyncio.to_thread(site.restart_server)
     started = time.monotonic()
     async with listening([page_of(site, job_id) for job_id in ids], 30) as pages:
-        print(f"F37: 600 sockets listen after {time.monotonic() - started:.1f} s")
+        say(f"F37: 600 sockets listen after {time.monotonic() - started:.1f} s")
         assert all(page.connections == 1 for page in pages)
         limits = httpx.Limits(max_connections=None)
         options = {"base_url": site.base_url, "cookies": {"sessionid": session}, "trust_env": False}
@@ -175,7 +175,7 @@ async def test_f37_six_hundred_sockets_and_four_hundred_polls_with_a_slow_databa
                 most = max(most, threads(site.server))
                 await asyncio.sleep(0.05)
             answers = polling.result()
-        print(f"F37: 400 polls took at most {max(took for _, took in answers):.1f} s, with {most} threads")
+        say(f"F37: 400 polls took at most {max(took for _, took in answers):.1f} s, with {most} threads")
         await asyncio.to_thread(site.hands.end, ids)
         assert await lost(pages, 20) == []
     assert {status for status, _ in answers} == {202}

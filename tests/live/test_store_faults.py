@@ -5,13 +5,12 @@ import json
 import sqlite3
 import time
 from contextlib import closing, contextmanager
-from datetime import datetime
 
 import httpx
 import pytest
 import redis
 
-from .pages import Page, eventually, listening, lost
+from .pages import Page, eventually, listening, lost, say
 from .site import Site, threads, ticket_for
 from .stack import paused
 
@@ -171,7 +170,7 @@ async def test_f06_redis_in_trouble_costs_a_few_seconds_and_recovers_without_a_r
         assert await lost([*pages, late], 10) == []
         await asking
     await eventually(lambda: threads(site.server) <= before + 10, 15)
-    print(f"F6 {trouble.__name__}: pages after {seconds:.1f} s, {statuses}")
+    say(f"F6 {trouble.__name__}: pages after {seconds:.1f} s, {statuses}")
 
 
 async def test_f06_a_claim_while_redis_hangs_goes_by_the_archive(site, ann):

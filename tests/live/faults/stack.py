@@ -36,6 +36,7 @@ class FaultStack(LiveStack):
     def __init__(self, prepared: Path, *broker_options: str, has_worker: bool = True):
         super().__init__(prepared)
         self.has_worker = has_worker
+        import sys; sys.path.insert(0, "/tmp/wf"); import dbg; self.on_line = dbg.say  # XXXDEBUG
         self.broker = EmbeddedServer(*broker_options)
         self.extras: list[Child] = []
         self.people: list[Person] = []
@@ -43,9 +44,6 @@ class FaultStack(LiveStack):
             "DJANGO_SETTINGS_MODULE": "tests.live.settings",
             "JOBS_SETTINGS": json.dumps(LIMITS),
         }
-
-    def on_line(self, child, line):  # XXXDEBUG
-        open("/tmp/wf/printed.log", "a").write(f"{child.name} {child.pid} | {line}\n")
 
     @property
     def folder(self) -> Path:
