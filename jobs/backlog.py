@@ -11,7 +11,7 @@ from collections.abc import Callable
 from functools import cache
 from time import sleep
 
-from django.db import DatabaseError
+from django.db import DatabaseError, connections
 
 from .exceptions import JobError, StoreUnavailable
 
@@ -39,16 +39,23 @@ class Backlog:
 
     def _run(self) -> None:
         while self._has_more():
-            try:
-                self._actions[0]()
-            except self._retry_on:
+            if self._is_done(self._actions[0]):
+                self._actions.popleft()
+            else:
                 sleep(PAUSE)
-                continue
-            except JobError as error:
-                logger.warning("written too late: %s", error)
-            except Exception:
-                logger.exception("a late write failed")
-            self._actions.popleft()
+
+    def _is_done(self, action: Callable[[], None]) -> bool:
+        try:
+            action()
+        except self._retry_on:
+            return False
+        except JobError as error:
+            logger.warning("written too late: %s", error)
+        except Exception:
+            logger.exception("a late write failed")
+        finally:
+            connections.close_all()
+        return True
 
     def _has_more(self) -> bool:
         with self._lock:

@@ -30,7 +30,8 @@ def check_settings(**_: Any) -> list[CheckMessage]:
 @register(Tags.compatibility)
 def check_channel_layer(**_: Any) -> list[CheckMessage]:
     """Look for a layer that would lose frames."""
-    alias = getattr(settings, "JOBS", {}).get("CHANNEL_LAYER", JobsSettings().CHANNEL_LAYER)
+    given = getattr(settings, "JOBS", {})
+    alias = (given if isinstance(given, dict) else {}).get("CHANNEL_LAYER", JobsSettings().CHANNEL_LAYER)
     layer = getattr(settings, "CHANNEL_LAYERS", {}).get(alias)
     if layer is None:
         hint = "Set CHANNEL_LAYERS, for example to channels_redis.pubsub.RedisPubSubChannelLayer."

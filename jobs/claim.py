@@ -109,14 +109,14 @@ def _run_hook(job: Job, request: HttpRequest) -> str:
 
 def safe_url(url: object, job: Job, request: HttpRequest) -> str:
     """Return a place that the handler named, or the list of jobs, if it is not on this host or one that is allowed."""
-    text = str(url)
+    text = "" if url is None else str(url)
     if _is_allowed(text, request):
         return text
     logger.error(
         "job %s: %s would redirect to %r, which is not on this host; JOBS['ALLOWED_REDIRECT_HOSTS'] may name others",
         job.id,
         job.handler_class,
-        text[:LONGEST_URL],
+        text[:LONGEST_URL] or url,
     )
     fallback = reverse("jobs:list")
     return fallback if _is_allowed(fallback, request) else "/"  # a client's header may set the prefix

@@ -76,7 +76,7 @@ class JobConsumer(AsyncWebsocketConsumer):
         """Take one frame of the client: subscribe, unsubscribe or ping."""
         if not self.is_open:
             return
-        if text_data is None or len(text_data) > jobs_settings().MAX_FRAME:
+        if text_data is None or len(text_data.encode("utf-8", "surrogatepass")) > jobs_settings().MAX_FRAME:
             await self.close(BAD)
         elif self._is_too_fast():
             await self.close(TOO_MANY)
@@ -149,7 +149,7 @@ class JobConsumer(AsyncWebsocketConsumer):
                 await self.say("pong")
             elif action == "unsubscribe":
                 await self._unsubscribe(target)
-            elif len(self.subscriptions) >= jobs_settings().MAX_SUBSCRIPTIONS:
+            elif len({*self.subscriptions, _key(target)}) > jobs_settings().MAX_SUBSCRIPTIONS:
                 await self._refuse("too_many", "Unsubscribe from something first.", target)
             else:
                 await self._admit(target, ticket)

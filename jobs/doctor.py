@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from django.core.checks import run_checks
-from django.db import DatabaseError
+from django.db import DatabaseError, connections
 
 from . import doorstep, events, store, workers
 from .conf import jobs_settings
@@ -79,10 +79,18 @@ def _archive() -> str:
     if not jobs_settings().ARCHIVE:
         return "off (JOBS['ARCHIVE']): on_ready is guarded by Redis alone"
     try:
-        JobRecord.objects.exists()
-    except DatabaseError as error:
-        raise Wrong(f"The database does not answer: {error}.", "Start it, or run `manage.py migrate`.") from error
+        within(PATIENCE, _ask_archive)
+    except (DatabaseError, TimeoutError) as error:
+        text = f"The database does not answer: {error or 'it hangs'}."
+        raise Wrong(text, "Start it, or run `manage.py migrate`.") from error
     return "the database answers"
+
+
+def _ask_archive() -> None:
+    try:
+        JobRecord.objects.exists()
+    finally:
+        connections.close_all()
 
 
 def _broker() -> str:

@@ -125,7 +125,7 @@ def job_object(job: "Job") -> dict[str, Any]:
             "max_attempts": job.max_attempts,
             "retry_at": iso(job.record.retry_at) if job.state is JobState.RETRYING else None,
             "error": cut(job.error, "error"),
-            "url": job.get_absolute_url(),
+            "url": job.record.path,
         }
         return core | {name: value for name, value in _public_data(job).items() if name not in core}
 

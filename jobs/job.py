@@ -62,10 +62,14 @@ class Job(KnownJob):
         return find_handler(self.record.handler_class)(self)
 
     def refresh(self) -> Job:
-        """Read the job again, from the archive if Redis has lost it; raises `JobNotFound`."""
+        """Read the job again, with its deadline enforced, from the archive if Redis has lost it.
+
+        Raises `JobNotFound`, `StoreUnavailable`.
+        """
         outcome = store.read(self.id)
         if outcome.record is not None and not self._is_newer_than(outcome):
             self._know(outcome.record, outcome.now)
+            self.settle()
         elif (known := find_archived(self.id) or outcome.record) is not None:
             self._know(known)
         else:

@@ -56,6 +56,8 @@ class JobRepository:
         if not is_id(job_id):
             raise ValueError(f"{job_id!r} cannot be a job's id: 1 to 128 of the characters A-Z a-z 0-9 _ . : -")
         find_handler(handler_class)
+        if isinstance(tags, str):
+            raise ValueError(f"The tags are the text {tags!r}; give a list of texts.")
         job = Job(
             Record(
                 id=job_id,

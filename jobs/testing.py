@@ -15,7 +15,7 @@ from channels.routing import URLRouter
 from channels.testing import WebsocketCommunicator
 from django.http import HttpRequest
 
-from . import publisher
+from . import publisher, tasks
 from .events import HEADER
 from .job import Job
 from .message import header_of
@@ -26,15 +26,19 @@ from .tasks import JobTask
 def run_job(task: JobTask, request: HttpRequest | None = None, /, **kwargs: Any) -> Job:
     """Start a job as `start_job` would and run its task to the end, here and now; returns the ended job.
 
-    What the task raises has become the job's failure, as in a worker.
+    What the task raises has become the job's failure, as in a worker. A `TestCase`'s transaction, which never
+    commits, is not waited for.
     """
-    with run_at_once():
+    with run_at_once(), patch.object(tasks, "on_commit_or_now", lambda action: action()):
         return task.start_job(request, **kwargs).refresh()
 
 
 @contextmanager
 def run_at_once() -> Iterator[None]:
-    """Run every job that is started inside, by a view under test say, at once and in this process."""
+    """Run every job that is started inside, by a view under test say, at once and in this process.
+
+    Inside a `TestCase` that means on commit: see Django's `captureOnCommitCallbacks(execute=True)`.
+    """
 
     def send(self: JobTask, job: Job, args: list[Any], kwargs: dict[str, Any], options: dict[str, Any]) -> None:
         self.apply(args=args, kwargs=kwargs, task_id=job.id, headers={HEADER: header_of(job, kwargs)}, throw=False)
@@ -76,8 +80,9 @@ class JobCommunicator(WebsocketCommunicator):
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Disconnect."""
-        await self.disconnect()
+        """Disconnect, unless a time-out has ended the conversation."""
+        if not self.future.done():
+            await self.disconnect()
 
     async def subscribe(self, **target: Any) -> dict[str, Any]:
         """Subscribe to `job=ID`, `mine=True` or `tag=TAG`; returns the answer."""

@@ -72,7 +72,6 @@ def test_the_thread_ends_with_the_last_action_and_comes_back_with_the_next():
 
 
 @pytest.mark.usefixtures("database_file")
-@pytest.mark.xfail(strict=True, reason="the thread leaves its database connection open")
 def test_a_thread_that_has_used_the_database_leaves_no_connection_open():
     used = []
 

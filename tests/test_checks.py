@@ -60,7 +60,6 @@ def test_a_message_names_what_was_given(settings, key, value):
 
 
 @pytest.mark.parametrize("given", [[], None, "redis://localhost", [("TTL", 5)]], ids=repr)
-@pytest.mark.xfail(strict=True, reason="check_channel_layer raises AttributeError")
 def test_settings_that_are_no_dict_are_one_clear_error(settings, given):
     settings.JOBS = given
     found = [message.id for check in (check_settings, check_channel_layer) for message in check()]

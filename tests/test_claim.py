@@ -278,7 +278,6 @@ def test_a_place_elsewhere_is_replaced_by_the_list_and_logged(caplog, url):
     assert again(job).claimed_url == "/jobs/"
 
 
-@pytest.mark.xfail(strict=True, reason="None becomes the relative address None")
 def test_a_handler_that_forgets_to_return_a_place_leads_to_the_list(caplog):
     class Forgetful(JobHandler):
         def next_url(self, request):

@@ -239,7 +239,6 @@ async def test_a_frame_of_another_kind_or_size_closes_the_socket(text):
         assert await page.close_code() == BAD
 
 
-@pytest.mark.xfail(strict=True, reason="MAX_FRAME counts characters")
 async def test_a_frame_s_size_is_counted_in_bytes():
     async with JobCommunicator(ANN) as page:
         await page.send_to(text_data=json.dumps({"action": "ping", "x": "😀" * 2000}, ensure_ascii=False))
@@ -278,7 +277,6 @@ async def test_there_are_so_many_subscriptions_to_a_socket_and_no_more(settings)
         await page.event("started")
 
 
-@pytest.mark.xfail(strict=True, reason="the limit is asked before the old one is replaced")
 async def test_subscribing_again_to_the_same_is_not_one_more(settings):
     settings.JOBS = settings.JOBS | {"MAX_SUBSCRIPTIONS": 1}
     job = await started_job()

@@ -204,16 +204,19 @@ async def test_rubbish_in_the_layer_does_not_stop_the_hub(watch, monkeypatch, ru
     assert (await page.next())[1] == 7
 
 
+async def hears_again(page, redis_client):
+    """Publish until the page hears: on a busy machine a quick hub may think itself deaf, and miss one."""
+    async with asyncio.timeout(5):
+        while page.heard.empty():
+            redis_client.publish(f"asgi__group__{group_of(TOPIC, 64)}", get_channel_layer().serialize(message(9)))
+            await asyncio.sleep(0.02)
+    return (await page.next())[1] == 9
+
+
 async def test_a_hub_whose_connection_was_killed_hears_again(watch, quick, redis_client):
     page = await watch()
     assert redis_client.client_kill_filter(_type="pubsub") > 0
-    version = 7
-    while page.heard.empty():
-        version += 1
-        await publish(message(version))
-        await asyncio.sleep(0.02)
-        assert version < 200
-    assert (await page.next())[1] > 7
+    assert await hears_again(page, redis_client)
 
 
 class Cable:
@@ -268,8 +271,7 @@ async def test_a_hub_on_a_half_open_link_makes_a_new_one_and_has_everybody_look_
     page.looked.clear()
     cable.cut_all()
     await asyncio.wait_for(page.looked.wait(), 5)
-    redis_client.publish(f"asgi__group__{group_of(TOPIC, 64)}", get_channel_layer().serialize(message(9)))
-    assert (await page.next())[1] == 9
+    assert await hears_again(page, redis_client)
 
 
 async def test_watching_works_with_the_layer_out_of_reach_and_hears_when_it_is_back(
@@ -280,8 +282,7 @@ async def test_watching_works_with_the_layer_out_of_reach_and_hears_when_it_is_b
     assert "the channel layer does not answer, pages read their jobs instead" in caplog.text
     use_hosts(settings.JOBS["REDIS_URL"])
     await asyncio.wait_for(page.looked.wait(), 3)
-    redis_client.publish(f"asgi__group__{group_of(TOPIC, 64)}", get_channel_layer().serialize(message(9)))
-    assert (await page.next())[1] == 9
+    assert await hears_again(page, redis_client)
 
 
 async def test_a_layer_that_is_away_is_asked_for_once_and_not_by_each_watcher(watch, use_hosts, caplog):

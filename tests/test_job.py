@@ -169,7 +169,6 @@ def test_refreshing_finds_an_ended_job_in_the_archive(redis_client):
         Job(job.record.replace(id="nobody")).refresh()
 
 
-@pytest.mark.xfail(strict=True, reason="refresh() does not settle")
 def test_refreshing_enforces_the_deadline(settings):
     settings.JOBS = settings.JOBS | {"START_TIMEOUT": 0.01}
     job = create_job()

@@ -77,7 +77,6 @@ def test_a_job_remembers_the_language_and_the_address_of_its_page():
     assert (job.language, job.get_absolute_url()) == ("de", f"/jobs/{job.id}/")
 
 
-@pytest.mark.xfail(strict=True, reason="the frame needs the routes")
 def test_a_project_without_the_routes_can_use_the_parts(settings):
     settings.ROOT_URLCONF = "project.classrooms.urls"
     assert repository.find(repository.create().id).record.path == ""
@@ -136,7 +135,6 @@ def test_what_cannot_be_a_job_is_refused_and_nothing_is_written(redis_client, va
     assert not JobRecord.objects.exists()
 
 
-@pytest.mark.xfail(strict=True, reason="each letter becomes a tag")
 def test_text_as_tags_is_refused_and_not_taken_letter_by_letter():
     with pytest.raises((ValueError, TypeError)):
         create_job(tags="classroom:42")

@@ -37,7 +37,6 @@ def test_what_the_task_raises_is_the_job_s_end_as_in_a_worker(task, kwargs, stat
 
 
 @pytest.mark.django_db
-@pytest.mark.xfail(strict=True, reason="run_job leaves a draft inside a TestCase")
 def test_a_job_is_run_inside_the_transaction_of_an_ordinary_test_too():
     assert run_job(send_parcel, parcel="books").state is JobState.COMPLETE
 
@@ -84,7 +83,6 @@ async def test_the_communicator_speaks_the_protocol():
 
 
 @pytest.mark.usefixtures("database_file", "nothing_left")
-@pytest.mark.xfail(strict=True, reason="__aexit__ hides a TimeoutError behind a CancelledError")
 async def test_the_communicator_tells_the_code_of_a_close_and_gives_up_waiting():
     async with JobCommunicator({}, "nobody") as page:
         assert await page.close_code() == 4404

@@ -22,18 +22,18 @@ class CheckError(ProcessError):
 
 
 class Check:
-    """A teacher moves the students of one classroom to another; `STEPS` are methods that return what they found."""
+    """A teacher moves the students of one classroom to another; each of `STEPS` returns what it found."""
 
     STEPS = (
-        ("log in", "log_in"),
-        ("open a classroom", "open_classroom"),
-        ("post the transfer", "post_transfer"),
-        ("get the waiting page", "get_waiting_page"),
-        ("connect the socket", "connect_socket"),
-        ("hear ready", "hear_ready"),
-        ("call back", "call_back"),
-        ("find the message", "find_message"),
-        ("find the moved students", "find_students"),
+        "log_in",
+        "open_classroom",
+        "post_transfer",
+        "get_waiting_page",
+        "connect_socket",
+        "hear_ready",
+        "call_back",
+        "find_message",
+        "find_students",
     )
 
     def __init__(self, base_url: str, say: Callable[[str], object]):
@@ -47,8 +47,9 @@ class Check:
         start = before = time.perf_counter()
         self.say("  at ms    took  step")
         try:
-            for step, method in self.STEPS:
-                finding = self._do(step, getattr(self, method))
+            for method in map(self.__getattribute__, self.STEPS):
+                step = method.__doc__.removesuffix(".")
+                finding = self._do(step, method)
                 now = time.perf_counter()
                 self.say(f"{(now - start) * 1000:7.0f} {(now - before) * 1000:7.0f}  {step}: {finding}")
                 before = now
@@ -63,10 +64,12 @@ class Check:
             self.socket.close()
 
     def log_in(self) -> str:
+        """Log in."""
         self.visitor.log_in(USERNAME)
         return f"as {USERNAME}"
 
     def open_classroom(self) -> str:
+        """Open a classroom."""
         mine = [match[1] for match in map(CLASSROOM.match, self.visitor.page.links) if match]
         for classroom in mine:
             self.visitor.visit(f"/classrooms/{classroom}/")
@@ -79,15 +82,18 @@ class Check:
         raise CheckError(f"{USERNAME} has no classroom with students and another one to move them to")
 
     def post_transfer(self) -> str:
+        """Post the transfer."""
         self.waiting_page = self.visitor.submit(self.form, target=self.target)
         return f"redirected to {self.waiting_page}"
 
     def get_waiting_page(self) -> str:
+        """Get the waiting page."""
         self.visitor.visit(self.waiting_page)
         self.form = self.visitor.form_to("/ready/")
         return f"its form is sent to {self.form.action}"
 
     def connect_socket(self) -> str:
+        """Connect the socket."""
         path = f"/ws{self.waiting_page}"
         self.socket = connect(
             self.base_url.replace("http", "ws", 1) + path,
@@ -99,6 +105,7 @@ class Check:
         return path
 
     def hear_ready(self) -> str:
+        """Hear ready."""
         heard: list[str] = []
         while "ready" not in heard:
             frame = json.loads(self.socket.recv(timeout=PATIENCE))
@@ -108,16 +115,19 @@ class Check:
         return f"after {len(heard) - 1} other frames"
 
     def call_back(self) -> str:
+        """Call back."""
         self.next_page = self.visitor.submit(self.form)
         return f"redirected to {self.next_page}"
 
     def find_message(self) -> str:
+        """Find the message."""
         self.visitor.visit(self.next_page)
         if GREETING not in self.visitor.page.texts:
             raise CheckError(f"{self.next_page} does not say “{GREETING}”")
         return f"“{GREETING}”"
 
     def find_students(self) -> str:
+        """Find the moved students."""
         left = self.emails()
         self.visitor.visit(f"/classrooms/{self.target}/")
         arrived = self.students & self.emails()

@@ -21,6 +21,7 @@ exec 3<&0 </dev/null
 exec "$@" 3<&-
 """
 KEPT_LINES = 200  # of a child's output, to tell why it died
+LAST_WORDS = 2.0  # seconds to read the rest of the output; a task may have started a process that left the group
 
 
 class ProcessError(Exception):
@@ -132,7 +133,7 @@ class Child:
     def _reap(self, on_exit: Callable[["Child"], object]) -> None:
         self._process.wait()
         self.kill()  # what it left behind in its group
-        self._reader.join()
+        self._reader.join(LAST_WORDS)
         with self._news:
             self.has_ended = True
             self._news.notify_all()

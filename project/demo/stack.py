@@ -6,9 +6,7 @@ import queue
 import secrets
 import socket
 import sys
-import tempfile
 from collections.abc import Callable
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
@@ -27,11 +25,10 @@ EVERYWHERE = "0.0.0.0"  # noqa: S104 - an address to listen on, not to reach any
 class Stack:
     """Everything that the project needs to run; `start` and `stop` may both be called twice.
 
-    Stopping gives the worker `grace` seconds to finish what it is at.
     Without a `redis_url` it brings a Redis of its own. Port 0 is any free one. A child that ends is put into `exits`.
     """
 
-    grace = 5.0
+    grace = 5.0  # seconds for the worker to finish what it is at
 
     def __init__(
         self,
@@ -63,7 +60,8 @@ class Stack:
     @property
     def env(self) -> dict[str, str]:
         """Return the environment of all its processes."""
-        return {**os.environ, "PYTHONUNBUFFERED": "1", **self.extra_env, "REDIS_URL": self.redis_url}
+        output = {"PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8"}  # as a Child reads it
+        return {**os.environ, **output, **self.extra_env, "REDIS_URL": self.redis_url}
 
     @property
     def base_url(self) -> str:
@@ -175,42 +173,6 @@ class Stack:
             raise ProcessError(reason) from error
         if answer.status_code >= 400:
             raise ProcessError(f"server answers {self.base_url} with {answer.status_code}: {self.server.last_words}")
-
-
-class PrivateStack(Stack):
-    """A stack that shares nothing with any other: its own Redis and SQLite file, and none of the shell's settings."""
-
-    grace = 0.0  # nothing in it is worth waiting for
-
-    def __init__(self, pace: float = 0.0, on_line: Callable[[Child, str], object] = lambda child, line: None):
-        super().__init__(on_line=on_line)
-        self.directory: tempfile.TemporaryDirectory | None = None
-        self.extra_env = {
-            "DJANGO_SETTINGS_MODULE": "project.settings",
-            "CELERY_BROKER_URL": "",
-            "DEBUG": "1",
-            "SECRET_KEY": "",
-            "ALLOWED_HOSTS": "",
-            "DEMO_PACE": str(pace),
-        }
-
-    @property
-    def database(self) -> Path:
-        """Return its SQLite file."""
-        return Path(self.directory.name) / "db.sqlite3"
-
-    def start(self) -> None:
-        """Start all of it on an empty database."""
-        self.directory = self.directory or tempfile.TemporaryDirectory(prefix="private-stack-")
-        self.extra_env["DATABASE_URL"] = f"sqlite:///{self.database}"
-        super().start()
-
-    def stop(self) -> None:
-        """Stop it and remove its database."""
-        super().stop()
-        if self.directory:
-            self.directory.cleanup()
-            self.directory = None
 
 
 def check_redis(url: str) -> None:

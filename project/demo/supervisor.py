@@ -17,9 +17,14 @@ MOST_RESTARTS = 8  # in a row
 
 @contextmanager
 def running(stack: Stack, say: Callable[[str], object]) -> Iterator[None]:
-    """Run the stack inside the block; the first signal ends the block, a second one kills what has not stopped yet."""
+    """Run the stack inside the block; the first signal ends the block, a second one kills what has not stopped yet.
+
+    A third one ends this process on the spot, and with it whatever may still run.
+    """
 
     def hurry(number, frame):
+        for each in before:
+            signal.signal(each, signal.SIG_DFL)
         stack.kill()
 
     def interrupt(number, frame):
@@ -39,7 +44,7 @@ def running(stack: Stack, say: Callable[[str], object]) -> Iterator[None]:
             try:
                 yield
             except KeyboardInterrupt:
-                say("Stopping …")
+                say("Stopping ...")
                 raise
     finally:
         for each, handler in before.items():

@@ -9,7 +9,7 @@ import socket
 import sys
 
 import redis.asyncio
-from websockets.asyncio.server import ServerConnection, broadcast, serve
+from websockets.asyncio.server import ServerConnection, serve
 
 try:
     from uvloop import run
@@ -43,7 +43,8 @@ async def main(number: int) -> None:
         async for message in pubsub.listen():
             if message["type"] == "message":
                 key, _, frame = message["data"].decode().partition(" ")
-                broadcast(pages.get(key, ()), frame)
+                for connection in list(pages.get(key, ())):
+                    await connection.send(frame)
 
 
 if __name__ == "__main__":

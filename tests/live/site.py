@@ -77,7 +77,7 @@ class Site(LiveStack):
 
     def start_server(self) -> None:
         """Start daphne, on the far side of the proxy."""
-        with self._through_the_proxy():
+        with self.through_the_proxy():
             super().start_server()
 
     def stop(self) -> None:
@@ -91,7 +91,8 @@ class Site(LiveStack):
             self.proxy = None
 
     @contextmanager
-    def _through_the_proxy(self) -> Iterator[None]:
+    def through_the_proxy(self) -> Iterator[None]:
+        """Have what is started inside the block reach Redis only through the proxy."""
         direct = self.redis_url
         if self.proxy:
             self.redis_url = f"redis://127.0.0.1:{self.proxy.port}/0"

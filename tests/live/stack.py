@@ -11,8 +11,8 @@ from pathlib import Path
 import httpx
 from websockets.asyncio.client import connect
 
+from project.demo.private import PrivateStack
 from project.demo.processes import Child
-from project.demo.stack import PrivateStack
 from project.demo.visitor import Visitor
 from tests.processes import children
 

@@ -22,9 +22,15 @@ def env(tmp_path):
     return {**clean, "DATABASE_URL": f"sqlite:///{tmp_path / 'db.sqlite3'}", "PYTHONUNBUFFERED": "1"}
 
 
-def demo(env):
+def demo(env, *arguments):
     """Run the command in a session of its own, of which nothing may be left."""
-    return in_a_session(manage("demo", "--port", "0"), env=env, stderr=subprocess.PIPE)
+    return in_a_session(manage("demo", "--port", "0", *arguments), env=env, stderr=subprocess.PIPE)
+
+
+def await_process(process, word):
+    """Wait until a process runs in the demo's session whose command line holds the word."""
+    while not any(word in child.command for child in session(process.pid)):
+        assert process.poll() is None
 
 
 def read_until(process, pattern):
@@ -53,7 +59,7 @@ def test_check_does_the_main_job_and_prints_a_timeline(env):
     assert (result.returncode, result.stderr) == (0, "")
     timeline = re.findall(r"^ +\d+ +\d+  (.+?): ", result.stdout, re.MULTILINE)
     assert len(timeline) == STEPS
-    assert timeline[-1] == "find the moved students"
+    assert timeline[-1] == "Find the moved students"
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
@@ -69,10 +75,16 @@ def test_a_signal_leaves_no_process_behind(env, number):
 @pytest.mark.parametrize("moment", ["valkey-server", "sample_data", "daphne"])
 def test_a_signal_while_it_starts_leaves_no_process_behind(env, number, moment):
     with demo(env) as process:
-        while not any(moment in child.command for child in session(process.pid)):
-            assert process.poll() is None
+        await_process(process, moment)
         process.send_signal(number)
         process.wait(timeout=20)
+
+
+def test_a_check_that_is_stopped_has_not_passed(env):
+    with demo(env, "--check") as process:
+        await_process(process, "sample_data")
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=20) == 1
 
 
 def test_a_second_ctrl_c_does_not_wait_for_a_worker_that_hangs(env):

@@ -2,10 +2,13 @@
 
 import json
 import re
+import subprocess
+import sys
 from contextlib import asynccontextmanager
 
 import httpx
 import pytest
+import redis
 
 from project.demo.check import Check
 from tests.factories import eventually
@@ -73,6 +76,29 @@ async def test_an_open_page_is_counted_and_keeps_the_hub_listening(watched):
         assert figures(watched)["jobs_open_sockets"] == 1
         assert health(watched)[1]["hub"] == "ok"
     eventually(lambda: figures(watched)["jobs_open_sockets"] == 0)
+
+
+TRACED = """
+import django
+django.setup()
+from django.db import transaction
+from opentelemetry import trace
+from tests.live.watched.tasks import instrument, tell_trace
+instrument()
+with trace.get_tracer("a request").start_as_current_span("a request") as span, transaction.atomic():
+    job = tell_trace.start_job(None)  # sent with the commit, while the request is still traced
+print(job.id, f"{span.get_span_context().trace_id:032x}")
+"""
+
+
+def test_the_trace_of_a_request_goes_on_in_its_task(watched):
+    command = [sys.executable, "-c", TRACED]
+    done = subprocess.run(command, env=watched.env, capture_output=True, text=True, check=True)
+    job_id, trace = done.stdout.split()
+    client = redis.Redis.from_url(watched.redis_url, decode_responses=True)
+    with client:
+        stored = eventually(lambda: client.hget(f"jobs:{{{job_id}}}", "data.trace"), seconds=20)
+    assert stored == f'"{trace}"'
 
 
 def test_a_store_that_hangs_is_told_within_seconds(watched):

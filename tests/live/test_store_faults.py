@@ -10,6 +10,8 @@ import httpx
 import pytest
 import redis
 
+from project.demo.embedded import EmbeddedServer
+
 from .pages import Page, eventually, listening, lost, say
 from .site import Site, threads, ticket_for
 from .stack import paused
@@ -185,6 +187,26 @@ async def test_f06_a_claim_while_redis_hangs_goes_by_the_archive(site, ann):
     assert seconds < 2 * A_FEW
     assert claim(ann, job_id).json() == {"url": f"/done/{job_id}/"}
     assert site.hands.effects(job_id) == [f"{job_id} ready 1"]
+
+
+async def test_f07_a_replica_takes_over_behind_the_same_address_and_nothing_is_lost(prepared_database):
+    """Without Sentinel, which the store does not speak: a proxy in front is how most clusters fail over."""
+    with Site(prepared_database, proxied=True, **LIMITS) as site, EmbeddedServer() as replica:
+        successor = redis.Redis.from_url(replica.url)
+        successor.replicaof("127.0.0.1", site.redis.port)
+        with site.through_the_proxy():
+            ids = site.hands.create(40)
+        async with listening([page_of(site, job_id) for job_id in ids]) as pages:
+            site.hands.end(ids[:10])
+            await eventually(lambda: successor.info("replication")["master_link_status"] == "up")
+            assert site.client.wait(1, 2000) == 1
+            site.redis.stop()
+            successor.replicaof("NO", "ONE")
+            site.proxy.target_port = replica.port
+            site.proxy.cut()
+            await asyncio.to_thread(site.hands.end, ids[10:])
+            assert await lost(pages, 20) == []
+        assert {site.hands.found(job_id)["state"] for job_id in ids} == {"complete"}
 
 
 async def test_f35_an_end_is_announced_at_once_while_the_archive_is_locked_and_archived_later(site, ann):

@@ -13,6 +13,7 @@ def frames_of(stack, person, task, last, **kwargs):
         with paused(stack.worker):
             job_id = person.start(task, **kwargs)
             page = page_is_open.enter_context(person.waiting_page(job_id))
+            page.hear("created")
         page.hear(last, 15)
     return page.frames[1:]  # after "subscribed"
 

@@ -52,6 +52,7 @@ def said_by(stack, person, task, **kwargs):
         with paused(stack.worker):
             job_id = person.start(task, **kwargs)
             page = page_is_open.enter_context(person.waiting_page(job_id))
+            page.hear("created")
         assert page.hear_the_end(20)["event"] == "ready"
     return [frame["job"] for frame in page.frames if frame["event"] == "progress"]
 

@@ -1,1 +1,1 @@
-"""The runnable project with all that an operator can add: metrics and a health check."""
+"""The runnable project with all that an operator can add: metrics, traces and a health check."""

@@ -3,12 +3,14 @@
 import os
 import signal
 import sys
+from contextlib import suppress
 
 from django.core.management.base import BaseCommand, CommandError
 
 from project.demo.check import Check
+from project.demo.private import PrivateStack
 from project.demo.processes import ProcessError
-from project.demo.stack import PrivateStack, Stack, without_password
+from project.demo.stack import Stack, without_password
 from project.demo.supervisor import Supervisor, running
 
 LOOPBACK = {"127.0.0.1", "localhost"}
@@ -21,6 +23,22 @@ def port_number(text):
     if not 0 <= number <= 65535:
         raise ValueError
     return number
+
+
+def welcome(stack):
+    """Return where it runs and what to try."""
+    its_redis = "" if stack.redis is None else f"REDIS_URL={stack.redis_url} "
+    lines = [
+        f"Open   {stack.base_url}/",
+        "       Log in as ada, grace or head (who sees the admin); the password is waitroom.",
+        "       Open a classroom and move its students to another one, or import a roster.",
+        f"Redis  {without_password(stack.redis_url)} ({'embedded, gone at the end' if stack.redis else 'yours'})",
+        f"Also   {its_redis}{sys.executable} manage.py runserver 8001  (or another worker)",
+        "Stop   Ctrl-C",
+    ]
+    if stack.host not in LOOPBACK:
+        lines.append("Note   Others can reach this address: DEBUG and the sample passwords are for people you trust.")
+    return "\n" + "".join(f"  {line}\n" for line in lines)
 
 
 class Command(BaseCommand):
@@ -46,41 +64,38 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args, host, port, check, **options):
+        with suppress(AttributeError):
+            sys.stdout.reconfigure(errors="replace")  # names of students, on a terminal that cannot show them
         self.check(databases=[])
         try:
             if check:
                 self.check_once()
             else:
                 self.run_until_stopped(host, port)
-        except ProcessError as error:
+        except (ProcessError, OSError) as error:
             raise CommandError(str(error)) from error
-        except KeyboardInterrupt:
-            self.say("Stopped.")
 
     def check_once(self):
+        """Do the main job; being stopped before its end is a failure."""
         stack = PrivateStack(pace=CHECK_PACE)
-        with running(stack, self.say):
-            Check(stack.base_url, self.say).run()
+        try:
+            with running(stack, self.say):
+                Check(stack.base_url, self.say).run()
+        except KeyboardInterrupt as stop:
+            raise CommandError("The check was stopped.") from stop
 
     def run_until_stopped(self, host, port):
+        """Run the stack; being stopped is its normal end."""
         env = {} if host in LOOPBACK or os.environ.get("ALLOWED_HOSTS") else {"ALLOWED_HOSTS": "*"}
         stack = Stack(host, port, os.environ.get("REDIS_URL"), env, on_line=self.relay)
-        self.say("Starting Redis, database, worker and server …")
-        with running(stack, self.say):
-            self.is_ready = True
-            self.welcome(stack)
-            Supervisor(stack, self.say).watch()
-
-    def welcome(self, stack):
-        """Say where it runs and what to try."""
-        kind = "embedded, emptied at the end" if stack.redis else "from the environment"
-        self.say(
-            f"\n  Open   {stack.base_url}/\n"
-            f"  Log in as ada with the password waitroom, open a classroom, and move its students to another one.\n\n"
-            f"  Redis  {without_password(stack.redis_url)}  ({kind})\n"
-            f"  Beside it:  REDIS_URL={without_password(stack.redis_url)} python manage.py runserver 8001\n"
-            f"  Stop with Ctrl-C.\n"
-        )
+        self.say("Starting Redis, database, worker and server ...")
+        try:
+            with running(stack, self.say):
+                self.is_ready = True
+                self.say(welcome(stack))
+                Supervisor(stack, self.say).watch()
+        except KeyboardInterrupt:
+            self.say("Stopped.")
 
     def relay(self, child, line):
         """Pass on what a child prints, once the start is over; if that fails, its last line is in the error."""
