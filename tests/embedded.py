@@ -7,6 +7,7 @@ import os
 
 import pytest
 import redis
+from django.conf import settings
 
 from project.demo.embedded import EmbeddedServer
 
@@ -23,6 +24,11 @@ def pytest_load_initial_conftests():
         os.environ.pop(name, None)
     os.environ.update(REDIS_URL=server.url, CELERY_BROKER_URL=server.database_url(1), DEMO_PACE="0")
     return (yield)
+
+
+def pytest_configure():
+    """Hash passwords quickly in this process: a good hash takes a third of a second, on purpose."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
 def pytest_unconfigure():

@@ -6,7 +6,7 @@ import time
 import pytest
 from asgiref.sync import sync_to_async
 from channels.layers import channel_layers
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
@@ -162,7 +162,9 @@ def test_f06_a_replica_that_refuses_to_be_read_is_unavailable_and_no_damage(redi
     assert JobRepository().find(job.id).state == "pending"
 
 
-@given(st.floats(), st.floats())
+@example(current=5, total=1e-320)
+@example(current=1e-300, total=1e14)
+@given(current=st.floats(), total=st.floats())
 @hypothesis_settings(deadline=None, max_examples=100)
 def test_f29_no_pair_of_numbers_makes_progress_fail(current, total):
     job = started_job()

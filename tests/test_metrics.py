@@ -12,6 +12,7 @@ from prometheus_client import REGISTRY
 
 from jobs import metrics, signals, store
 from jobs.apps import JobsConfig, MeasuredJobsConfig
+from jobs.hub import hub
 from jobs.repository import JobRepository
 from jobs.states import JobState
 from jobs.store import async_reader
@@ -115,6 +116,22 @@ async def test_sockets_and_deliveries_are_counted(grown, settings):
         assert grown("jobs_delivery_seconds_count") == 1
         assert grown("jobs_delivery_seconds_sum") < 1
     assert grown("jobs_open_sockets") == 0
+    await async_reader().close()
+
+
+@pytest.mark.usefixtures("nothing_left")
+async def test_a_push_that_was_lost_is_counted_when_the_page_is_told_after_all(grown, settings, monkeypatch):
+    settings.JOBS = settings.JOBS | {"ARCHIVE": False}
+    job = await JobRepository().acreate(owner="visitor:ann")
+    async with JobCommunicator(ANN, job.id) as page:
+        await page.event("created")
+        await hub().look_again()
+        assert grown("jobs_reconcile_hits_total", kind="end") == grown("jobs_reconcile_hits_total", kind="change") == 0
+        monkeypatch.setattr("jobs.publisher.prepare", lambda messages: [])
+        await sync_to_async(job.end)(JobState.COMPLETE)
+        await hub().look_again()
+        await page.event("ready")
+    assert grown("jobs_reconcile_hits_total", kind="end") == 1
     await async_reader().close()
 
 

@@ -56,9 +56,8 @@ def test_the_logging_that_is_shown_names_the_job():
     configurator = logging.config.DictConfigurator(settings)
     record = logging.makeLogRecord({"name": "shop", "msg": "hello", "levelname": "INFO"})
     configurator.configure_filter(settings["filters"]["job_id"]).filter(record)
-    assert (
-        configurator.configure_formatter(settings["formatters"]["with_job"]).format(record).endswith("shop [-] hello")
-    )
+    formatter = configurator.configure_formatter(settings["formatters"]["with_job"])
+    assert formatter.format(record).endswith("INFO shop [-] hello")
 
 
 @pytest.mark.parametrize("name", ["jobs.metrics.expose", "jobs.health.health", "jobs.apps.MeasuredJobsConfig"])

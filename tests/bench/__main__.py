@@ -2,6 +2,7 @@
 
 import argparse
 import resource
+import signal
 import sys
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from .turn import WARM, Plan, rounds
 from .usage import keep_off_last_core
 
 FULL = Plan(rounds=5, sockets=1000, jobs=200, calls=300)
-QUICK = Plan(rounds=2, sockets=120, jobs=50, calls=100)
+QUICK = Plan(rounds=2, sockets=80, jobs=40, calls=100)
 START_TIMEOUT = 60.0  # seconds
 
 
@@ -35,10 +36,11 @@ def plan_of(arguments: list[str]) -> tuple[Plan, Path | None]:
 
 
 def main() -> int:
-    """Measure, print, and return 0; or 1 and one line when something could not be measured."""
+    """Measure, print, and return 0; or 1 and one line when something could not be measured; 130 when interrupted."""
     plan, file = plan_of(sys.argv[1:])
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that everything is stopped and removed
     keep_off_last_core()
     try:
         with Setup() as setup:
@@ -49,6 +51,8 @@ def main() -> int:
     except ProcessError as error:
         sys.stderr.write(f"{error}\n")
         return 1
+    except KeyboardInterrupt:
+        return 130
     found = results(taken, calls, trips)
     line = json_line(taken, calls, found, plan, loop)
     sys.stdout.write(f"{table(taken, calls, found)}\n\n{line}\n")

@@ -1,4 +1,4 @@
-"""A server process of one subject: on a port of its own, on a core of its own."""
+"""A server process of one subject: on a port of its own, on the core of the servers."""
 
 import fcntl
 import os
@@ -9,7 +9,7 @@ from http.client import HTTPConnection, HTTPException
 
 from project.demo.processes import Child, ProcessError
 
-from .usage import cpu_ns, pin_to_last_core, private_kb
+from .usage import cpu_ns, let_run_anywhere, pin_to_last_core, private_kb
 
 HOST = "127.0.0.1"
 BACKLOG = 1024  # connections that wait until it has started
@@ -32,14 +32,14 @@ class Server:
             self.child = Child(words, command, env, keep_open=(number,))
         finally:
             os.close(number)
-        pin_to_last_core(self.child.pid)
+        let_run_anywhere(self.child.pid)
 
     def stop(self) -> None:
         """End it."""
         self.child.stop(STOP_GRACE)
 
     def await_start(self) -> None:
-        """Wait until it answers a request, with whatever status."""
+        """Wait until it answers a request, with whatever status; from then on it keeps to its core."""
         connection = HTTPConnection(HOST, self.port, timeout=START_TIMEOUT)
         try:
             connection.request("GET", "/")
@@ -48,6 +48,7 @@ class Server:
             raise ProcessError(f"{self.child.name} does not answer: {error!r}; {self.child.last_words}") from error
         finally:
             connection.close()
+        pin_to_last_core(self.child.pid)
 
     @property
     def cpu_ns(self) -> int:

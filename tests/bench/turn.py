@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from project.demo.processes import ProcessError
+
 from .servers import Server
 from .setup import Setup
 from .subjects import Opening, Subject
@@ -68,7 +70,7 @@ class Turn:
     def _run(self, job_ids: list[str]) -> None:
         latencies, busy = self._end(job_ids, RUN)
         self.figures["p50_run_ms"] = quantile(latencies, 0.5)
-        self.figures["push_us"] = busy / 1000 / max(len(latencies), 1)
+        self.figures["push_us"] = busy / 1000 / len(latencies)
 
     def _end(self, job_ids: list[str], per_second: float) -> tuple[list[float], int]:
         """End the jobs; returns the milliseconds until each was heard, and the server's nanoseconds."""
@@ -78,6 +80,8 @@ class Turn:
         heard = self.setup.clients.call("heard", PATIENCE)
         busy = self.server.cpu_ns - busy
         self.figures["lost"] += len(job_ids) - len(heard)
+        if not heard:
+            raise ProcessError(f"{self.subject.name}: no page heard anything; {self.server.child.last_words}")
         return [(heard[job_id] - spans[job_id][0]) / 1e6 for job_id in job_ids if job_id in heard], busy
 
     def _fan_out(self) -> None:
@@ -100,8 +104,8 @@ class Turn:
 
 
 def quantile(values: list[float], share: float) -> float:
-    """Return the value below which so large a share of the values lies; infinite when there is none."""
-    return sorted(values)[int(share * (len(values) - 1))] if values else float("inf")
+    """Return the value below which so large a share of the values lies."""
+    return sorted(values)[int(share * (len(values) - 1))]
 
 
 def rounds(setup: Setup, plan: Plan, subjects: tuple[Subject, ...]) -> dict[Subject, list[Figures]]:

@@ -19,9 +19,15 @@ def private_kb(pid: int) -> int:
     return sum(int(line.split()[1]) for line in lines if line.startswith("Private_"))
 
 
+def let_run_anywhere(pid: int) -> None:
+    """Let a process that has just begun use every core, whatever it inherited."""
+    os.sched_setaffinity(pid, CORES)
+
+
 def pin_to_last_core(pid: int) -> None:
-    """Give the server a core that nobody else of ours runs on, where there are two."""
-    os.sched_setaffinity(pid, CORES[-1:])
+    """Give a server and its threads the core that nobody else of ours runs on, where there are two."""
+    for thread in Path(f"/proc/{pid}/task").iterdir():
+        os.sched_setaffinity(int(thread.name), CORES[-1:])
 
 
 def keep_off_last_core() -> None:

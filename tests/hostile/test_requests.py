@@ -80,7 +80,10 @@ def ann():
 
 
 @pytest.mark.parametrize("verb", ["ready", "cancel"])
-def test_h03_without_the_csrf_token_nothing_happens(verb, redis_client):
+@pytest.mark.parametrize("has_middleware", [True, False])
+def test_h03_without_the_csrf_token_nothing_happens(verb, has_middleware, redis_client, settings):
+    if not has_middleware:
+        settings.MIDDLEWARE = [name for name in settings.MIDDLEWARE if "Csrf" not in name]
     job = ended_job() if verb == "ready" else started_job()
     before = hash_of(redis_client, job)
     client = browser(ANN, enforce_csrf_checks=True)

@@ -16,7 +16,7 @@ from .pages import Page, eventually, listening, lost, say
 from .site import Site, threads, ticket_for
 from .stack import paused
 
-LIMITS = {"RECONCILE_SECONDS": 2, "HEARTBEAT": 1, "LOST_AFTER": 10}  # seconds
+LIMITS = {"RECONCILE_SECONDS": 2, "HEARTBEAT": 1, "LOST_AFTER": 6}  # seconds
 JSON = {"Accept": "application/json"}
 A_FEW = 6.0  # seconds that a page may take while Redis hangs
 
