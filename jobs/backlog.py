@@ -14,6 +14,7 @@ from time import sleep
 from django.db import DatabaseError, connections
 
 from .exceptions import JobError, StoreUnavailable
+from .forking import no_fork
 
 logger = logging.getLogger("jobs.backlog")
 
@@ -45,16 +46,17 @@ class Backlog:
                 sleep(PAUSE)
 
     def _is_done(self, action: Callable[[], None]) -> bool:
-        try:
-            action()
-        except self._retry_on:
-            return False
-        except JobError as error:
-            logger.warning("written too late: %s", error)
-        except Exception:
-            logger.exception("a late write failed")
-        finally:
-            connections.close_all()
+        with no_fork():
+            try:
+                action()
+            except self._retry_on:
+                return False
+            except JobError as error:
+                logger.warning("written too late: %s", error)
+            except Exception:
+                logger.exception("a late write failed")
+            finally:
+                connections.close_all()
         return True
 
     def _has_more(self) -> bool:

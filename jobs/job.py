@@ -88,15 +88,17 @@ class Job(KnownJob):
         self._send_unless_pushed(pushes, messages)
 
     def restore(self, found: Outcome | None = None, keep_version: bool = False) -> bool:
-        """Write the whole record anew, as its worker knows it, if Redis has lost it; says whether that was so.
+        """Write the whole record anew, as its worker or the archive knows it, if Redis has lost it; says if so.
 
         `found` is what Redis has instead, when it was restored from an old backup. The version grows, so that a page
         takes the record for newer than what it has seen; who may have missed the last changes keeps it, so that the
         process which made them finds that it knows better.
         """
+        if (ended := self._ended_meanwhile()) is not None:
+            self._know(ended)
         old = found.record if found else None
         is_overdue = old is not None and found is not None and 0 < old.deadline <= found.now
-        deadline = jobs_settings().LOST_AFTER if self.state is JobState.RUNNING else None
+        deadline = jobs_settings().LOST_AFTER if self.state is JobState.RUNNING else 0 if self.is_ended else None
         change = Change(deadline=deadline, overdue=is_overdue, keep_version=keep_version)
         outcome = store.write(old, self.record, change)
         if outcome.record is not None and not self._is_newer_than(outcome):
@@ -107,8 +109,8 @@ class Job(KnownJob):
 
     def believe_archive(self) -> None:
         """Take the archive's word for a job that Redis shows as it was before its end, being an old backup."""
-        if not self.is_ended and (archived := find_archived(self.id)) and archived.version > self.version:
-            self._know(archived)
+        if not self.is_ended and (ended := self._ended_meanwhile()) is not None:
+            self._know(ended)
 
     def start(self, runner: str = "") -> None:
         """Begin an attempt: pending, retrying or (after a redelivery) running becomes running.
@@ -223,7 +225,7 @@ class Job(KnownJob):
         with self._lock:
             while self.is_overdue:
                 state = JobState.LOST if self.state is JobState.RUNNING else JobState.EXPIRED
-                new = find_archived(self.id) or self.record.replace(state=state)  # the archive knows of more ends
+                new = self._ended_meanwhile() or self.record.replace(state=state)
                 change = Change(stamp="" if new.ended_at else "ended_at", deadline=0, overdue=True)
                 if self._write(new, change, events.OF_STATE[new.state]):
                     announce_ended(self)
@@ -360,7 +362,7 @@ class Job(KnownJob):
         pushes = publisher.prepare(messages)
         outcome = store.write(self.record, new, change, pushes or ())
         if outcome.record is None or self._is_newer_than(outcome):
-            if self._attempt_held is None:
+            if self._attempt_held is None and self.state is not JobState.LOST:
                 raise not_found(self.id)
             self.restore(outcome)
             return False
@@ -370,6 +372,11 @@ class Job(KnownJob):
                 self._progress = {}
             self._send_unless_pushed(pushes, messages)
         return outcome.written
+
+    def _ended_meanwhile(self) -> Record | None:
+        """Return the end that the archive knows of, if it is later than what we know."""
+        archived = find_archived(self.id)
+        return archived if archived is not None and archived.version > self.version else None
 
     def _is_newer_than(self, outcome: Outcome) -> bool:
         """Say whether Redis has less than we know of: it was emptied, or restored from an old backup."""

@@ -7,6 +7,7 @@ Every time that is compared is read off Redis's clock. Connection errors become 
 import asyncio
 import os
 import secrets
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -41,6 +42,8 @@ INDEX_SIZE = 1000  # newest jobs kept in the index of one owner or tag
 ALL = "all"  # the index of all jobs, whoever's they are; it is no topic, so nobody can listen to it
 ALL_SIZE = 100_000  # newest jobs kept in it (some 13 MB of Redis' memory); `sweep_jobs` takes out what has ended
 ALL_TTL = 30 * 86400  # seconds; longer than any job runs
+
+_making = threading.Lock()
 
 LUA = Path(__file__).parent / "lua"
 
@@ -195,10 +198,18 @@ def index_key(topic: str) -> str:
 
 
 @cache
-def client() -> "redis.Redis":
-    """Return this process's connection pool; made anew in a forked child."""
+def _client() -> "redis.Redis":
     options = _options() | {"retry": Retry(NoBackoff(), 1)}
     return redis.Redis.from_pool(redis.BlockingConnectionPool.from_url(jobs_settings().REDIS_URL, **options))
+
+
+def client() -> "redis.Redis":
+    """Return this process's connection pool; made anew in a forked child.
+
+    One thread at a time: `cache` lets two make one each, and the one that is dropped closes its connections in use.
+    """
+    with _making:
+        return _client()
 
 
 class AsyncReader:
@@ -293,6 +304,8 @@ def _written(old: Record | None, new: Record, change: Change, version: int) -> R
     values: dict[str, Any] = {"version": version}
     if change.stamp:
         values[change.stamp] = version
+    if change.deadline is not None:
+        values["deadline"] = version + int(change.deadline * 1_000_000) if change.deadline else 0
     return new.replace(**values)
 
 
@@ -363,12 +376,18 @@ def _errors() -> Iterator[None]:
 
 def _forget(**kwargs: Any) -> None:
     if kwargs.get("setting", "JOBS") == "JOBS":
-        client.cache_clear()
+        _client.cache_clear()
         _script.cache_clear()
         _process_mark.cache_clear()
         _readers.clear()
         _Hang.at = -RESPITE
 
 
+def _after_fork() -> None:
+    global _making
+    _making = threading.Lock()
+    _forget()
+
+
 setting_changed.connect(_forget, dispatch_uid="jobs.store")
-os.register_at_fork(after_in_child=_forget)
+os.register_at_fork(after_in_child=_after_fork)

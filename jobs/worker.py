@@ -30,11 +30,13 @@ from .conf import jobs_settings
 from .deathwatch import Deathwatch
 from .events import HEADER, PART
 from .exceptions import JobError, StoreUnavailable
+from .forking import no_fork
 from .job import Job
 from .message import record_in
 from .record import Record, runner_name
 from .repository import JobRepository
 from .states import JobState
+from .store import Outcome
 
 logger = logging.getLogger("jobs.worker")
 
@@ -122,7 +124,7 @@ class Heart:
             if outcome.record is not None and not is_lost:
                 self._known[job_id] = outcome.record
             elif lost := self._running(job_id, known):
-                Job(lost).restore(outcome, keep_version=True)
+                _restore(lost, outcome)
         store.beat(job_ids, jobs_settings().LOST_AFTER)
 
     def _running(self, job_id: str, known: Record | None) -> Record | None:
@@ -144,6 +146,14 @@ class Heart:
             pause.wait(jobs_settings().HEARTBEAT)
 
 
+def _restore(lost: Record, found: Outcome) -> None:
+    with no_fork():
+        try:
+            Job(lost).restore(found, keep_version=True)
+        finally:
+            connections.close_all()
+
+
 def end_later(job_id: str, state: JobState, error: str | Promise = "", runner: str | None = None) -> None:
     """End a job from the parent, in a thread, so that a slow Redis or database never holds the worker up.
 
@@ -154,7 +164,8 @@ def end_later(job_id: str, state: JobState, error: str | Promise = "", runner: s
 
 def _end_when_store_answers(end: Callable[[], None]) -> None:
     try:
-        end()
+        with no_fork():
+            end()
     except StoreUnavailable:
         backlog().add(end)
 

@@ -6,11 +6,12 @@ from django.db import OperationalError, connection, transaction
 
 from jobs import signals
 from jobs.announce import announce_ended, archive, find_archived
+from jobs.backlog import archive_backlog
 from jobs.models import JobRecord, JobRecordQuerySet
 from jobs.record import Record
 from jobs.states import JobState
 
-from .factories import create_job, ended_job, started_job
+from .factories import create_job, ended_job, eventually, started_job
 from .surroundings import database_file  # noqa: F401 - a fixture
 
 pytestmark = pytest.mark.usefixtures("database_file")
@@ -33,13 +34,15 @@ def hear():
 
 
 @pytest.fixture
-def broken_database(monkeypatch):
-    """Let the database refuse to archive."""
+def broken_database():
+    """Let the database refuse to archive, until it is undone."""
 
     def refuse(self, record):
         raise OperationalError("disk full")
 
-    monkeypatch.setattr(JobRecordQuerySet, "store", refuse)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(JobRecordQuerySet, "store", refuse)
+        yield patch
 
 
 def test_an_ended_job_is_archived():
@@ -81,11 +84,17 @@ def test_a_listener_that_raises_is_logged_and_the_others_hear_all_the_same(hear,
     assert f"job {job.id}: " in caplog.text and "not my day" in caplog.text
 
 
-def test_a_database_that_is_full_does_not_keep_a_job_from_ending(broken_database, caplog):
+def test_a_database_that_is_full_does_not_keep_a_job_from_ending_and_archives_it_later(
+    broken_database, monkeypatch, caplog
+):
+    monkeypatch.setattr("jobs.backlog.PAUSE", 0.01)
     job = ended_job()
     assert job.refresh().state is JobState.COMPLETE
     assert f"job {job.id}: could not be archived" in caplog.text
     assert not JobRecord.objects.exists()
+    broken_database.undo()
+    eventually(lambda: JobRecord.objects.filter(pk=job.id, state="complete").exists())
+    eventually(lambda: not archive_backlog()._is_running)
 
 
 def test_a_database_that_cannot_be_read_is_logged(monkeypatch, caplog):

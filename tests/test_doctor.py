@@ -13,6 +13,7 @@ from jobs.models import JobRecordQuerySet
 from jobs.probe import Closed
 
 from .factories import NOWHERE
+from .surroundings import database_file  # noqa: F401 - a fixture
 
 HOST = "https://example.org"
 
@@ -35,8 +36,7 @@ def found(step, url=""):
     return next(finding for finding in doctor.examine(url) if finding.step == step)
 
 
-@pytest.mark.django_db
-@pytest.mark.usefixtures("one_worker")
+@pytest.mark.usefixtures("one_worker", "database_file")
 def test_a_system_in_which_all_is_well_passes_every_step(redis_client):
     findings = list(doctor.examine())
     assert [finding for finding in findings if not finding.is_ok] == []
@@ -45,12 +45,14 @@ def test_a_system_in_which_all_is_well_passes_every_step(redis_client):
     assert redis_client.dbsize() == 0  # it has left nothing behind
 
 
+@pytest.mark.django_db
 def test_what_a_system_check_finds_is_repeated(monkeypatch):
     monkeypatch.setattr(doctor, "run_checks", lambda: [Error("No layer.", hint="Set one.", id="jobs.E004")])
     with pytest.raises(Wrong, match=r"jobs\.E004: No layer\. Set one\."):
         doctor._settings()
 
 
+@pytest.mark.django_db
 def test_other_apps_checks_and_silenced_ones_are_passed_over(monkeypatch, settings):
     settings.SILENCED_SYSTEM_CHECKS = ["jobs.E004"]
     monkeypatch.setattr(doctor, "run_checks", lambda: [Error("x", id="jobs.E004"), Error("y", id="shop.E001")])
@@ -151,6 +153,7 @@ def test_an_application_that_opens_no_sockets_is_wrong(settings, application, sa
         doorstep.find_route()
 
 
+@pytest.mark.usefixtures("database_file")
 def test_the_application_is_asked_for_a_host_that_it_serves(settings):
     settings.ALLOWED_HOSTS = ["*", ".example.org"]
     settings.ASGI_APPLICATION = "jobs.routing.websocket_application"
@@ -222,8 +225,7 @@ def test_an_origin_that_should_be_refused_and_is_not_is_wrong(monkeypatch):
     assert "refused (4400)" in doorstep.try_origin(HOST)
 
 
-@pytest.mark.django_db
-@pytest.mark.usefixtures("one_worker")
+@pytest.mark.usefixtures("one_worker", "database_file")
 def test_an_address_where_nobody_is_makes_three_steps_wrong():
     wrong = [finding for finding in doctor.examine("http://127.0.0.1:1") if not finding.is_ok]
     assert [finding.step for finding in wrong] == ["socket", "origin", "static"]

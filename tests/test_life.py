@@ -91,9 +91,9 @@ class JobLife(RuleBasedStateMachine):
     def progress(self, data, step):
         worker = data.draw(st.sampled_from(sorted(self.held)))
         error = self.what_writing_meets(worker)
-        if error is None and self.is_cancel_asked:
-            error = JobCancelled
         handle = self.handles[worker]
+        if self.is_cancel_asked:  # which the worker may know without having heard of what came after
+            error = (JobCancelled, error or JobCancelled)
         handle._throttle._next = 0  # as if the interval had passed
         self.expect(lambda: handle.set_progress(step, 5), error)
         if error is None:

@@ -1,7 +1,6 @@
 """The pages, all in one process of their own: it opens sockets, and notes when each hears that its job is ready."""
 
 import asyncio
-import os
 import threading
 import time
 from collections.abc import Coroutine
@@ -11,6 +10,7 @@ from typing import Any
 from .page import Page, request
 from .remote import serve
 from .subjects import Opening
+from .usage import let_go_first
 
 AT_ONCE = 25  # handshakes under way
 TIMEOUT = 60.0  # seconds for all to open, or to close
@@ -21,8 +21,7 @@ class Clients:
     """Opens pages, awaits frames, closes pages; in a loop on a thread of its own."""
 
     def __init__(self) -> None:
-        with suppress(PermissionError):  # a frame must not wait for the worker, which archives on the same core
-            os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
+        let_go_first(0)
         self._loop = asyncio.new_event_loop()
         self._pages: list[Page] = []
         self._heard: dict[str, int] = {}

@@ -68,8 +68,8 @@ AT_LEAST = {"deliveries_vs_limit": 0.4, "deliveries_vs_tutorial": 4}
 def results(rounds: Rounds, calls: Mapping[str, list[float]], trips: Mapping[str, float]) -> dict[str, Spread]:
     """Return every figure that has a goal or is a ratio, under its name.
 
-    Memory is that of the first round: later ones re-use what the process has. `complete_vs_publish` leaves the
-    archive's database out, `complete_archived_vs_publish` does not.
+    Deliveries are those of the one job that all pages watch; a push is one job with one page. `complete_vs_publish`
+    leaves the archive's database out, `complete_archived_vs_publish` does not. Memory is that of the first round.
     """
     found = {name: Spread.of(ratios(rounds)) for name, ratios in RATIOS.items()}
     found["kb_per_socket"] = Spread.of([rounds[OURS][0]["kb_per_socket"]])

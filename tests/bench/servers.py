@@ -14,7 +14,7 @@ from .usage import cpu_ns, let_run_anywhere, pin_to_last_core, private_kb
 HOST = "127.0.0.1"
 BACKLOG = 1024  # connections that wait until it has started
 START_TIMEOUT = 60.0  # seconds
-STOP_GRACE = 3.0  # seconds
+STOP_GRACE = 0.0  # seconds; it has nothing to save
 IDLE_LOOK = 0.1  # seconds between two looks at its processor time
 IDLE_SHARE = 0.1  # of a core
 IDLE_TIMEOUT = 10.0  # seconds

@@ -14,6 +14,7 @@ from project.demo.processes import Child, manage
 from .remote import Remote
 from .servers import Server
 from .subjects import SUBJECTS, Subject
+from .usage import let_go_first
 
 MIGRATE_TIMEOUT = 60.0  # seconds
 
@@ -24,6 +25,7 @@ class Setup:
     def __enter__(self) -> "Setup":
         with ExitStack() as stack:
             embedded = stack.enter_context(EmbeddedServer())
+            let_go_first(embedded.child.pid)
             directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-"))
             env = _environment(embedded.url, Path(directory) / "db.sqlite3")
             _migrate(env)

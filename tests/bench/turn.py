@@ -87,6 +87,7 @@ class Turn:
     def _fan_out(self) -> None:
         (job,) = self.setup.worker.call("start_jobs", 1)
         self._open([self.subject.opening(str(n), *job) for n in range(self.plan.sockets)], measured=False)
+        self.server.await_idle()
         self.setup.clients.call("expect", self.plan.sockets)
         busy = self.server.cpu_ns
         before, _after = self.setup.worker.call("end_jobs", self.subject.verb, [job[0]], RUN)[job[0]]

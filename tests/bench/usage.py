@@ -2,6 +2,7 @@
 
 import os
 import time
+from contextlib import suppress
 from pathlib import Path
 
 CORES = sorted(os.sched_getaffinity(0))
@@ -27,9 +28,20 @@ def let_run_anywhere(pid: int) -> None:
 def pin_to_last_core(pid: int) -> None:
     """Give a server and its threads the core that nobody else of ours runs on, where there are two."""
     for thread in Path(f"/proc/{pid}/task").iterdir():
-        os.sched_setaffinity(int(thread.name), CORES[-1:])
+        with suppress(ProcessLookupError):  # it has just ended
+            os.sched_setaffinity(int(thread.name), CORES[-1:])
 
 
 def keep_off_last_core() -> None:
     """Leave that core to the server; whatever this process starts inherits it."""
     os.sched_setaffinity(0, CORES[:-1] or CORES)
+
+
+def let_go_first(pid: int) -> None:
+    """Let a process that stands for another machine (Redis, the pages) run whenever it can, where we may say so.
+
+    Otherwise the worker, which archives the job when Redis has answered, takes the core that they share before Redis
+    has sent the push on, and keeps it for up to 4 ms.
+    """
+    with suppress(PermissionError):
+        os.sched_setscheduler(pid, os.SCHED_FIFO, os.sched_param(1))

@@ -26,11 +26,12 @@ from jobs.job import Job  # noqa: E402
 from jobs.repository import JobRepository  # noqa: E402
 
 from .costs import Costs  # noqa: E402
+from .trips import Trips  # noqa: E402
 
 USERS = 20  # share the jobs among them, each with a session
 
 
-class Worker(Costs):
+class Worker(Costs, Trips):
     """Has the jobs in hand, as the worker's processes have, and ends them as each subject's worker does."""
 
     def __init__(self) -> None:

@@ -18,6 +18,11 @@ CHROMIUM = pytest.StashKey[str | None]()
 
 
 @pytest.hookimpl(tryfirst=True)
+# These tests kill real processes and measure seconds; a machine that is busy with something else can make one late. It
+# is run again then, which the report shows as "rerun"; what is wrong with the code fails every time.
+RERUNS = 2
+
+
 def pytest_collection_modifyitems(items):
     """Give the session's loop to asynchronous tests, and the marker to those that need a browser."""
     for item in items:
@@ -25,6 +30,7 @@ def pytest_collection_modifyitems(items):
             continue
         if pytest_asyncio.is_async_test(item):
             item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
+        item.add_marker(pytest.mark.flaky(reruns=RERUNS))
         if "browser" in item.fixturenames:
             item.add_marker("browser")
 

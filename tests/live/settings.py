@@ -16,5 +16,5 @@ INSTALLED_APPS = [*INSTALLED_APPS, "tests.live.faultjobs"]
 ROOT_URLCONF = "tests.live.faultjobs.urls"
 CELERY_BROKER_TRANSPORT_OPTIONS = {
     **CELERY_BROKER_TRANSPORT_OPTIONS,
-    "visibility_timeout": 2,  # seconds until an unacknowledged message is delivered again
+    "visibility_timeout": 2,  # seconds until a message that nobody has acknowledged is delivered again
 }

@@ -7,6 +7,7 @@ import signal
 import sqlite3
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -24,6 +25,7 @@ from .waiting import until
 LOST_AFTER = 3.0  # seconds; FAULTS.md calls it T
 HEARTBEAT = 0.5
 RECONCILE = 1.0
+VISIBILITY_TIMEOUT = 2  # seconds; as in tests.live.settings
 LIMITS = {"LOST_AFTER": LOST_AFTER, "HEARTBEAT": HEARTBEAT, "RECONCILE_SECONDS": RECONCILE, "READY_LEASE": 2}
 
 
@@ -36,7 +38,6 @@ class FaultStack(LiveStack):
     def __init__(self, prepared: Path, *broker_options: str, has_worker: bool = True):
         super().__init__(prepared)
         self.has_worker = has_worker
-        import sys; sys.path.insert(0, "/tmp/wf"); import dbg; self.on_line = dbg.say  # XXXDEBUG
         self.broker = EmbeddedServer(*broker_options)
         self.extras: list[Child] = []
         self.people: list[Person] = []
@@ -147,6 +148,11 @@ class FaultStack(LiveStack):
         person = self.person()
         person.client.post("/faults/staff/").raise_for_status()
         return person
+
+    def await_redelivery(self) -> None:
+        """Wait until a worker that starts delivers again what nobody has acknowledged; it looks then, and every 10 s."""
+        with self.broker_client() as client:
+            until(lambda: not client.zcount("unacked_index", time.time() - VISIBILITY_TIMEOUT, "+inf"))
 
     def open_gate(self, name: str) -> None:
         """Let the task that waits for it go on."""

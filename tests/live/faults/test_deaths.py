@@ -28,6 +28,16 @@ def test_f10_job_whose_process_is_killed_from_outside_has_failed_within_5_second
     assert person.await_state(job_id, "failed", SEEN_DYING)["error"]
 
 
+def test_f10_processes_that_replace_dead_ones_run_jobs_at_once(stack, person):
+    for _ in range(8):  # a child that is forked while its parent archives a job could wait for ever
+        killed = person.start("sleep", seconds=60)
+        os.kill(stack.await_run(killed), signal.SIGKILL)
+        person.await_state(killed, "failed", SEEN_DYING)
+        together = [person.start("sleep", seconds=0.1) for _ in range(4)]
+        for job_id in together:
+            person.await_state(job_id, "complete", 3)
+
+
 def test_f10_job_over_its_hard_time_limit_has_failed_within_a_second(stack, person):
     job_id = person.start("overstay")
     stack.await_run(job_id)

@@ -23,6 +23,7 @@ def test_f13_redelivered_success_wins_over_lost_if_the_person_was_not_told_and_e
         person.await_state(job_id, "lost", LOST_AFTER + 1)
         stack.open_gate(job_id)
     assert person.press("ready", told).status_code == 200
+    stack.await_redelivery()
     with person.waiting_page(waiting) as page, stack.extra_worker("f13") as worker:
         assert page.hear("ready", SPARE)["job"]["attempt"] == 2
         worker.await_line(f"task not run: .*{told}", SPARE)

@@ -73,6 +73,7 @@ def test_f38_late_acknowledged_task_ends_well_once_though_redis_restarts_and_its
         stack.open_gate(job_id)
         until(lambda: stack.stored_state(job_id) == "complete")
         has_ended = worker.await_exit(2)
+    stack.await_redelivery()
     with stack.extra_worker("f38") as after:  # what demo, or a supervisor, does when it has ended
         if has_ended:
             after.await_line(f"task not run: .*{job_id}", 5)  # delivered again, as it was not acknowledged
@@ -87,6 +88,7 @@ def test_f38_task_that_dies_with_its_worker_and_broker_runs_again(stack, person)
         restart_both(stack)
         worker.kill()
     stack.open_gate(job_id)
+    stack.await_redelivery()
     with stack.extra_worker("f38"):
         until(lambda: stack.stored_state(job_id) == "complete", 15)
     assert person.look(job_id)["state"] == "complete"

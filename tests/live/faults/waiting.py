@@ -13,7 +13,6 @@ def until(look: Callable[[], Seen], seconds: float = 10) -> Seen:
     """Return what `look` returns as soon as it is true."""
     deadline = time.monotonic() + seconds
     while not (seen := look()):
-        if time.monotonic() > deadline: import dbg; dbg.dump()  # XXXDEBUG
         assert time.monotonic() < deadline, f"not so after {seconds:g} s"
         time.sleep(LOOK_AGAIN)
     return seen
