@@ -27,7 +27,7 @@ pages = ASGIStaticFilesHandler(django_application) if settings.DEBUG else django
 
 
 async def http(scope, receive, send):
-    """Serve the pages, at the root: daphne takes a prefix from any client's `Daphne-Root-Path`, and links would follow.
+    """Serve the pages, at the root: daphne takes a prefix from any client's `Daphne-Root-Path`, for links to follow.
 
     A project below a prefix sets FORCE_SCRIPT_NAME.
     """

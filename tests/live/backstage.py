@@ -19,7 +19,10 @@ jobs = {}
 def new(username, tag):
     owner = get_user_model().objects.get(username=username)
     job = JobRepository().create(
-        handler_class="project.classrooms.handlers.TransferHandler", owner=owner, tags=[tag] if tag else [], classroom_id=1
+        handler_class="project.classrooms.handlers.TransferHandler",
+        owner=owner,
+        tags=[tag] if tag else [],
+        classroom_id=1,
     )
     jobs[job.id] = job
     return job.id

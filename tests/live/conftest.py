@@ -17,12 +17,12 @@ HERE = Path(__file__).parent
 CHROMIUM = pytest.StashKey[str | None]()
 
 
-@pytest.hookimpl(tryfirst=True)
 # These tests kill real processes and measure seconds; a machine that is busy with something else can make one late. It
 # is run again then, which the report shows as "rerun"; what is wrong with the code fails every time.
 RERUNS = 2
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
     """Give the session's loop to asynchronous tests, and the marker to those that need a browser."""
     for item in items:

@@ -16,5 +16,6 @@ INSTALLED_APPS = [*INSTALLED_APPS, "tests.live.faultjobs"]
 ROOT_URLCONF = "tests.live.faultjobs.urls"
 CELERY_BROKER_TRANSPORT_OPTIONS = {
     **CELERY_BROKER_TRANSPORT_OPTIONS,
+    "socket_timeout": 2,  # seconds that a broker which hangs is waited for, three times
     "visibility_timeout": 2,  # seconds until a message that nobody has acknowledged is delivered again
 }

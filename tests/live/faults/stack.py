@@ -150,7 +150,7 @@ class FaultStack(LiveStack):
         return person
 
     def await_redelivery(self) -> None:
-        """Wait until a worker that starts delivers again what nobody has acknowledged; it looks then, and every 10 s."""
+        """Wait until what nobody has acknowledged is due again; a worker looks when it starts, then every 10 s."""
         with self.broker_client() as client:
             until(lambda: not client.zcount("unacked_index", time.time() - VISIBILITY_TIMEOUT, "+inf"))
 

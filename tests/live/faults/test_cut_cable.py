@@ -12,14 +12,14 @@ from .waiting import until
 MENDED = 25  # seconds after the mending
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def cable(stack):
     """Return the link through which a worker reaches the store."""
     with Proxy(stack.redis.port) as cable:
         yield cable
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def worker(stack, cable):
     """Return a worker at the other end of the cable; the broker it reaches directly."""
     with stack.extra_worker("f42", "-c2", REDIS_URL=address(cable)) as worker:
@@ -31,9 +31,9 @@ def address(cable):
     return f"redis://127.0.0.1:{cable.port}/0"
 
 
-def end_behind_a_cut(stack, person, cable, worker, how_many=1):
-    """Return jobs that have ended behind the cut cable."""
-    jobs = [person.start("wait", {"queue": "f42"}) for _ in range(how_many)]
+def end_behind_a_cut(stack, person, cable, worker, *queues):
+    """Return jobs, one of each queue, that have ended behind the cut cable."""
+    jobs = [person.start("wait", {"queue": queue}) for queue in queues]
     for job_id in jobs:
         stack.await_run(job_id)
     cable.silence()
@@ -47,7 +47,7 @@ def end_behind_a_cut(stack, person, cable, worker, how_many=1):
 def test_f42_job_that_ended_behind_a_cut_cable_is_archived_at_once_and_ready_then_or_when_it_is_mended(
     stack, person, cable, worker
 ):
-    watched, unread = end_behind_a_cut(stack, person, cable, worker, 2)
+    watched, unread = end_behind_a_cut(stack, person, cable, worker, "f42", "f42")
     until(lambda: stack.archived_state(watched) == stack.archived_state(unread) == "complete", 1)
     with person.waiting_page(watched) as page:
         assert page.hear_the_end(LOST_AFTER + RECONCILE + 1)["event"] == "ready"
@@ -64,8 +64,8 @@ def test_f42_job_that_ended_behind_a_cut_cable_is_archived_at_once_and_ready_the
 
 def test_f42_without_an_archive_the_page_hears_lost_and_then_ready(stack, person, cable):
     env = {"REDIS_URL": address(cable), "JOBS_SETTINGS": json.dumps(LIMITS | {"ARCHIVE": False})}
-    with stack.extra_worker("f42", "-c1", **env) as worker:
-        [job_id] = end_behind_a_cut(stack, person, cable, worker)
+    with stack.extra_worker("f42.bare", "-c1", **env) as worker:
+        [job_id] = end_behind_a_cut(stack, person, cable, worker, "f42.bare")
         with person.waiting_page(job_id) as page:
             page.hear("lost", LOST_AFTER + RECONCILE + 1)
             cable.speak()

@@ -2,7 +2,6 @@
 
 import os
 import signal
-from contextlib import contextmanager
 
 import pytest
 
@@ -32,46 +31,49 @@ def test_f13_redelivered_success_wins_over_lost_if_the_person_was_not_told_and_e
     assert len(stack.pids_of(f"hook:{waiting}")) == 1
 
 
-@contextmanager
-def two_workers_at(stack, job_id):
-    """Let two workers run the same message of a queue: first the one that loses, then the one that wins."""
+@pytest.fixture(scope="module")
+def workers(stack):
+    """Return two workers, one of the queue `first` and one of the queue `second`."""
+    with stack.extra_worker("first", "-c2") as first, stack.extra_worker("second", "-c2") as second:
+        yield first, second
+
+
+def delivered_twice(stack, person, task):
+    """Return a job whose message both workers have got: the first, which loses it, and then the second."""
+    job_id = person.start(task, {"queue": "nobody"})
     with stack.broker_client() as client:
-        [message] = client.lrange("f14", 0, -1)
-        with stack.extra_worker("f14") as loser:
-            stack.await_run(job_id)
-            client.rpush("f14.again", message)
-            with stack.extra_worker("f14.again") as winner:
-                stack.await_run(job_id, times=2)
-                yield loser, winner
+        message = client.rpop("nobody")
+        for times, queue in enumerate(("first", "second"), start=1):
+            client.rpush(queue, message)
+            stack.await_run(job_id, times)
+    return job_id
 
 
-def test_f14_two_workers_with_the_same_message_make_one_outcome_and_one_hook(stack, person):
-    job_id = person.start("wait", {"queue": "f14"})
-    with person.waiting_page(job_id) as page, two_workers_at(stack, job_id) as (loser, _):
+def test_f14_two_workers_with_the_same_message_make_one_outcome_and_one_hook(stack, person, workers):
+    job_id = delivered_twice(stack, person, "wait")
+    with person.waiting_page(job_id) as page:
         stack.open_gate(job_id)
         assert page.hear("ready")["job"]["attempt"] == 2
-        loser.await_line("attempt 1 was overtaken by 2", SPARE)
+        workers[0].await_line(f"{job_id}: attempt 1 was overtaken by 2", SPARE)
         assert person.press("ready", job_id).status_code == 200
     assert [frame["event"] for frame in page.frames].count("ready") == 1
     assert len(stack.pids_of(f"hook:{job_id}")) == 1
 
 
-def test_f14_loser_that_is_refused_does_not_end_the_job_of_the_winner(stack, person):
-    job_id = person.start("work", {"queue": "f14"})
-    with two_workers_at(stack, job_id) as (loser, _):
-        loser.await_line("raised expected: JobEnded", SPARE)
-        stack.open_gate(job_id)
-        assert person.await_state(job_id, "complete")["attempt"] == 2
+def test_f14_loser_that_is_refused_does_not_end_the_job_of_the_winner(stack, person, workers):
+    job_id = delivered_twice(stack, person, "work")
+    workers[0].await_line(f"{job_id}.* raised expected: JobEnded", SPARE)
+    workers[0].await_line(f"job {job_id}: not failed: it is no longer run by", SPARE)
+    stack.open_gate(job_id)
+    assert person.await_state(job_id, "complete")["attempt"] == 2
 
 
-def test_f14_death_of_the_loser_does_not_end_the_job_of_the_winner(stack, person):
-    job_id = person.start("wait", {"queue": "f14"})
-    with two_workers_at(stack, job_id) as (loser, _):
-        os.kill(stack.pids_of(f"ran:{job_id}")[0], signal.SIGKILL)
-        loser.await_line("Worker exited prematurely", 6)
-        loser.await_line(" ready", 6)
-        stack.open_gate(job_id)
-        assert person.await_state(job_id, "complete")["attempt"] == 2
+def test_f14_death_of_the_loser_does_not_end_the_job_of_the_winner(stack, person, workers):
+    job_id = delivered_twice(stack, person, "wait")
+    os.kill(stack.pids_of(f"ran:{job_id}")[0], signal.SIGKILL)
+    workers[0].await_line(f"job {job_id}: not failed: it is no longer run by", 6)
+    stack.open_gate(job_id)
+    assert person.await_state(job_id, "complete")["attempt"] == 2
 
 
 @pytest.mark.parametrize(("task", "deliveries"), [("poison", 2), ("poison_for_ever", 4)])
@@ -82,17 +84,17 @@ def test_f39_poison_stops_after_the_retries_of_its_task_or_after_three(stack, pe
     assert len(stack.pids_of(f"ran:{job_id}")) == deliveries  # the first, and those that try again
 
 
-def test_f40_frozen_worker_corrects_lost_before_the_person_was_told_and_never_after(stack, person):
-    with stack.extra_worker("f40") as worker:
-        waiting, told = (person.start("wait", {"queue": "f40"}) for _ in range(2))
-        stack.await_run(waiting), stack.await_run(told)
-        with paused(worker):
-            for job_id in (waiting, told):
-                person.await_state(job_id, "lost", LOST_AFTER + 1)
-                stack.open_gate(job_id)
-            assert person.press("ready", told).status_code == 200
-        until(lambda: person.look(waiting)["state"] == "complete")
-        worker.await_line(f"{told} is lost and cannot become complete", 5)
+def test_f40_frozen_worker_corrects_lost_before_the_person_was_told_and_never_after(stack, person, workers):
+    worker, _ = workers
+    waiting, told = (person.start("wait", {"queue": "first"}) for _ in range(2))
+    stack.await_run(waiting), stack.await_run(told)
+    with paused(worker):
+        for job_id in (waiting, told):
+            person.await_state(job_id, "lost", LOST_AFTER + 1)
+            stack.open_gate(job_id)
+        assert person.press("ready", told).status_code == 200
+    until(lambda: person.look(waiting)["state"] == "complete")
+    worker.await_line(f"{told} is lost and cannot become complete", 5)
     assert person.look(told)["state"] == "lost"
     assert person.press("ready", waiting).status_code == 200
     assert stack.pids_of(f"hook:{waiting}") and not stack.pids_of(f"hook:{told}")

@@ -8,7 +8,7 @@ from .stack import FaultStack, down, hanging
 from .waiting import until
 
 STORE_GIVEN_UP = 5  # seconds; two tries of 2 s
-BROKER_GIVEN_UP = 10  # seconds; three tries of 3 s: write, connect, connect again
+BROKER_GIVEN_UP = 7  # seconds; three tries of 2 s: write, connect, connect again
 KEPT = ("--appendonly", "yes", "--appendfsync", "always")
 TROUBLE = r"Unrecoverable error|Trying to re-establish the connection|Connection to broker lost"
 

@@ -10,7 +10,7 @@ from .waiting import until
 HEARTBEAT = 2  # seconds; slow, so that Redis is emptied between two beats
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def worker(stack):
     """Return a worker with a slow heart."""
     with stack.extra_worker("f4", JOBS_SETTINGS=json.dumps(LIMITS | {"HEARTBEAT": HEARTBEAT})) as worker:
