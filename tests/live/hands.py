@@ -52,8 +52,21 @@ class Hands:
         self._process.stdout.close()
 
 
+def await_store(seconds=5):
+    """Wait until the store answers: for a second after a time-out nobody asks it."""
+    give_up = monotonic() + seconds
+    while True:
+        try:
+            return store.ping()
+        except StoreUnavailable:
+            if monotonic() > give_up:
+                raise
+            PAUSE.wait(0.05)
+
+
 def create(number=1, owner="visitor:ann", start=True, handler=HANDLER, **more):
     """Make jobs, running ones unless told otherwise; return their ids."""
+    await_store()
     made = [JobRepository().create(handler_class=handler, owner=owner, **more) for _ in range(number)]
     for job in made:
         JOBS[job.id] = job
@@ -247,7 +260,7 @@ if __name__ == "__main__":
 
     from jobs import access, events, store
     from jobs.conf import jobs_settings
-    from jobs.exceptions import JobError
+    from jobs.exceptions import JobError, StoreUnavailable
     from jobs.models import JobRecord
     from jobs.repository import JobRepository
     from jobs.states import JobState
