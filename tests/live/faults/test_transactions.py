@@ -4,6 +4,8 @@ import sqlite3
 import sys
 from contextlib import closing
 
+import pytest
+
 from project.demo.processes import Child
 
 from .waiting import until
@@ -18,6 +20,13 @@ after_task_publish.connect(lambda **_: os.kill(os.getpid(), signal.SIGSTOP), wea
 keep.submit_job(None, kwargs={"word": "instant"}, task_id="f18-instant")
 print("went on")
 """
+
+
+@pytest.fixture
+def person(person):
+    """Return somebody whose session is stored: SQLite has one writer, and the task's transaction would keep it out."""
+    person.await_state(person.start("sleep", seconds=0), "complete")
+    return person
 
 
 def rows_named(stack, name):
