@@ -116,7 +116,8 @@ async def test_f03_the_hub_hears_again_after_its_connection_was_killed(site):
         await eventually(
             lambda: any(int(it["sub"]) > 1 and it["id"] not in before for it in site.client.client_list("pubsub"))
         )
-        await asyncio.sleep(0.2)
+        site.hands.call(ids[0], "set_progress", 1, 2)
+        await eventually(lambda: "progress" in pages[0].events)  # the layer itself pauses for a second before it reads
         await in_background(site.hands.end, ids, every=0.05)
         assert await lost(pages, R + 2) == []
     assert sum(page.delay < 0.2 for page in pages) > 10  # by push: between two readings lie 3 s
