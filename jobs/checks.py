@@ -12,6 +12,7 @@ from django.core.checks import Warning as Hazard
 from django.urls import NoReverseMatch, reverse
 from django.utils.module_loading import import_string
 
+from . import connection
 from .conf import NAMES, JobsSettings
 from .tasks import JobTask
 
@@ -24,7 +25,7 @@ def check_settings(**_: Any) -> list[CheckMessage]:
     given = getattr(settings, "JOBS", {})
     if not isinstance(given, dict):
         return [Error(f"JOBS is a {type(given).__name__}; it must be a dict.", id="jobs.E002")]
-    return [*_unknown(given), *_mistyped(given), *_out_of_range(given)]
+    return [*_unknown(given), *_mistyped(given), *_out_of_range(given), *_nowhere(given)]
 
 
 @register(Tags.compatibility)
@@ -108,6 +109,15 @@ def _out_of_range(given: dict[Any, Any]) -> Iterator[CheckMessage]:
         yield Error(
             f"JOBS['LOST_AFTER'] ({lost}) is below twice JOBS['HEARTBEAT'] ({beat}).", hint=hint, id="jobs.E003"
         )
+
+
+def _nowhere(given: dict[Any, Any]) -> Iterator[CheckMessage]:
+    url = given.get("REDIS_URL")
+    if isinstance(url, str):
+        try:
+            connection.parse(url)
+        except ValueError as error:
+            yield Error(f"JOBS['REDIS_URL'] names no Redis: {error}", hint=connection.FORMS, id="jobs.E006")
 
 
 def _has_patience(host: Any) -> bool:

@@ -3,21 +3,20 @@ handlers that are loaded, and settings that are safe in public."""
 
 from collections.abc import Iterator
 from typing import Any
-from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, register
 from django.core.checks import Warning as Hazard
 from django.utils.module_loading import import_string
 
-from . import workers
+from . import connection, workers
 from .conf import JobsSettings
 from .exceptions import HandlerNotFound
 from .handlers import find_handler
 from .middleware import StoreUnavailableMiddleware
 
 COOKIES = ("SESSION_COOKIE_SECURE", "CSRF_COOKIE_SECURE")
-LOOPBACK = ("127.0.0.1", "localhost", "::1", None)
+LOOPBACK = ("127.0.0.1", "::1")
 
 
 @register(Tags.compatibility)
@@ -76,8 +75,11 @@ def check_cookies(**_: Any) -> list[CheckMessage]:
 @register(Tags.security, deploy=True)
 def check_redis(**_: Any) -> list[CheckMessage]:
     """Look for a Redis on the network that anybody can write to."""
-    url = urlsplit(str(_setting("REDIS_URL")))
-    if settings.DEBUG or url.password or url.scheme == "unix" or url.hostname in LOOPBACK:
+    try:
+        address = connection.parse(str(_setting("REDIS_URL")))
+    except ValueError:
+        return []  # jobs.E006 says so
+    if settings.DEBUG or address.password or all(map(_is_local, address.places)):
         return []
     hint = "Whoever writes to it can complete anybody's job. Use a password, TLS (rediss://) and a network of its own."
     return [Hazard("The Redis of JOBS['REDIS_URL'] takes no password.", hint=hint, id="jobs.W011")]
@@ -94,6 +96,10 @@ def _without_handler() -> Iterator[CheckMessage]:
 def _setting(name: str) -> Any:
     given = getattr(settings, "JOBS", {})
     return given[name] if isinstance(given, dict) and name in given else getattr(JobsSettings(), name)
+
+
+def _is_local(place: connection.Place) -> bool:
+    return place[0].startswith("/") or place[0] in LOOPBACK
 
 
 def _is_ours(path: str) -> bool:

@@ -18,7 +18,8 @@ from channels_redis.pubsub import RedisPubSubChannelLayer
 from django.conf import settings
 from django.core.signals import setting_changed
 
-from .conf import is_store_server, jobs_settings
+from .conf import jobs_settings
+from .connection import is_store_server
 from .events import EVERYBODY, group_of
 
 logger = logging.getLogger("jobs.publisher")

@@ -1,4 +1,4 @@
-"""The only module that talks to Redis, where a job lives while it runs.
+"""The only module that talks to Redis, where a job lives while it runs; `connection` opens the way to it.
 
 Each change of a job is one script: it checks that nobody else has written since, writes, and pushes, all or nothing.
 Every time that is compared is read off Redis's clock. Connection errors become `StoreUnavailable`.
@@ -19,14 +19,10 @@ from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 import redis
-import redis.asyncio
 from django.core.signals import setting_changed
-from redis.asyncio.retry import Retry as AsyncRetry
-from redis.backoff import NoBackoff
 from redis.exceptions import RedisError, ResponseError
-from redis.retry import Retry
 
-from . import events
+from . import connection, events
 from .conf import jobs_settings
 from .exceptions import StoreUnavailable
 from .record import Record, changed_fields, from_hash, to_hash
@@ -34,9 +30,7 @@ from .states import ALIVE
 
 Push = tuple[str, bytes]  # a channel of Redis and what to publish there
 
-TIMEOUT = 2.0  # seconds for one command; with the one retry, a Redis that hangs costs a caller 4 s
 RESPITE = 1.0  # seconds without another try after a time-out: a request waits once, not for each of its commands
-CONNECTIONS = 50  # most at a time of one process; who comes when all are in use waits for one
 INDEX_SIZE = 1000  # newest jobs kept in the index of one owner or tag
 
 ALL = "all"  # the index of all jobs, whoever's they are; it is no topic, so nobody can listen to it
@@ -197,10 +191,7 @@ def index_key(topic: str) -> str:
     return f"jobs:index:{topic}"
 
 
-@cache
-def _client() -> "redis.Redis":
-    options = _options() | {"retry": Retry(NoBackoff(), 1)}
-    return redis.Redis.from_pool(redis.BlockingConnectionPool.from_url(jobs_settings().REDIS_URL, **options))
+_client = cache(connection.connect)
 
 
 def client() -> "redis.Redis":
@@ -216,9 +207,7 @@ class AsyncReader:
     """Reads jobs for the sockets of one event loop: what is asked for at the same moment shares one round trip."""
 
     def __init__(self) -> None:
-        options = _options() | {"retry": AsyncRetry(NoBackoff(), 1)}
-        pool = redis.asyncio.BlockingConnectionPool.from_url(jobs_settings().REDIS_URL, **options)
-        self._client = redis.asyncio.Redis.from_pool(pool)
+        self._client = connection.connect_async()
         self._one_at_a_time = asyncio.Lock()
         self._wanted: dict[str, asyncio.Future[Outcome]] = {}
         self._reading: set[asyncio.Task[None]] = set()
@@ -345,17 +334,6 @@ def _script(name: str) -> Any:
     return client().register_script((LUA / f"{name}.lua").read_text())
 
 
-def _options() -> dict[str, Any]:
-    return {
-        "decode_responses": True,
-        "encoding_errors": "replace",
-        "socket_timeout": TIMEOUT,
-        "socket_connect_timeout": TIMEOUT,
-        "max_connections": CONNECTIONS,
-        "timeout": TIMEOUT,  # for one of them to become free
-    }
-
-
 class _Hang:
     """When a command timed out last, by this process's monotonic clock."""
 
@@ -369,7 +347,7 @@ def _errors() -> Iterator[None]:
     try:
         yield
     except (RedisError, OSError) as error:
-        if isinstance(error, redis.TimeoutError | TimeoutError):
+        if isinstance(error, connection.HANGS):
             _Hang.at = monotonic()
         raise StoreUnavailable(f"Redis at JOBS['REDIS_URL'] does not do its work: {error}") from error
 

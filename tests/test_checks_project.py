@@ -127,6 +127,10 @@ def test_cookies_in_clear_are_named(settings, debug, session, csrf, found):
         ("redis://user:secret@redis.example", []),
         ("redis://redis.example:6379/0", ["jobs.W011"]),
         ("rediss://redis.example", ["jobs.W011"]),
+        ("redis+sentinel://127.0.0.1,localhost:26380/main", []),
+        ("redis+sentinel://:secret@one.example,two.example/main", []),
+        ("redis+sentinel://one.example,two.example/main", ["jobs.W011"]),
+        ("redis+sentinel://one.example", []),  # malformed, which is said by another check
     ],
 )
 def test_a_redis_on_the_network_without_a_password_is_named(settings, url, found):

@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from jobs.conf import NAMES, JobsSettings, is_store_server, jobs_settings
+from jobs.conf import NAMES, JobsSettings, jobs_settings
 
 # The settings table of the design, section 7.
 DEFAULTS = {
@@ -58,49 +58,3 @@ def test_an_unknown_key_is_left_to_the_checks(settings):
 def test_the_settings_in_force_cannot_be_changed_by_accident():
     with pytest.raises(dataclasses.FrozenInstanceError):
         jobs_settings().TTL = 1
-
-
-@pytest.mark.parametrize(
-    "host",
-    [
-        "redis://127.0.0.1:6399/3",
-        "redis://localhost:6399",
-        "redis://user:secret@localhost:6399/0",
-        ("localhost", 6399),
-        ["127.0.0.1", 6399],
-        {"address": "redis://localhost:6399/1"},
-        {"host": "127.0.0.1", "port": 6399, "db": 2},
-    ],
-)
-def test_the_store_s_server_is_known_in_any_spelling(settings, host):
-    settings.JOBS = {"REDIS_URL": "redis://127.0.0.1:6399/0"}
-    assert is_store_server(host)
-
-
-@pytest.mark.parametrize(
-    "host",
-    [
-        "redis://127.0.0.1:6398/0",
-        "redis://elsewhere:6399/0",
-        ("127.0.0.1", 6398),
-        {"address": "redis://elsewhere:6399"},
-        {"host": "elsewhere", "port": 6399},
-        {"host": "127.0.0.1"},
-        {"master_name": "primary", "sentinels": [("127.0.0.1", 6399)]},
-    ],
-)
-def test_another_server_is_not_taken_for_the_store_s(settings, host):
-    settings.JOBS = {"REDIS_URL": "redis://127.0.0.1:6399/0"}
-    assert not is_store_server(host)
-
-
-@pytest.mark.parametrize("host", ["redis://localhost", ("localhost", 6379), {"host": "127.0.0.1"}, {}])
-def test_the_usual_port_may_be_left_out(settings, host):
-    settings.JOBS = {"REDIS_URL": "redis://localhost/0"}
-    assert is_store_server(host)
-
-
-@pytest.mark.parametrize("host", ["unix:///run/another.sock", {"path": "/run/another.sock"}])
-def test_a_socket_in_the_file_system_is_not_taken_for_the_store_s(settings, host):
-    settings.JOBS = {"REDIS_URL": "redis://localhost/0"}
-    assert not is_store_server(host)

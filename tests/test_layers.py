@@ -14,7 +14,7 @@ FOLDER = Path(jobs.__file__).parent
 ROWS = """
 exceptions conf states signals throttle deathwatch forking logs probe
 then backlog
-record data events handlers origin
+record data events handlers origin connection
 store publisher message
 models
 announce known estimates retention history
@@ -36,7 +36,7 @@ PLACES = {name: place for place, row in enumerate(ROWS.split("\n")) for name in 
 HOMES = {
     "celery": {"tasks", "worker", "canvas"},
     "channels": {"publisher", "hub", "consumers", "routing", "checks", "testing"},
-    "redis": {"store"},
+    "redis": {"store", "connection"},
 }
 
 

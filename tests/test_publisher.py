@@ -94,6 +94,12 @@ def test_nothing_rides_where_a_plain_publish_would_not_be_the_same(use_layer, se
     assert publisher.prepare([MESSAGE]) is None
 
 
+def test_a_push_rides_by_the_same_sentinels(use_layer, settings):
+    settings.JOBS = settings.JOBS | {"REDIS_URL": "redis+sentinel://127.0.0.1:1,127.0.0.1:2/main/0"}
+    use_layer(PUBSUB, hosts=[{"sentinels": [("127.0.0.1", 2)], "master_name": "main"}])
+    assert publisher.prepare([MESSAGE]) is not None
+
+
 def test_nothing_rides_when_the_jobs_have_a_layer_of_another_name(settings):
     settings.CHANNEL_LAYERS = settings.CHANNEL_LAYERS | {"quick": {"BACKEND": IN_MEMORY}}
     assert publisher.prepare([MESSAGE]) is not None

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from jobs import events, store
+from jobs import connection, events, store
 from jobs.conf import jobs_settings
 from jobs.exceptions import StoreUnavailable
 from jobs.record import MAX_VERSION, Record
@@ -337,7 +337,7 @@ def test_a_redis_without_memory_takes_nothing_and_goes_on_when_it_has_some(redis
 
 
 def test_a_redis_that_hangs_holds_nobody_up_for_long(redis_client, monkeypatch, settings):
-    monkeypatch.setattr(store, "TIMEOUT", 0.1)
+    monkeypatch.setattr(connection, "TIMEOUT", 0.1)
     monkeypatch.setattr(store, "RESPITE", 0.1)
     settings.JOBS = dict(settings.JOBS)  # new connections, with the short time-out
     redis_client.execute_command("CLIENT", "PAUSE", 600, "ALL")
