@@ -8,6 +8,7 @@ the database, keeps a `lost` job from changing meanwhile, and lets who comes sec
 import logging
 from collections.abc import Callable
 from time import monotonic, sleep
+from urllib.parse import urljoin
 
 from django.contrib.messages.storage import default_storage
 from django.db import transaction
@@ -108,10 +109,13 @@ def _run_hook(job: Job, request: HttpRequest) -> str:
 
 
 def safe_url(url: object, job: Job, request: HttpRequest) -> str:
-    """Return a place that the handler named, or the list of jobs, if it is not on this host or one that is allowed."""
+    """Return a place that the handler named, or the list of jobs, if it is not on this host or one that is allowed.
+
+    A relative address starts from the waiting page, whoever follows it: a browser, or a script on another page.
+    """
     text = "" if url is None else str(url)
     if _is_allowed(text, request):
-        return text
+        return text if text.startswith("/") else urljoin(job.get_absolute_url(), text)
     logger.error(
         "job %s: %s would redirect to %r, which is not on this host; JOBS['ALLOWED_REDIRECT_HOSTS'] may name others",
         job.id,

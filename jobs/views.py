@@ -13,7 +13,7 @@ from django.contrib.auth.decorators import login_not_required
 from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.shortcuts import render
-from django.urls import reverse
+from django.urls import get_resolver, reverse
 from django.utils.decorators import method_decorator
 from django.views import View
 from django.views.decorators.cache import never_cache
@@ -63,14 +63,18 @@ class JobsView(View):
         [
             login_not_required,
             transaction.non_atomic_requests,
-            csrf_protect,
             never_cache,
             vary_on_headers("Accept", "Cookie"),
+            csrf_protect,
         ]
     )
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-        """Answer; never from a cache."""
-        return super().dispatch(request, *args, **kwargs)
+        """Answer; never from a cache, be it a refusal: the job of an unknown id may be there a moment later."""
+        try:
+            return super().dispatch(request, *args, **kwargs)
+        except Http404 as missing:
+            not_found: Callable[..., HttpResponse] = get_resolver().resolve_error_handler(404)
+            return not_found(request, exception=missing)
 
 
 class DetailView(JobsView):

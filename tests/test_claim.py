@@ -242,6 +242,12 @@ def test_a_place_on_this_host_is_gone_to(url):
     assert claim(ended_job(handler_class=Guide), visit()) == str(url)
 
 
+def test_a_relative_place_starts_from_the_waiting_page_whoever_goes_there():
+    job = ended_job(data={"next": "../../parcels/?a=1"})
+    assert claim(job, visit()) == "/parcels/?a=1"
+    assert claim(again(job), visit()) == "/parcels/?a=1"
+
+
 ELSEWHERE = [
     "http://evil.example/",
     "//evil.example",

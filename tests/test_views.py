@@ -166,6 +166,22 @@ def test_no_answer_is_kept_by_a_cache(ann, method, route, headers):
 
 
 @pytest.mark.parametrize("headers", [{}, JSON], ids=["page", "frame"])
+@pytest.mark.parametrize(("method", "route"), ROUTES)
+def test_no_refusal_is_kept_by_a_cache_either(ann, method, route, headers):
+    unknown = getattr(ann, method)(url("nobody", route), **headers)
+    wrong_method = ann.put(url(started_job(), route), **headers)
+    assert (unknown.status_code, wrong_method.status_code) == (404, 405)
+    for response in (unknown, wrong_method):
+        assert "no-store" in response["Cache-Control"]
+
+
+def test_the_project_s_own_page_tells_that_there_is_no_such_job(ann, settings):
+    settings.ROOT_URLCONF = "tests.own_urls"
+    response = ann.get("/jobs/nobody/")
+    assert response.status_code == 404 and b"our own page" in response.content
+
+
+@pytest.mark.parametrize("headers", [{}, JSON], ids=["page", "frame"])
 def test_the_list_is_not_kept_by_a_cache_either(ann, headers):
     assert "no-store" in ann.get("/jobs/", **headers)["Cache-Control"]
 

@@ -33,6 +33,7 @@ def settled_executor(request):
     yield
     worker._executor().shutdown()
     worker._executor.cache_clear()
+    worker_state.active_requests.clear()  # else a heart beats for them in all later tests
 
 
 @pytest.fixture

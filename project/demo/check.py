@@ -4,10 +4,11 @@ import json
 import re
 import time
 from collections.abc import Callable
+from contextlib import ExitStack, closing
 
 import httpx
 from websockets.exceptions import WebSocketException
-from websockets.sync.client import ClientConnection, connect
+from websockets.sync.client import connect
 
 from .processes import ProcessError
 from .visitor import PATIENCE, Visitor
@@ -39,8 +40,8 @@ class Check:
     def __init__(self, base_url: str, say: Callable[[str], object]):
         self.base_url = base_url
         self.say = say
-        self.visitor = Visitor(base_url)
-        self.socket: ClientConnection | None = None
+        self.open = ExitStack()
+        self.visitor = self.open.enter_context(closing(Visitor(base_url)))
 
     def run(self) -> None:
         """Do all steps and print when each was done; raise CheckError at the first that fails."""
@@ -59,9 +60,7 @@ class Check:
 
     def close(self) -> None:
         """Close what is open."""
-        self.visitor.close()
-        if self.socket:
-            self.socket.close()
+        self.open.close()
 
     def log_in(self) -> str:
         """Log in."""
@@ -95,12 +94,14 @@ class Check:
     def connect_socket(self) -> str:
         """Connect the socket."""
         path = f"/ws{self.waiting_page}"
-        self.socket = connect(
-            self.base_url.replace("http", "ws", 1) + path,
-            origin=self.base_url,
-            additional_headers={"Cookie": self.visitor.cookies},
-            open_timeout=PATIENCE,
-            proxy=None,
+        self.socket = self.open.enter_context(
+            connect(
+                self.base_url.replace("http", "ws", 1) + path,
+                origin=self.base_url,
+                additional_headers={"Cookie": self.visitor.cookies},
+                open_timeout=PATIENCE,
+                proxy=None,
+            )
         )
         return path
 
