@@ -194,7 +194,7 @@ async def test_h08_a_thousand_sockets_of_one_session_are_served_in_bounded_memor
             say(f"H8: 1,000 sockets take {grown / 1e6:.0f} MB")
             assert grown < 150e6
             site.hands.end([job_id])
-            assert await lost([neighbour], 3) == []
+            assert await lost([neighbour], 10) == []  # this process may have answered its ping late, and reconnects
         finally:
             await asyncio.gather(*(socket.close() for socket in crowd), return_exceptions=True)
 
