@@ -1,4 +1,4 @@
-"""The way to Redis: what a URL says, directly or by way of sentinels, and whether a channel layer goes the same way."""
+"""The way to Redis: what a URL says, directly or through sentinels, and whether a channel layer goes the same way."""
 
 import pytest
 import redis
