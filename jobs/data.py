@@ -52,8 +52,22 @@ def check_size(texts: Mapping[str, str], limit: int) -> None:
         )
 
 
+class Unsaved(dict[str, str | None]):
+    """What was assigned while the store was away: the JSON text of each key, None for one that was deleted."""
+
+    def upon(self, texts: Mapping[str, str]) -> Mapping[str, str]:
+        """Return what is stored as it will be when this has been saved."""
+        if not self:
+            return texts
+        return {key: text for key, text in {**texts, **self}.items() if text is not None}
+
+
 class JobData(MutableMapping[str, Any]):
-    """A job's data as a mapping; what is assigned is saved at once, key by key."""
+    """A job's data as a mapping; what is assigned is saved at once, key by key.
+
+    While the store is away, the process that runs the job's task keeps it and saves it as soon as it can; anybody else
+    gets `StoreUnavailable`.
+    """
 
     def __init__(self, texts: Callable[[], Mapping[str, str]], write: Callable[[str, str | None], None]) -> None:
         self._texts = texts

@@ -19,7 +19,7 @@ from . import events, publisher, signals, store
 from .announce import announce_ended, archive, find_archived, send_signal
 from .backlog import backlog
 from .conf import jobs_settings
-from .data import JobData, check_size
+from .data import JobData, Unsaved, check_size
 from .exceptions import JobCancelled, JobEnded, JobError, JobExists, JobNotFound, StoreUnavailable
 from .handlers import JobHandler, find_handler
 from .known import KnownJob
@@ -49,11 +49,12 @@ class Job(KnownJob):
 
     def __init__(self, record: Record, now: int = 0) -> None:
         super().__init__(record, now)
-        self.data = JobData(lambda: self.record.data, self._write_data)
+        self.data = JobData(lambda: self._unsaved.upon(self.record.data), self._write_data)
         self.is_draft = False
         self._attempt_held: int | None = None  # the attempt that this process is working on, if it is
         self._lock = threading.RLock()
         self._progress: dict[str, Any] = {}  # not yet written
+        self._unsaved = Unsaved()
         self._stop: JobError | None = None  # to be raised by the next progress call
 
     @property
@@ -136,7 +137,7 @@ class Job(KnownJob):
         def decide(record: Record) -> Decision:
             self._require(record, JobState.RETRYING)
             due = self.now + int(countdown * 1_000_000)
-            new = self._with_progress(record).replace(
+            new = self._with_unsaved(record).replace(
                 state=JobState.RETRYING, runner="", retry_at=due, max_attempts=max_attempts or 0, error="", ended_at=0
             )
             return new, Change(deadline=countdown + seconds)
@@ -177,7 +178,7 @@ class Job(KnownJob):
 
         def decide(record: Record) -> Decision:
             self._require(record, state)
-            new = self._with_progress(record).replace(state=state, error=_clean(error))
+            new = self._with_unsaved(record).replace(state=state, error=_clean(error))
             return new, Change(stamp="ended_at", deadline=0)
 
         with self._lock:
@@ -303,7 +304,7 @@ class Job(KnownJob):
             if record.cancel_asked:
                 raise JobCancelled(f"Job {self.id} was asked to stop.")
             deadline = jobs_settings().LOST_AFTER if record.state is JobState.RUNNING else None
-            return self._with_progress(record), Change(deadline=deadline)
+            return self._with_unsaved(record), Change(deadline=deadline)
 
         try:
             self._apply(decide, events.PROGRESS)
@@ -319,16 +320,34 @@ class Job(KnownJob):
 
     def _write_data(self, key: str, text: str | None) -> None:
         def decide(record: Record) -> Decision:
-            data = {name: old for name, old in self._living(record).data.items() if name != key}
+            record = self._living(record)
+            data = Unsaved({**self._unsaved, key: text}).upon(record.data)
             if text is not None:
-                data[key] = text
                 check_size(data, jobs_settings().MAX_DATA)
-            return self._living(record).replace(data=data), Change()
+            return record.replace(data=data), Change()
 
         if self.is_draft:
             self.record, _change = decide(self.record)
-        else:
+            return
+        try:
             self._apply(decide)
+        except StoreUnavailable:
+            if self._attempt_held is None:
+                raise
+            self._keep_data(key, text)
+
+    def _keep_data(self, key: str, text: str | None) -> None:
+        """Keep what our own work has found out until the store answers; the job's next write takes it along."""
+        logger.warning("job %s: the store does not answer; data[%r] is kept for later", self.id, key)
+        with self._lock:
+            if not self._unsaved:
+                backlog().add(self._save_data)
+            self._unsaved[key] = text
+
+    def _save_data(self) -> None:
+        with self._lock:
+            if self._unsaved and not self.is_ended:
+                self._apply(lambda record: (self._with_unsaved(self._living(record)), Change()))
 
     def _end_on_commit(self, state: JobState, error: str = "") -> None:
         if not connections[DEFAULT_DB_ALIAS].in_atomic_block:
@@ -370,6 +389,8 @@ class Job(KnownJob):
         if outcome.written:
             if self._progress is progress and self._with_progress(new) == new:  # not one that only wrote data, say
                 self._progress = {}
+            if self._unsaved.upon(new.data) == new.data:
+                self._unsaved.clear()
             self._send_unless_pushed(pushes, messages)
         return outcome.written
 
@@ -400,6 +421,9 @@ class Job(KnownJob):
         return record.replace(
             current=_number(given["current"]) or 0, total=total or None, note=events.cut(given["note"], "note")
         )
+
+    def _with_unsaved(self, record: Record) -> Record:
+        return self._with_progress(record.replace(data=self._unsaved.upon(record.data)))
 
     def _living(self, record: Record) -> Record:
         """Return the record if it may still be written to; one that was given up for lost by us comes back to life."""

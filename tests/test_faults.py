@@ -1,6 +1,7 @@
 """Faults that need no process of their own (FAULTS.md F1, F2, F4, F6, F29, F32)."""
 
 import asyncio
+import json
 import time
 
 import pytest
@@ -10,7 +11,8 @@ from hypothesis import example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from jobs import store
+from jobs import backlog, store
+from jobs.announce import find_archived
 from jobs.exceptions import JobCancelled, StoreUnavailable
 from jobs.job import Job
 from jobs.repository import JobRepository
@@ -19,7 +21,7 @@ from jobs.subscriptions import Subscription
 from jobs.testing import JobCommunicator
 from project.celery import app
 
-from .factories import ANN, NOWHERE, create_job, hash_of, plant, request_of, started_job
+from .factories import ANN, NOWHERE, create_job, eventually, hash_of, plant, request_of, started_job
 from .surroundings import database_file, nothing_left  # noqa: F401 - fixtures
 from .tasks import send_parcel
 
@@ -198,3 +200,51 @@ def test_f32_versions_grow_on_when_redis_s_clock_was_set_back(redis_client):
     assert job.version > an_hour_ahead
     job.complete()
     assert JobRepository().find(job.id).state == "complete"
+
+
+def test_f04_what_a_task_stores_while_redis_is_away_is_read_back_and_saved_when_it_answers(settings):
+    job, here = started_job(), settings.JOBS
+    job.data["draft"] = "old"
+    settings.JOBS = here | {"REDIS_URL": NOWHERE}
+    job.data["receipt"] = "kept"
+    del job.data["draft"]
+    assert dict(job.data) == {"receipt": "kept"}
+    settings.JOBS = here
+    eventually(lambda: dict(JobRepository().find(job.id).data) == {"receipt": "kept"})
+    assert not job._unsaved
+
+
+@pytest.mark.parametrize("is_back", [True, False], ids=["which is back", "which is still away"])
+def test_f04_what_a_task_stored_while_redis_was_away_is_part_of_its_outcome(
+    settings, is_back, monkeypatch, redis_client
+):
+    monkeypatch.setattr(backlog, "PAUSE", 0.05)
+    job, here = started_job(), settings.JOBS
+    settings.JOBS = here | {"REDIS_URL": NOWHERE}
+    job.data["receipt"] = "kept"
+    if is_back:
+        settings.JOBS = here
+    job.complete()
+    settings.JOBS = here
+    eventually(lambda: hash_of(redis_client, job)["state"] == "complete")
+    assert json.loads(hash_of(redis_client, job)["data.receipt"]) == json.loads(find_archived(job.id).data["receipt"])
+    assert JobRepository().find(job.id).data["receipt"] == "kept"
+
+
+def test_f04_who_does_not_run_the_task_is_told_that_redis_is_away(settings):
+    job = create_job()
+    settings.JOBS = settings.JOBS | {"REDIS_URL": NOWHERE}
+    with pytest.raises(StoreUnavailable):
+        job.data["receipt"] = "lost"
+    assert dict(job.data) == {}
+
+
+def test_f04_data_that_was_kept_is_not_written_into_a_job_that_has_ended_meanwhile(settings):
+    job, here = started_job(), settings.JOBS
+    settings.JOBS = here | {"REDIS_URL": NOWHERE}
+    job.data["receipt"] = "too late"
+    settings.JOBS = here
+    with job._lock:  # the backlog waits
+        JobRepository().find(job.id).end(JobState.CANCELLED)
+    eventually(lambda: job.is_ended)
+    assert dict(JobRepository().find(job.id).data) == {}
