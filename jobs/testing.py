@@ -1,4 +1,5 @@
-"""What a project's own tests need: run jobs without a worker, capture their events, speak to the socket.
+"""What a project's own tests need: run jobs without a worker, capture their events, speak to the socket, move the
+clock, and inject the faults that happen around a job.
 
 Everything works on the real store, so a test needs a Redis (an embedded one will do).
 """
@@ -15,12 +16,17 @@ from channels.routing import URLRouter
 from channels.testing import WebsocketCommunicator
 from django.http import HttpRequest
 
-from . import publisher, tasks
+from . import publisher, store, tasks
 from .events import HEADER
+from .exceptions import StoreUnavailable
 from .job import Job
 from .message import header_of
+from .repository import JobRepository
 from .routing import websocket_urlpatterns
+from .signals import job_started
 from .tasks import JobTask
+
+TIMES = ("created_at", "started_at", "ended_at", "retry_at", "deadline", "leased_until", "claimed_at")  # as in Record
 
 
 def run_job(task: JobTask, request: HttpRequest | None = None, /, **kwargs: Any) -> Job:
@@ -59,6 +65,72 @@ def capture_events() -> Iterator[list[dict[str, Any]]]:
 
     with patch.object(publisher, "prepare", return_value=None), patch.object(publisher, "send", send):
         yield captured
+
+
+def pass_time(seconds: float, *jobs: Job) -> None:
+    """Let so many seconds pass for these jobs, as far as Redis knows: what was to happen meanwhile has happened.
+
+    The clock itself is Redis's and cannot be moved, so the jobs' times are put back: deadlines pass (the next read
+    finds a pending job expired, and a running one lost), leases end, estimates change, and after `JOBS["TTL"]` Redis
+    has forgotten the job. Nothing is pushed by it. Versions, the archive and tickets stay as they are. Raises
+    `ValueError` for a negative number.
+    """
+    if seconds < 0:
+        raise ValueError(f"{seconds} seconds cannot pass; time goes forward.")
+    for job in jobs:
+        _put_back(store.job_key(job.id), seconds)
+
+
+@contextmanager
+def broker_away() -> Iterator[None]:
+    """Have no broker: a job that is started inside fails with a neutral text, and the view goes on."""
+    refusal = ConnectionRefusedError("jobs.testing.broker_away")
+    with patch.object(JobTask, "apply_async", side_effect=refusal):
+        yield
+
+
+@contextmanager
+def store_away() -> Iterator[None]:
+    """Have no Redis: whatever asks it raises `StoreUnavailable`, and what only the archive knows is still found."""
+
+    @contextmanager
+    def refuse() -> Iterator[None]:
+        raise StoreUnavailable("jobs.testing.store_away")
+        yield
+
+    with patch.object(store, "_errors", refuse):
+        yield
+
+
+@contextmanager
+def pushes_lost() -> Iterator[None]:
+    """Lose every push: a page hears nothing until it, or its server, reads the job again."""
+    with patch.object(publisher, "prepare", return_value=[]):
+        yield
+
+
+@contextmanager
+def worker_killed() -> Iterator[None]:
+    """Kill the worker of each job that is run inside, before its first line: the job is `running`, and nobody works.
+
+    `pass_time(46, job)` shows it lost.
+    """
+    with patch.object(JobTask, "_run_with", return_value=None):
+        yield
+
+
+@contextmanager
+def cancelled_at_start() -> Iterator[None]:
+    """Have somebody press Cancel as soon as a worker has begun; it takes effect at the task's next progress call."""
+
+    def cancel(job: Job, **_: Any) -> None:
+        JobRepository().find(job.id).cancel()
+
+    job_started.connect(cancel)
+    try:
+        yield
+    finally:
+        job_started.disconnect(cancel)
 
 
 class JobCommunicator(WebsocketCommunicator):
@@ -111,3 +183,12 @@ class JobCommunicator(WebsocketCommunicator):
             pass
         code: int = output["code"]
         return code
+
+
+def _put_back(key: str, seconds: float) -> None:
+    stored: Any = store.client().hgetall(key)
+    past: Any = {name: int(stored[name]) - round(seconds * 1_000_000) for name in TIMES if int(stored.get(name, 0))}
+    if stored:
+        left: Any = store.client().ttl(key)
+        store.client().hset(key, mapping=past)
+        store.client().expire(key, max(0, left - round(seconds)))

@@ -6,11 +6,23 @@ import pytest
 from asgiref.sync import sync_to_async
 from django.db import transaction
 
+from jobs.exceptions import JobNotFound, StoreUnavailable
 from jobs.repository import JobRepository
 from jobs.states import JobState
-from jobs.testing import JobCommunicator, capture_events, run_at_once, run_job
+from jobs.testing import (
+    JobCommunicator,
+    broker_away,
+    cancelled_at_start,
+    capture_events,
+    pass_time,
+    pushes_lost,
+    run_at_once,
+    run_job,
+    store_away,
+    worker_killed,
+)
 
-from .factories import ANN, OWNER, create_job, request_of
+from .factories import ANN, OWNER, browser, create_job, ended_job, request_of, started_job
 from .surroundings import database_file, nothing_left  # noqa: F401 - fixtures
 from .tasks import send_parcel, stumble, wait_for_cancel
 
@@ -96,3 +108,101 @@ async def test_a_page_from_elsewhere_can_be_played():
     async with JobCommunicator(ANN, origin=None) as page:
         assert await page.close_code() == 4400
     assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("make", "seconds", "before", "after"),
+    [
+        (create_job, 3600, "pending", "expired"),
+        (started_job, 45, "running", "lost"),
+        (ended_job, 3600, "complete", "complete"),
+    ],
+)
+def test_what_was_to_happen_meanwhile_has_happened_when_time_has_passed(make, seconds, before, after):
+    job = make()
+    pass_time(seconds - 5, job)
+    assert job.refresh().state == before
+    pass_time(5, job)
+    assert job.refresh().state == after
+
+
+@pytest.mark.django_db
+def test_redis_forgets_a_job_in_time_and_the_archive_does_not(redis_client):
+    job = ended_job()
+    pass_time(86400, job)
+    assert redis_client.keys(f"jobs:*{job.id}*") == []
+    pass_time(1, job)
+    assert redis_client.keys(f"jobs:*{job.id}*") == []
+    assert JobRepository().find(job.id).state is JobState.COMPLETE
+
+
+@pytest.mark.django_db
+def test_a_lease_ends_and_a_creation_is_longer_ago_when_time_has_passed():
+    job, created = ended_job(), JobRepository().find(ended_job().id).created_at
+    assert job.lease(30)
+    pass_time(31, job)
+    assert job.refresh().lease(30)
+    assert (created - job.refresh().created_at).total_seconds() == pytest.approx(31, abs=5)
+
+
+def test_time_does_not_go_back():
+    with pytest.raises(ValueError, match="-1 seconds cannot pass"):
+        pass_time(-1)
+
+
+@pytest.mark.usefixtures("database_file")
+def test_without_a_broker_the_job_has_failed_and_the_view_goes_on():
+    with broker_away():
+        job = send_parcel.start_job(request_of(dict(ANN)), parcel="books")
+    assert job.error == "The work could not be started. Please try again later."
+
+
+@pytest.mark.usefixtures("database_file")
+def test_without_the_store_a_page_says_so_and_the_archive_still_answers():
+    alive, ended = create_job(), ended_job()
+    with store_away():
+        with pytest.raises(StoreUnavailable):
+            send_parcel.start_job(request_of(dict(ANN)), parcel="books")
+        assert browser(ANN).get(f"/jobs/{alive.id}/").status_code == 503
+        assert browser(ANN).get(f"/jobs/{ended.id}/").status_code == 200
+    assert browser(ANN).get(f"/jobs/{alive.id}/").status_code == 200
+
+
+@pytest.mark.usefixtures("database_file", "nothing_left")
+async def test_a_page_whose_push_is_lost_hears_of_the_end_when_its_server_reads_again(settings):
+    settings.JOBS = settings.JOBS | {"RECONCILE_SECONDS": 1}
+    job = await sync_to_async(create_job)()
+    async with JobCommunicator(ANN, job.id) as page:
+        await page.event("created")
+        with pushes_lost():
+            await sync_to_async(job.start)()
+            await sync_to_async(job.complete)()
+            assert await page.ask(action="ping") == {"event": "pong"}
+        assert (await page.event("ready"))["id"] == job.id
+
+
+@pytest.mark.usefixtures("database_file")
+def test_a_job_whose_worker_is_killed_runs_until_it_is_lost():
+    with worker_killed():
+        job = run_job(send_parcel, parcel="books")
+    assert (job.state, "receipt" in job.data) == ("running", False)
+    pass_time(45, job)
+    assert job.refresh().state is JobState.LOST
+
+
+@pytest.mark.usefixtures("database_file")
+def test_a_cancel_takes_effect_at_the_first_progress_call():
+    with cancelled_at_start():
+        job = run_job(send_parcel, request_of(dict(ANN)), parcel="books")
+    assert (job.state, "receipt" in job.data) == ("cancelled", False)
+    assert run_job(send_parcel, parcel="books").state == "complete"
+
+
+@pytest.mark.usefixtures("database_file")
+def test_a_job_that_is_nowhere_is_not_brought_to_life_by_the_clock():
+    job = create_job()
+    pass_time(86400, job)
+    pass_time(1, job)
+    with pytest.raises(JobNotFound):
+        JobRepository().find(job.id)

@@ -2,8 +2,6 @@
 
 import pytest
 
-from jobs.repository import JobRepository
-from jobs.signals import job_started
 from project.classrooms.models import Classroom, School, Student
 
 
@@ -72,15 +70,3 @@ def from_ada(rf, ada):
     request = rf.post("/")
     request.user = ada
     return request
-
-
-@pytest.fixture
-def cancelled_at_start():
-    """Somebody presses Cancel as soon as a worker has begun."""
-
-    def cancel(job, **_kwargs):
-        JobRepository().find(job.id).cancel()
-
-    job_started.connect(cancel)
-    yield
-    job_started.disconnect(cancel)

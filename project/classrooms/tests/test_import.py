@@ -4,7 +4,7 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
 
-from jobs.testing import run_at_once, run_job
+from jobs.testing import cancelled_at_start, run_at_once, run_job
 from project.classrooms.models import RosterUpload, Student
 from project.classrooms.roster import Roster
 from project.classrooms.samples import new_students, roster_csv, with_mistakes
@@ -77,8 +77,9 @@ def test_a_file_that_was_rejected_keeps_its_report(from_ada, upload):
     assert RosterUpload.objects.get().problems[0]["line"] == 2
 
 
-def test_a_cancelled_import_enrols_nobody(from_ada, as_ada, upload, classroom, cancelled_at_start):
-    job = run(upload, from_ada)
+def test_a_cancelled_import_enrols_nobody(from_ada, as_ada, upload, classroom):
+    with cancelled_at_start():
+        job = run(upload, from_ada)
     assert job.state == "cancelled"
     page = as_ada.post(f"{job.get_absolute_url()}ready/", follow=True)
     assert "The import was stopped. Nobody was enrolled." in page.content.decode()

@@ -3,7 +3,16 @@
 import pytest
 from django.urls import reverse
 
-from jobs.testing import capture_events, run_at_once, run_job
+from jobs.testing import (
+    broker_away,
+    cancelled_at_start,
+    capture_events,
+    pass_time,
+    run_at_once,
+    run_job,
+    store_away,
+    worker_killed,
+)
 from project.classrooms.tasks import transfer_students
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -51,8 +60,9 @@ def test_a_target_that_is_gone_is_told_in_neutral_words(from_ada, classroom, stu
     assert classroom.students.count() == 2
 
 
-def test_a_cancel_stops_between_two_students(from_ada, as_ada, classroom, target, students, cancelled_at_start):
-    job = run_job(transfer_students, from_ada, classroom_id=classroom.pk, target_id=target.pk)
+def test_a_cancel_stops_between_two_students(from_ada, as_ada, classroom, target, students):
+    with cancelled_at_start():
+        job = run_job(transfer_students, from_ada, classroom_id=classroom.pk, target_id=target.pk)
     assert job.state == "cancelled"
     assert target.students.count() == 1
     answer = as_ada.post(f"{job.get_absolute_url()}ready/", follow=True)
@@ -64,3 +74,32 @@ def test_nobody_else_may_claim_it(as_ada, client, grace, start, students):
     waiting_page = start()
     client.force_login(grace)
     assert client.post(f"{waiting_page}ready/").status_code == 404
+
+
+def test_a_worker_that_is_killed_is_told_and_the_teacher_is_sent_back(from_ada, as_ada, classroom, target, students):
+    with worker_killed():
+        job = run_job(transfer_students, from_ada, classroom_id=classroom.pk, target_id=target.pk)
+    pass_time(60, job)
+    assert job.refresh().state == "lost"
+    answer = as_ada.post(f"{job.get_absolute_url()}ready/", follow=True)
+    assert answer.redirect_chain[-1][0] == classroom.get_absolute_url()
+    assert list(classroom.students.all()) == students
+
+
+def test_a_transfer_that_no_worker_takes_expires(from_ada, classroom, target, students):
+    job = transfer_students.submit_job(from_ada, kwargs={"classroom_id": classroom.pk, "target_id": target.pk})
+    pass_time(3601, job)
+    assert job.refresh().state == "expired"
+
+
+def test_without_a_broker_the_teacher_still_sees_a_page(as_ada, classroom, target, students):
+    with broker_away():
+        answer = as_ada.post(reverse("classrooms:transfer", args=[classroom.pk]), {"target": target.pk}, follow=True)
+    assert "The work could not be started." in answer.content.decode()
+
+
+def test_without_redis_nothing_is_started_and_the_teacher_may_try_again(as_ada, classroom, target, students):
+    with store_away():
+        answer = as_ada.post(reverse("classrooms:transfer", args=[classroom.pk]), {"target": target.pk})
+    assert answer.status_code == 503
+    assert list(classroom.students.all()) == students
