@@ -190,7 +190,7 @@ async def test_f06_a_claim_while_redis_hangs_goes_by_the_archive(site, ann):
 
 
 async def test_f07_a_replica_takes_over_behind_the_same_address_and_nothing_is_lost(prepared_database):
-    """Without Sentinel, which the store does not speak: a proxy in front is how most clusters fail over."""
+    """A proxy in front that moves on to a replica; Sentinel has a file of its own."""
     with Site(prepared_database, proxied=True, **LIMITS) as site, EmbeddedServer() as replica:
         successor = redis.Redis.from_url(replica.url)
         successor.replicaof("127.0.0.1", site.redis.port)
