@@ -141,6 +141,7 @@ def test_a_redis_on_the_network_without_a_password_is_named(settings, url, found
     assert check_redis() == []
 
 
+@pytest.mark.django_db  # Django's own check of JSON fields asks the database
 def test_what_only_a_public_site_needs_is_left_to_check_deploy(settings):
     settings.DEBUG, settings.SESSION_COOKIE_SECURE = False, False
     assert "jobs.W010" not in ids(run_checks())
