@@ -13,8 +13,8 @@ from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
 from .access import owner_of
+from .attempt import end
 from .events import PART
-from .exceptions import JobError
 from .handlers import JobHandler
 from .job import Job
 from .repository import HandlerClass, JobRepository
@@ -66,10 +66,7 @@ def _send(job: Job, canvas: Signature, has_parts: bool) -> None:
         canvas.apply_async()
     except Exception:
         logger.exception("job %s: the broker did not take the canvas", job.id)
-        try:
-            job.end(JobState.FAILED, _("The work could not be started. Please try again later."))
-        except JobError as problem:
-            logger.warning("job %s: %s", job.id, problem)
+        end(job, JobState.FAILED, _("The work could not be started. Please try again later."))
 
 
 def _parts(canvas: Signature) -> Iterator[Signature]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from .data import encode
@@ -24,3 +25,11 @@ def record_in(job_id: str, header: Mapping[str, Any], kwargs: Mapping[str, Any])
     """Return the record that a message's header describes."""
     data = {data_field(key): encode(key, kwargs[key]) for key in header["kwargs"]}
     return from_hash(job_id, {**header["record"], **data})
+
+
+def delay_of(celery_options: Mapping[str, Any]) -> float:
+    """Return the seconds until a task is due, by its `countdown` or `eta`."""
+    if (eta := celery_options.get("eta")) is not None:
+        now = datetime.now(UTC) if eta.tzinfo else datetime.now(UTC).replace(tzinfo=None)
+        return float(max(0.0, (eta - now).total_seconds()))
+    return float(celery_options.get("countdown") or 0)

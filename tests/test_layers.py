@@ -22,7 +22,8 @@ then job
 then repository sweep metrics diagnosis
 access hub claim
 worker subscriptions logout health doorstep
-then tasks consumers
+then attempt consumers
+then tasks
 then canvas views workers
 middleware doctor
 urls routing admin_pages
@@ -34,7 +35,7 @@ PLACES = {name: place for place, row in enumerate(ROWS.split("\n")) for name in 
 
 # Only these may import the three libraries; the first names the package to look for.
 HOMES = {
-    "celery": {"tasks", "worker", "canvas"},
+    "celery": {"tasks", "attempt", "worker", "canvas"},
     "channels": {"publisher", "hub", "consumers", "routing", "checks", "testing"},
     "redis": {"store", "connection"},
 }
