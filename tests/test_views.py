@@ -61,7 +61,8 @@ def hooks():
 
 def error_of(response):
     """Return all that tells one answer from another."""
-    return response.status_code, response.content, {k: v for k, v in response.headers.items() if k != "Set-Cookie"}
+    headers = {name: value for name, value in response.headers.items() if name not in ("Set-Cookie", "Expires")}
+    return response.status_code, response.content, headers
 
 
 # The waiting page
