@@ -5,7 +5,7 @@ What a worker does with it is an `Attempt`'s.
 
 import logging
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, overload
 
 from celery import Task, shared_task
 from django.db import DEFAULT_DB_ALIAS, connections, transaction
@@ -118,12 +118,26 @@ def terminate(job: Job) -> None:
     JobTask._get_app().control.revoke(job.id, terminate=True)
 
 
+@overload
+def job_task(function: Callable[..., Any], /) -> JobTask: ...
+
+
+@overload
+def job_task(
+    *,
+    handler_class: HandlerClass = ...,
+    start_timeout: float | None = ...,
+    dont_autoretry_for: Iterable[type[Exception]] = ...,
+    **options: Any,
+) -> Callable[[Callable[..., Any]], JobTask]: ...
+
+
 def job_task(
     *args: Any,
     handler_class: HandlerClass = JobHandler,
     dont_autoretry_for: Iterable[type[Exception]] = (),
     **options: Any,
-) -> Callable[..., Any] | Any:
+) -> Any:
     """Make a function a `JobTask`: `shared_task(bind=True, base=JobTask)`, with the name of its handler.
 
     Takes every option of `shared_task`, and `start_timeout`. A handler's path is looked up at `create`, so tasks and

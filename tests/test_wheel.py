@@ -1,7 +1,9 @@
 """The wheel: what a project that installs the package really gets."""
 
+import ast
 import json
 import os
+import re
 import subprocess
 import sys
 import sysconfig
@@ -94,3 +96,35 @@ def test_an_installed_app_finds_its_templates_and_static_files(installed_python,
     assert report["template"].startswith(prefix)
     assert len(report["static"]) >= 2
     assert all(path and path.startswith(prefix) for path in report["static"])
+
+
+def test_a_project_s_type_checker_sees_the_types_of_the_installed_app(installed_python, tmp_path):
+    project = tmp_path / "typed_project.py"
+    project.write_text((ROOT / "tests" / "typed_project.py").read_text())
+    options = [
+        "--strict",
+        "--config-file=",
+        "--cache-dir",
+        str(tmp_path),
+        "--python-executable",
+        str(installed_python),
+    ]
+    run(sys.executable, "-m", "mypy", *options, str(project), cwd=tmp_path)
+
+
+def test_what_the_app_imports_is_what_the_wheel_depends_on(wheel):
+    own = {*sys.stdlib_module_names, "jobs", "kombu", "billiard", "asgiref"}  # celery's and Django's own
+    trees = [ast.parse((ROOT / "jobs" / name).read_text()) for name in files("jobs") if name.endswith(".py")]
+    imported = {name.partition(".")[0] for tree in trees for node in ast.walk(tree) for name in imports(node)} - own
+    with zipfile.ZipFile(wheel) as archive:
+        metadata = archive.read(next(name for name in archive.namelist() if name.endswith("/METADATA"))).decode()
+    required = {line.split()[1] for line in metadata.splitlines() if line.startswith("Requires-Dist: ")}
+    needed = {re.split(r"[^\w-]", name)[0].replace("-", "_") for name in required}
+    assert {name.lower() for name in imported} <= needed
+
+
+def imports(node):
+    """Return the modules that a statement imports absolutely."""
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    return [node.module] if isinstance(node, ast.ImportFrom) and node.level == 0 else []

@@ -1,0 +1,79 @@
+"""What an editor and a type checker know in a project of somebody's own: checked by mypy against the wheel, never run.
+
+An `assert_type` fails when the type is another one, and so does a `type: ignore` that is not needed.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, assert_type
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+
+from jobs.handlers import JobHandler
+from jobs.job import Job
+from jobs.known import Progress
+from jobs.repository import JobRepository
+from jobs.states import JobState
+from jobs.tasks import JobTask, job_task
+from jobs.testing import JobCommunicator, capture_events, run_job
+
+
+class ExportHandler(JobHandler):
+    header = "Writing the report"
+
+    def message(self) -> str:
+        assert_type(self.job, Job)
+        assert_type(self.job.started_at, datetime | None)
+        return f"{self.job.progress.current} pages"
+
+    def next_url(self, request: HttpRequest) -> str:
+        return f"/reports/{self.job.data['file']}/"
+
+    def public_data(self) -> Mapping[str, Any]:
+        return {"file": self.job.data.get("file")}
+
+
+class WrongHandler(JobHandler):
+    def next_url(self, request: HttpRequest) -> int:  # type: ignore[override]
+        return 1
+
+
+@job_task(handler_class=ExportHandler, start_timeout=60)
+def export(self: JobTask, year: int) -> None:
+    assert_type(self.job, Job)
+    self.job.set_progress(1, 12, "January")
+    self.job.set_progress("January")  # type: ignore[arg-type]
+    self.job.data["file"] = f"{year}.csv"
+
+
+@job_task
+def plain(self: JobTask) -> None: ...
+
+
+def view(request: HttpRequest) -> HttpResponse:
+    assert_type(export, JobTask)
+    assert_type(plain, JobTask)
+    job = export.start_job(request, year=1)
+    assert_type(job, Job)
+    assert_type(job.state, JobState)
+    assert_type(job.progress, Progress)
+    assert_type(job.progress.percent, int | None)
+    assert_type(job.id, str)
+    assert_type(job.handler, JobHandler)
+    assert_type(JobRepository().find(job.id), Job)
+    assert_type(JobRepository().for_owner(request.user), list[Job])
+    assert_type(run_job(export, request, year=2026), Job)
+    with capture_events() as events:
+        assert_type(events, list[dict[str, Any]])
+    return redirect(job)
+
+
+async def asynchronous(job_id: str) -> None:
+    assert_type(await JobRepository().afind(job_id), Job)
+    async with JobCommunicator(job=job_id) as page:
+        assert_type(await page.event("ready"), dict[str, Any])
+
+
+export.start_job("not a request")  # type: ignore[arg-type]
+job_task(handler_class=3)  # type: ignore[call-overload]
