@@ -168,7 +168,7 @@ def unless_too_late(action: Callable[[], None]) -> None:
         logger.warning("too late: %s", problem)
 
 
-def explain(job: Job, error: Exception) -> str:
+def explain(job: Job, error: BaseException) -> str:
     """Return what the owner is told: a `JobError`'s text, else a neutral sentence and a reference to the log."""
     if isinstance(error, JobError):
         return str(error)

@@ -17,6 +17,7 @@ from channels.testing import WebsocketCommunicator
 from django.http import HttpRequest
 
 from . import publisher, store, tasks
+from .attempt import Attempt
 from .events import HEADER
 from .exceptions import StoreUnavailable
 from .job import Job
@@ -115,7 +116,7 @@ def worker_killed() -> Iterator[None]:
 
     `pass_time(46, job)` shows it lost.
     """
-    with patch.object(JobTask, "_run_with", return_value=None):
+    with patch.object(Attempt, "_with_job", return_value=None):
         yield
 
 

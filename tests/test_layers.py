@@ -24,7 +24,7 @@ access hub claim
 worker subscriptions logout health doorstep
 then attempt consumers
 then tasks
-then canvas views workers
+then canvas views workers django_tasks
 middleware doctor
 urls routing admin_pages
 then admin

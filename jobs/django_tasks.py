@@ -1,0 +1,180 @@
+"""Jobs whose work is a `django.tasks` task (Django 6.0 and newer), whatever its backend.
+
+Receivers of Django's three signals follow the task: its job is created when it is enqueued by `start_job`, started and
+ended when it is. They are connected by importing this module, which the module of the tasks does anyway; a receiver
+never raises, since that would fail the task.
+"""
+
+import logging
+import sys
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from django.core.exceptions import ImproperlyConfigured
+from django.http import HttpRequest
+from django.utils import translation
+
+from . import store
+from .access import owner_of
+from .attempt import end, explain
+from .conf import jobs_settings
+from .exceptions import JobCancelled, JobError, JobNotFound, StoreUnavailable
+from .handlers import JobHandler, path_of
+from .job import DetachedJob, Job
+from .record import Record
+from .repository import HandlerClass, JobRepository
+from .states import JobState
+
+try:
+    from django.tasks import signals
+except ImportError:  # before Django 6.0
+    signals = None  # type: ignore[assignment]
+
+logger = logging.getLogger("jobs.django_tasks")
+
+T = TypeVar("T")
+
+_handlers: dict[str, HandlerClass] = {}  # by the tasks' paths
+_orders: ContextVar["_Order | None"] = ContextVar("jobs_orders", default=None)
+_runs: ContextVar["_Run | None"] = ContextVar("jobs_runs", default=None)
+
+
+def handled_by(handler_class: HandlerClass) -> Callable[[T], T]:
+    """Name the handler of a task's jobs; stands above `@task`."""
+
+    def register(task: T) -> T:
+        _handlers[task.module_path] = path_of(handler_class)  # type: ignore[attr-defined]
+        return task
+
+    return register
+
+
+def start_job(request: HttpRequest | None, task: Any, /, **kwargs: Any) -> Job:
+    """Enqueue a task as a job of whoever makes the request; the keywords are its arguments and the job's data.
+
+    See `submit_job` for times, errors and guarantees.
+    """
+    return submit_job(request, task, kwargs=kwargs, data=kwargs)
+
+
+def submit_job(
+    request: HttpRequest | None,
+    task: Any,
+    args: Iterable[Any] = (),
+    kwargs: Mapping[str, Any] | None = None,
+    *,
+    handler_class: HandlerClass | None = None,
+    data: Mapping[str, Any] | None = None,
+    tags: Iterable[str] = (),
+    owner: Any = None,
+) -> Job:
+    """Enqueue a task as a job, whose id is that of the task's result, and return the job as it is then.
+
+    The record is written at once and the backend decides when the task is sent: after a rollback there is no task, and
+    the job expires after `START_TIMEOUT`. Raises what `enqueue` and `JobRepository.create` raise, and
+    `ImproperlyConfigured` before Django 6.0; a job that has been created by then fails.
+    """
+    if signals is None:
+        raise ImproperlyConfigured("jobs.django_tasks needs Django 6.0 or newer, which has django.tasks.")
+    if owner is None and request is not None:
+        owner = owner_of(request)
+    handler = handler_class or _handlers.get(task.module_path, JobHandler)
+    order = _Order(handler, owner, tuple(tags), dict(data or {}))
+    token = _orders.set(order)
+    try:
+        result = task.enqueue(*args, **(kwargs or {}))
+    except Exception as error:
+        if order.job is not None:
+            _end(order.job, error)
+        raise
+    finally:
+        _orders.reset(token)
+    return JobRepository().find(result.id) if order.job else order.create(result.id)
+
+
+def current_job() -> Job:
+    """Return the job of the task that runs here; one that keeps to itself if nobody waits for it."""
+    run = _runs.get()
+    return run.job if run else DetachedJob(Record(id="", state=JobState.RUNNING))
+
+
+@dataclass
+class _Order:
+    """A job that is to be created when its task has been enqueued."""
+
+    handler_class: HandlerClass
+    owner: Any
+    tags: tuple[str, ...]
+    data: dict[str, Any]
+    job: Job | None = None
+
+    def create(self, job_id: str) -> Job:
+        self.job = JobRepository().create(job_id, self.handler_class, self.owner, self.tags, self.data)
+        return self.job
+
+
+class _Run(threading.Thread):
+    """A task that runs here as a job, and its heart, which beats until it has ended."""
+
+    def __init__(self, job: Job) -> None:
+        super().__init__(name=f"jobs-heart-{job.id}", daemon=True)
+        self.job = job
+        self.outer = _runs.get()  # the run that this one is started in, by an immediate backend
+        self.over = threading.Event()
+
+    def run(self) -> None:
+        while not self.over.wait(jobs_settings().HEARTBEAT):
+            try:
+                store.beat([self.job.id], jobs_settings().LOST_AFTER)
+            except StoreUnavailable as error:
+                logger.warning("no heartbeat for job %s: %s", self.job.id, error)
+
+
+def _on_enqueued(task_result: Any, **_: Any) -> None:
+    order = _orders.get()
+    if order is not None and order.job is None:  # a task that this one enqueues in turn is another matter
+        order.create(task_result.id)
+
+
+def _on_started(task_result: Any, **_: Any) -> None:
+    try:
+        job = JobRepository().find(task_result.id)
+        job.start()
+    except JobNotFound:
+        return
+    except JobError as error:
+        logger.warning("job %s: not started: %s", task_result.id, error)
+        return
+    run = _Run(job)
+    run.start()
+    _runs.set(run)
+
+
+def _on_finished(task_result: Any, **_: Any) -> None:
+    run = _runs.get()
+    if run is not None and run.job.id == task_result.id:
+        run.over.set()
+        _runs.set(run.outer)
+        _end(run.job, sys.exc_info()[1])  # Django sends the signal inside its exception handler
+
+
+def _end(job: Job, error: BaseException | None) -> None:
+    with translation.override(job.language or None):
+        if error is None:
+            end(job, JobState.COMPLETE)
+        elif isinstance(error, JobCancelled):
+            end(job, JobState.CANCELLED)
+        else:
+            end(job, JobState.FAILED, explain(job, error))
+
+
+if signals is not None:
+    for signal, receiver in [
+        (signals.task_enqueued, _on_enqueued),
+        (signals.task_started, _on_started),
+        (signals.task_finished, _on_finished),
+    ]:
+        signal.connect(receiver, dispatch_uid="jobs.django_tasks")
