@@ -3,11 +3,13 @@
 import asyncio
 import threading
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any
 
-from .page import Page, request
+from . import page, poller
+from .page import Page
+from .poller import Poller
 from .remote import serve
 from .subjects import Opening
 from .usage import let_go_first
@@ -23,7 +25,7 @@ class Clients:
     def __init__(self) -> None:
         let_go_first(0)
         self._loop = asyncio.new_event_loop()
-        self._pages: list[Page] = []
+        self._pages: list[Page | Poller] = []
         self._heard: dict[str, int] = {}
         self._wanted = 0
         self._enough = asyncio.Event()
@@ -54,26 +56,36 @@ class Clients:
     async def _open_all(self, port: int, greetings: int, wanted: list[Opening]) -> None:
         gate = asyncio.Semaphore(AT_ONCE)
 
-        async def open_one(opening: Opening) -> Page:
-            opener = request(port, opening.path, opening.cookie)
+        async def open_one(opening: Opening) -> Page | Poller:
             async with gate:
-                _transport, page = await self._loop.create_connection(
-                    lambda: Page(opener, opening.frame, greetings, self._listener(opening.key)), "127.0.0.1", port
+                _transport, opened = await self._loop.create_connection(
+                    lambda: self._page(port, greetings, opening), "127.0.0.1", port
                 )
-                await page.opened
-                return page
+                await opened.opened
+                return opened
 
         async with asyncio.timeout(TIMEOUT):
             self._pages += await asyncio.gather(*(open_one(opening) for opening in wanted))
 
-    def _listener(self, key: str) -> Any:
-        def on_text(page: Page, now: int, payload: bytes) -> None:
-            if READY in payload[:40] and key not in self._heard:
-                self._heard[key] = now
-                if len(self._heard) == self._wanted:
-                    self._enough.set()
+    def _page(self, port: int, greetings: int, opening: Opening) -> Page | Poller:
+        if opening.polls:
+            request = poller.request(port, opening.path, opening.cookie)
+            return Poller(request, lambda now: self._note(opening.key, now))
+        request = page.request(port, opening.path, opening.cookie)
+        return Page(request, opening.frame, greetings, self._listener(opening.key))
+
+    def _listener(self, key: str) -> Callable[[Page, int, bytes], None]:
+        def on_text(_page: Page, now: int, payload: bytes) -> None:
+            if READY in payload[:40]:
+                self._note(key, now)
 
         return on_text
+
+    def _note(self, key: str, now: int) -> None:
+        if key not in self._heard:
+            self._heard[key] = now
+            if len(self._heard) == self._wanted:
+                self._enough.set()
 
     async def _expect(self, count: int) -> None:
         self._heard, self._wanted = {}, count
@@ -85,10 +97,10 @@ class Clients:
 
     async def _close_all(self) -> None:
         pages, self._pages = self._pages, []
-        for page in pages:
-            page.close()
+        for opened in pages:
+            opened.close()
         async with asyncio.timeout(TIMEOUT):
-            await asyncio.gather(*(page.closed for page in pages))
+            await asyncio.gather(*(opened.closed for opened in pages))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""All that runs during a benchmark: a Redis, a database, a worker, the pages, and a server for each subject."""
+"""All that runs during a benchmark: two Redis, a database, a worker, the pages, and a server for each subject."""
 
 import os
 import secrets
@@ -13,7 +13,7 @@ from project.demo.processes import Child, manage
 
 from .remote import Remote
 from .servers import Server
-from .subjects import SUBJECTS, Subject
+from .subjects import Subject
 from .usage import let_go_first
 
 MIGRATE_TIMEOUT = 60.0  # seconds
@@ -22,16 +22,20 @@ MIGRATE_TIMEOUT = 60.0  # seconds
 class Setup:
     """Starts everything inside a `with` block, on ports and files of its own, and stops it after."""
 
+    def __init__(self, subjects: tuple[Subject, ...]) -> None:
+        self._subjects = subjects
+
     def __enter__(self) -> "Setup":
         with ExitStack() as stack:
             embedded = stack.enter_context(EmbeddedServer())
             let_go_first(embedded.child.pid)
+            broker = stack.enter_context(EmbeddedServer())
             directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-"))
-            env = _environment(embedded.url, Path(directory) / "db.sqlite3")
+            env = self.env = _environment(embedded.url, broker.url, Path(directory) / "db.sqlite3")
             _migrate(env)
             self.redis = stack.enter_context(redis.Redis.from_url(embedded.url))
             self.servers: dict[Subject, Server] = {}
-            for subject in SUBJECTS:
+            for subject in self._subjects:
                 self.servers[subject] = server = Server(subject.server, env)
                 stack.callback(server.stop)
             self.worker = Remote("tests.bench.worker", env)
@@ -47,10 +51,11 @@ class Setup:
         self._stack.close()
 
 
-def _environment(redis_url: str, database: Path) -> dict[str, str]:
+def _environment(redis_url: str, broker_url: str, database: Path) -> dict[str, str]:
     return {
         **os.environ,
         "REDIS_URL": redis_url,
+        "CELERY_BROKER_URL": broker_url,  # another Redis, so that what the store is asked can be counted
         "DATABASE_URL": f"sqlite:///{database}",
         "DEBUG": "0",  # as in production: Django remembers no queries
         "SECRET_KEY": secrets.token_hex(32),

@@ -12,6 +12,7 @@ class Opening(NamedTuple):
     path: str
     cookie: str
     frame: str  # sent once the socket is open, if there is one
+    polls: bool = False
 
 
 @dataclass(frozen=True)
@@ -24,21 +25,28 @@ class Subject:
     greetings: int  # frames that a page hears before it counts as open
     verb: str = ""  # of the worker; without one only the handshake is measured
     asks: bool = False  # a page subscribes by a frame, with a ticket
+    polls: bool = False  # a page has no socket, it asks again and again
+    most: int = 1_000_000  # pages that are open at a time in a round
 
     def opening(self, key: str, job_id: str, cookie: str, ticket: str) -> Opening:
         """Return how a page of one job opens; the key tells it from others of the same job."""
         frame = {"action": "subscribe", "job": job_id, "ticket": ticket}
-        return Opening(key, self.path.format(job_id), cookie, json.dumps(frame) if self.asks else "")
+        return Opening(key, self.path.format(job_id), cookie, json.dumps(frame) if self.asks else "", self.polls)
 
 
 DAPHNE = "daphne --verbosity 0"
+UVICORN_SERVER = "uvicorn --lifespan off --log-level warning --ws-per-message-deflate false"
 TUTORIAL = f"{DAPHNE} tests.bench.tutorial:application"
+PROJECT = "project.asgi:application"
 
 LIMIT = Subject("limit", "tests.bench.bare", "/{}/", 1, "publish")
-OURS = Subject("ours", f"{DAPHNE} project.asgi:application", "/ws/jobs/{}/", 2, "complete")
-TICKET = Subject("ours, ticket", OURS.server, "/ws/jobs/", 2, asks=True)
+OURS = Subject("ours", f"{DAPHNE} {PROJECT}", "/ws/jobs/", 2, "complete", asks=True)
+UVICORN = Subject("ours, uvicorn", f"{UVICORN_SERVER} {PROJECT}", "/ws/jobs/", 2, "complete", asks=True)
+SESSION = Subject("ours, session", f"{DAPHNE} {PROJECT}", "/ws/jobs/{}/", 2)
 PUBSUB = Subject("tutorial", TUTORIAL, "/ws/pubsub/{}/", 0, "group_send_pubsub")
 CORE = Subject("tutorial, core", TUTORIAL, "/ws/core/{}/", 0, "group_send_core")
 NAIVE = Subject("naive", TUTORIAL, "/ws/naive/{}/", 1)
+# With more pages the server is busy with answering "not yet" and the latency is that of a queue: see the plot.
+POLLING = Subject("polling", TUTORIAL, "/celery-progress/{}/", 0, "store_result", polls=True, most=50)
 
-SUBJECTS = (LIMIT, OURS, TICKET, PUBSUB, CORE, NAIVE)
+SUBJECTS = (LIMIT, OURS, UVICORN, SESSION, PUBSUB, CORE, NAIVE, POLLING)

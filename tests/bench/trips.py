@@ -1,6 +1,6 @@
-"""How often the verbs go to Redis, and how many connections they open."""
+"""How often the verbs go to Redis, how many commands that is, and how many connections they open."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 from unittest.mock import patch
@@ -8,55 +8,79 @@ from unittest.mock import patch
 import redis
 from django.conf import settings
 from django.contrib.messages.storage import default_storage
-from django.test import RequestFactory
+from django.http import HttpRequest
+from django.test import RequestFactory, override_settings
 from redis.connection import AbstractConnection
 
 from jobs.claim import claim
+from jobs.job import Job
 from jobs.repository import JobRepository
+from jobs.testing import run_at_once
 
-from .costs import running_job
+from .costs import UNTHROTTLED, running_job
+from .tasks import nothing_to_wait_for
+
+VERBS: dict[str, Callable[[Job], object]] = {
+    "complete": lambda job: job.complete(),
+    "progress": lambda job: job.set_progress(1, 2, "A name passes by"),
+}
 
 
 class Trips:
     """Counts in this process; the method is called from the bench."""
 
     def count_trips(self, calls: int) -> dict[str, float]:
-        """Return the round trips of one `complete()`, of a whole life, and the connections opened by `complete()`."""
-        jobs = [running_job() for _ in range(calls)]
-        monitor = redis.Redis.from_url(settings.REDIS_URL)
-        connections = _connections_ever(monitor)
-        with counted_trips() as complete:
-            for job in jobs:
-                job.complete()
-        opened = _connections_ever(monitor) - connections
+        """Return round trips, commands and new connections of a call of each verb, and the round trips of a life."""
+        found: dict[str, float] = {}
+        with override_settings(JOBS={**settings.JOBS, "PROGRESS_PER_SECOND": UNTHROTTLED}):
+            for verb, call in VERBS.items():
+                found |= count_verb(verb, call, calls)
+        live(a_request())  # opens connections
         with counted_trips() as life:
-            _live()
-        return {
-            "round_trips_per_complete": complete.call_count / calls,
-            "connections_per_complete": opened / calls,
-            "round_trips_per_life": life.call_count,
-        }
+            live(a_request())
+        return found | {"round_trips_per_life": life.call_count}
+
+
+def count_verb(verb: str, call: Callable[[Job], object], calls: int) -> dict[str, float]:
+    """Return what one call costs. The commands are Redis's own count, in which those inside the script are too."""
+    jobs = [running_job() for _ in range(calls + 1)]
+    call(jobs.pop())  # loads the script
+    monitor = redis.Redis.from_url(settings.REDIS_URL)
+    before = monitor.info("stats")
+    with counted_trips() as trips:
+        for job in jobs:
+            call(job)
+        sent = trips.call_count
+    after = monitor.info("stats")
+    monitor.close()
+    commands = after["total_commands_processed"] - before["total_commands_processed"] - 1  # the asking itself
+    opened = after["total_connections_received"] - before["total_connections_received"]
+    return {
+        f"round_trips_per_{verb}": sent / calls,
+        f"commands_per_{verb}": commands / calls,
+        f"connections_per_{verb}": opened / calls,
+    }
 
 
 @contextmanager
-def counted_trips() -> Iterator[Any]:
-    """Count what synchronous clients in this process send to Redis; a pipeline counts once."""
-    send = AbstractConnection.send_packed_command
-    with patch.object(AbstractConnection, "send_packed_command", autospec=True, side_effect=send) as counted:
+def counted_trips(connection: Any = AbstractConnection) -> Iterator[Any]:
+    """Count what clients in this process send to Redis by such connections; a pipeline counts once."""
+    send = connection.send_packed_command
+    with patch.object(connection, "send_packed_command", autospec=True, side_effect=send) as counted:
         yield counted
 
 
-def _live() -> None:
-    """Lead one job from `create` to the end of `on_ready`, as view, worker, page and view do."""
-    job_id = JobRepository().create(owner="user:1").id
-    in_worker = JobRepository().find(job_id)
-    in_worker.start()
-    in_worker.complete()
-    request = RequestFactory(SERVER_NAME=settings.ALLOWED_HOSTS[0]).post("/")
+def live(request: HttpRequest) -> Job:
+    """Lead one job from `start_job` to the end of `on_ready`, as view, worker, and the view that is called back do."""
+    with run_at_once():
+        job = nothing_to_wait_for.start_job(request)
+    claim(JobRepository().find(job.id), request)
+    return job
+
+
+def a_request() -> HttpRequest:
+    """Return a visitor's request."""
+    request = RequestFactory(SERVER_NAME=(settings.ALLOWED_HOSTS or ["localhost"])[0]).post("/")
     request.session = {}
     request._messages = default_storage(request)
-    claim(JobRepository().find(job_id), request)
-
-
-def _connections_ever(client: redis.Redis) -> int:
-    return client.info("stats")["total_connections_received"]
+    return request

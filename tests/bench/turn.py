@@ -12,8 +12,10 @@ WALK = 50.0  # jobs that end in a second, while latency is measured
 RUN = 250.0  # and while the server's work for each is: no more than the tutorial's worker can do
 WARM = 20  # pages that are open before the figures of opening are taken
 PATIENCE = 5.0  # seconds after the last call; what has not come then is lost
+PATIENCE_WITH_POLLING = 30.0  # seconds; an overloaded server answers late, and loses nothing
 
 Figures = dict[str, float]
+Started = list[tuple[str, str, str]]  # of each job the id, its owner's cookie and a ticket
 
 
 @dataclass(frozen=True)
@@ -24,51 +26,71 @@ class Plan:
     sockets: int  # open at a time
     jobs: int  # of them that end at a walk; the others at a run
     calls: int  # of each verb, for its cost in the worker
+    growth: tuple[int, ...]  # sockets that are open at a time, from few to many
+    stored: tuple[int, int]  # jobs that Redis holds: few, and many
+    lives: int  # jobs that a real worker runs
 
 
 class Turn:
     """Measures one subject once, beside all the others that are idle."""
 
-    def __init__(self, setup: Setup, subject: Subject, plan: Plan, is_first: bool) -> None:
+    def __init__(self, setup: Setup, subject: Subject) -> None:
         self.setup = setup
         self.subject = subject
-        self.plan = plan
-        self.is_first = is_first
         self.server: Server = setup.servers[subject]
         self.figures: Figures = {"lost": 0}
 
-    def take(self) -> Figures:
+    def take(self, plan: Plan, is_first: bool) -> Figures:
         """Do all of it and return the figures."""
-        jobs = self.setup.worker.call("start_jobs", self.plan.sockets)
-        self._open([self.subject.opening(job[0], *job) for job in jobs], measured=True)
+        jobs = self.start(min(plan.sockets, self.subject.most))
+        self.open(jobs[:WARM])
+        self._open_measured(jobs[WARM:], is_first)
         if self.subject.verb:
-            job_ids = [job_id for job_id, *_rest in jobs]
-            self._walk(job_ids[: self.plan.jobs])
-            self._run(job_ids[self.plan.jobs :])
-            self._close()
-            self._fan_out()
-        self._close()
+            self._walk(jobs[: plan.jobs])
+        if self.subject.verb and not self.subject.polls:
+            self._run(jobs[plan.jobs :])
+            self.close()
+            self._fan_out(plan.sockets)
+        self.close()
         return self.figures
 
-    def _open(self, wanted: list[Opening], measured: bool) -> None:
-        arguments = self.server.port, self.subject.greetings
-        self.setup.clients.call("open", *arguments, wanted[:WARM])
-        commands, kilobytes, busy = self._commands(), self.server.private_kb, self.server.cpu_ns
-        self.setup.clients.call("open", *arguments, wanted[WARM:])
-        if measured:
-            opened = len(wanted) - WARM
-            self.figures["handshake_us"] = (self.server.cpu_ns - busy) / 1000 / opened
-            self.figures["commands_per_socket"] = (self._commands() - commands) / opened
-            if self.is_first:  # later the process has room left over from the round before
-                self.figures["kb_per_socket"] = (self.server.private_kb - kilobytes) / opened
+    def start(self, count: int) -> Started:
+        """Have the worker start so many jobs; it has then forgotten the last ones."""
+        return self.setup.worker.call("start_jobs", count)
 
-    def _walk(self, job_ids: list[str]) -> None:
-        latencies, _busy = self._end(job_ids, WALK)
+    def open(self, jobs: Started) -> None:
+        """Open a page for each of the jobs."""
+        self._open([self.subject.opening(job[0], *job) for job in jobs])
+
+    def walk(self, jobs: Started) -> list[float]:
+        """End jobs at a walk; returns the milliseconds until each page heard."""
+        return self._end([job_id for job_id, *_rest in jobs], WALK)[0]
+
+    def close(self) -> None:
+        """Close all pages, and wait until the server has."""
+        self.setup.clients.call("close")
+        self.server.await_idle()
+
+    def _open(self, wanted: list[Opening]) -> None:
+        self.setup.clients.call("open", self.server.port, self.subject.greetings, wanted)
+
+    def _open_measured(self, jobs: Started, is_first: bool) -> None:
+        commands, kilobytes, busy = self._commands(), self.server.private_kb, self.server.cpu_ns
+        self.open(jobs)
+        if self.subject.polls:  # it has been answering all the while
+            return
+        self.figures["handshake_us"] = (self.server.cpu_ns - busy) / 1000 / len(jobs)
+        self.figures["commands_per_socket"] = (self._commands() - commands) / len(jobs)
+        if is_first:  # later the process has room left over from the round before
+            self.figures["kb_per_socket"] = (self.server.private_kb - kilobytes) / len(jobs)
+
+    def _walk(self, jobs: Started) -> None:
+        latencies = self.walk(jobs)
         self.figures["p50_ms"] = quantile(latencies, 0.5)
         self.figures["p95_ms"] = quantile(latencies, 0.95)
 
-    def _run(self, job_ids: list[str]) -> None:
-        latencies, busy = self._end(job_ids, RUN)
+    def _run(self, jobs: Started) -> None:
+        latencies, busy = self._end([job_id for job_id, *_rest in jobs], RUN)
         self.figures["p50_run_ms"] = quantile(latencies, 0.5)
         self.figures["push_us"] = busy / 1000 / len(latencies)
 
@@ -77,28 +99,24 @@ class Turn:
         self.setup.clients.call("expect", len(job_ids))
         busy = self.server.cpu_ns
         spans = self.setup.worker.call("end_jobs", self.subject.verb, job_ids, per_second)
-        heard = self.setup.clients.call("heard", PATIENCE)
+        heard = self.setup.clients.call("heard", PATIENCE_WITH_POLLING if self.subject.polls else PATIENCE)
         busy = self.server.cpu_ns - busy
         self.figures["lost"] += len(job_ids) - len(heard)
         if not heard:
             raise ProcessError(f"{self.subject.name}: no page heard anything; {self.server.child.last_words}")
         return [(heard[job_id] - spans[job_id][0]) / 1e6 for job_id in job_ids if job_id in heard], busy
 
-    def _fan_out(self) -> None:
-        (job,) = self.setup.worker.call("start_jobs", 1)
-        self._open([self.subject.opening(str(n), *job) for n in range(self.plan.sockets)], measured=False)
+    def _fan_out(self, pages: int) -> None:
+        (job,) = self.start(1)
+        self._open([self.subject.opening(str(n), *job) for n in range(pages)])
         self.server.await_idle()
-        self.setup.clients.call("expect", self.plan.sockets)
+        self.setup.clients.call("expect", pages)
         busy = self.server.cpu_ns
         before, _after = self.setup.worker.call("end_jobs", self.subject.verb, [job[0]], RUN)[job[0]]
         heard = self.setup.clients.call("heard", PATIENCE)
         self.figures["delivery_us"] = (self.server.cpu_ns - busy) / 1000 / max(len(heard), 1)
         self.figures["fanout_ms"] = (max(heard.values(), default=before) - before) / 1e6
-        self.figures["lost"] += self.plan.sockets - len(heard)
-
-    def _close(self) -> None:
-        self.setup.clients.call("close")
-        self.server.await_idle()
+        self.figures["lost"] += pages - len(heard)
 
     def _commands(self) -> int:
         return self.setup.redis.info("stats")["total_commands_processed"]
@@ -115,5 +133,5 @@ def rounds(setup: Setup, plan: Plan, subjects: tuple[Subject, ...]) -> dict[Subj
     for number in range(plan.rounds):
         start = number % len(subjects)
         for subject in subjects[start:] + subjects[:start]:
-            taken[subject].append(Turn(setup, subject, plan, is_first=number == 0).take())
+            taken[subject].append(Turn(setup, subject).take(plan, is_first=number == 0))
     return taken

@@ -8,6 +8,7 @@ from typing import Any
 import django
 import redis
 from asgiref.sync import async_to_sync
+from celery import current_app
 from channels.layers import get_channel_layer
 
 from .bare import CHANNEL
@@ -26,12 +27,14 @@ from jobs.job import Job  # noqa: E402
 from jobs.repository import JobRepository  # noqa: E402
 
 from .costs import Costs  # noqa: E402
+from .life import Lives  # noqa: E402
+from .stock import Stock  # noqa: E402
 from .trips import Trips  # noqa: E402
 
 USERS = 20  # share the jobs among them, each with a session
 
 
-class Worker(Costs, Trips):
+class Worker(Costs, Lives, Stock, Trips):
     """Has the jobs in hand, as the worker's processes have, and ends them as each subject's worker does."""
 
     def __init__(self) -> None:
@@ -72,6 +75,9 @@ class Worker(Costs, Trips):
 
     def _publish(self, job_id: str) -> None:
         self._redis.publish(CHANNEL, f"{job_id} {self._frame}")
+
+    def _store_result(self, job_id: str) -> None:
+        current_app.backend.store_result(job_id, None, "SUCCESS")  # what a worker does when a task returns
 
     def _group_send_pubsub(self, job_id: str) -> None:
         self._group_send("default", job_id)

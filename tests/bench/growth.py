@@ -1,0 +1,63 @@
+"""What more of everything does: latency with few sockets and many, and with few jobs in Redis and many."""
+
+from collections import defaultdict
+from contextlib import ExitStack
+
+from .setup import Setup
+from .subjects import CORE, LIMIT, OURS, POLLING, PUBSUB, UVICORN, Subject
+from .turn import WARM, Plan, Turn, quantile
+
+WALKED = 60  # jobs that end at each size
+MOST_POLLING = 300  # pages; with more the server is so far behind that they do not even open
+PEERS_ROUNDS = 1  # the peers are measured for the plot only
+PAGES = 100  # open while the number of stored jobs matters
+
+Curve = dict[int, list[float]]  # of each number of sockets, or of stored jobs, the milliseconds at the median, a round
+
+
+def by_sockets(setup: Setup, plan: Plan) -> tuple[dict[Subject, Curve], int]:
+    """Return the latency of each subject with growing numbers of open pages, and how much of ours was lost."""
+    curves: dict[Subject, Curve] = defaultdict(lambda: defaultdict(list))
+    lost = 0.0
+    for number in range(plan.rounds):
+        for subject in (OURS, UVICORN, LIMIT, PUBSUB, CORE, POLLING):
+            if subject is OURS or number < PEERS_ROUNDS:
+                missed = _grow(Turn(setup, subject), _sizes(plan, subject), curves[subject])
+                lost += missed if subject in (OURS, UVICORN) else 0
+    return curves, int(lost)
+
+
+def by_stored(plan: Plan) -> Curve:
+    """Return our latency beside few and beside many stored jobs, in turns; each has its own Redis and server."""
+    curve: Curve = defaultdict(list)
+    with ExitStack() as stack:
+        setups = {count: stack.enter_context(Setup((OURS,))) for count in plan.stored}
+        for count, setup in setups.items():
+            setup.worker.call("store_jobs", count)
+        for _round in range(plan.rounds):
+            for count, setup in setups.items():
+                turn = Turn(setup, OURS)
+                jobs = turn.start(PAGES)
+                turn.open(jobs)
+                turn.walk(jobs[:WARM])
+                curve[count].append(quantile(turn.walk(jobs[WARM:]), 0.5))
+                turn.close()
+    return curve
+
+
+def _sizes(plan: Plan, subject: Subject) -> list[int]:
+    return [size for size in plan.growth if not subject.polls or size <= MOST_POLLING]
+
+
+def _grow(turn: Turn, sizes: list[int], curve: Curve) -> float:
+    """Open more and more pages, and end some of the newest jobs each time; returns how many were not told."""
+    jobs = turn.start(sizes[-1])
+    turn.open(jobs[:WARM])
+    turn.walk(jobs[:WARM])
+    opened = WARM
+    for size in sizes:
+        turn.open(jobs[opened:size])
+        curve[size].append(quantile(turn.walk(jobs[opened : min(opened + WALKED, size)]), 0.5))
+        opened = size
+    turn.close()
+    return turn.figures["lost"]
