@@ -14,8 +14,26 @@ from .report import json_line, table
 from .turn import WARM, Plan
 from .usage import keep_off_last_core
 
-FULL = Plan(5, sockets=1000, jobs=200, calls=300, growth=(100, 300, 1000, 2500, 5000), stored=(1000, 10**6), lives=100)
-QUICK = Plan(3, sockets=200, jobs=60, calls=100, growth=(100, 1000), stored=(1000, 10**5), lives=20)
+FULL = Plan(
+    rounds=5,
+    sockets=1000,
+    jobs=200,
+    calls=300,
+    growth=(100, 300, 1000, 2500, 5000),
+    stored=(1000, 1_000_000),
+    peers_rounds=2,
+    lives=100,
+)
+QUICK = Plan(
+    rounds=3,
+    sockets=200,
+    jobs=60,
+    calls=100,
+    growth=(100, 1000),
+    stored=(1000, 100_000),
+    peers_rounds=0,
+    lives=20,
+)
 
 
 def plan_of(arguments: list[str]) -> tuple[Plan, Path | None]:

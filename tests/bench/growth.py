@@ -9,7 +9,6 @@ from .turn import WARM, Plan, Turn, quantile
 
 WALKED = 60  # jobs that end at each size
 MOST_POLLING = 300  # pages; with more the server is so far behind that they do not even open
-PEERS_ROUNDS = 1  # the peers are measured for the plot only
 PAGES = 100  # open while the number of stored jobs matters
 
 Curve = dict[int, list[float]]  # of each number of sockets, or of stored jobs, the milliseconds at the median, a round
@@ -21,7 +20,7 @@ def by_sockets(setup: Setup, plan: Plan) -> tuple[dict[Subject, Curve], int]:
     lost = 0.0
     for number in range(plan.rounds):
         for subject in (OURS, UVICORN, LIMIT, PUBSUB, CORE, POLLING):
-            if subject is OURS or number < PEERS_ROUNDS:
+            if subject is OURS or number < plan.peers_rounds:
                 missed = _grow(Turn(setup, subject), _sizes(plan, subject), curves[subject])
                 lost += missed if subject in (OURS, UVICORN) else 0
     return curves, int(lost)

@@ -28,6 +28,7 @@ class Plan:
     calls: int  # of each verb, for its cost in the worker
     growth: tuple[int, ...]  # sockets that are open at a time, from few to many
     stored: tuple[int, int]  # jobs that Redis holds: few, and many
+    peers_rounds: int  # in which the peers are measured at all these sizes too, for the plot
     lives: int  # jobs that a real worker runs
 
 
