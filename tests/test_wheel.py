@@ -2,18 +2,13 @@
 
 import ast
 import json
-import os
 import re
-import subprocess
 import sys
-import sysconfig
-import venv
 import zipfile
-from pathlib import Path
 
-import pytest
+from .documents import ROOT
+from .wheels import clean_environment, run
 
-ROOT = Path(__file__).resolve().parent.parent
 REPORT = """
 import json, sys
 import django
@@ -33,32 +28,6 @@ json.dump({
     "static": [finders.find(name) for name in sys.argv[1:]],
 }, sys.stdout)
 """
-
-
-def run(*command, **options):
-    result = subprocess.run(command, capture_output=True, text=True, **options)
-    assert result.returncode == 0, result.stdout + result.stderr
-    return result.stdout
-
-
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory):
-    """Build the wheel by the tools that are installed, without the network."""
-    folder = tmp_path_factory.mktemp("wheel")
-    run(sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(ROOT))
-    return next(folder.glob("django_waitroom-*.whl"))
-
-
-@pytest.fixture(scope="module")
-def installed_python(wheel, tmp_path_factory):
-    """Install it in an environment that has our dependencies, by their path, and does not see the checkout."""
-    folder = tmp_path_factory.mktemp("clean")
-    venv.create(folder, symlinks=True, with_pip=True)
-    python = folder / "bin" / "python"
-    run(str(python), "-m", "pip", "install", "--quiet", "--no-index", "--no-deps", str(wheel))
-    site = next(folder.glob("lib/python*/site-packages"))
-    (site / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")  # whose own .pth files are not read
-    return python
 
 
 def names(wheel):
@@ -89,8 +58,7 @@ def test_the_wheel_holds_nothing_but_the_app(wheel):
 
 def test_an_installed_app_finds_its_templates_and_static_files(installed_python, tmp_path):
     static = sorted(files("frontend", "static"))
-    clean = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "DJANGO_"))}
-    report = json.loads(run(str(installed_python), "-c", REPORT, *static, cwd=tmp_path, env=clean))
+    report = json.loads(run(str(installed_python), "-c", REPORT, *static, cwd=tmp_path, env=clean_environment()))
     prefix = str(installed_python.parent.parent)
     assert report["package"].startswith(prefix)
     assert report["template"].startswith(prefix)
