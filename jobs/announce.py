@@ -7,11 +7,11 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from typing import Any
 
-from django.db import DEFAULT_DB_ALIAS, connections, transaction
+from django.db import DEFAULT_DB_ALIAS, DataError, IntegrityError, connections, transaction
 
 from . import signals
 from .backlog import archive_backlog
@@ -60,28 +60,52 @@ def send_signal(signal: Any, job: Any) -> None:
 def announce_ended(job: Any) -> None:
     """Archive a job that has just ended, later if the database does not take it now, and tell the listeners."""
     if not archive(job.record) and jobs_settings().ARCHIVE and not connections[DEFAULT_DB_ALIAS].in_atomic_block:
-        archive_backlog().add(partial(_then_disconnect, partial(_store, job.record)))
+        archive_backlog().add(partial(_then_disconnect, partial(_store_late, job.record)))
     send_signal(signals.job_ended, job)
 
 
 def _store(record: Record) -> None:
-    with _bounded_wait(), transaction.atomic():  # a savepoint, when the task is inside a transaction of its own
+    with _bounded_transaction():
         JobRecord.objects.store(record)
 
 
-@contextmanager
-def _bounded_wait() -> Iterator[None]:
-    """Wait for a locked SQLite file no longer than `TIMEOUT`; other databases lock rows, and nobody else has ours."""
+def _store_late(record: Record) -> None:
+    try:
+        _store(record)
+    except (DataError, IntegrityError):  # the database will never take this one, and others wait behind it
+        logger.exception("job %s: cannot be archived", record.id)
+
+
+def _bounded_transaction() -> AbstractContextManager[None]:
+    """Wait for a lock no longer than `TIMEOUT`: SQLite's is the whole file, PostgreSQL's may be a migration's.
+
+    Inside the task's own transaction it is a savepoint, and its waits are the task's own.
+    """
     connection = connections[DEFAULT_DB_ALIAS]
-    if connection.vendor != "sqlite" or connection.in_atomic_block:
-        yield
-        return
+    bounded = None if connection.in_atomic_block else _BOUNDED.get(connection.vendor)
+    return bounded(connection) if bounded else transaction.atomic()
+
+
+@contextmanager
+def _bounded_by_sqlite(connection: Any) -> Iterator[None]:
     usual = connection.settings_dict["OPTIONS"].get("timeout", 5)
     _set_busy_timeout(connection, min(TIMEOUT, usual))
     try:
-        yield
+        with transaction.atomic():
+            yield
     finally:
         _set_busy_timeout(connection, usual)
+
+
+@contextmanager
+def _bounded_by_postgresql(connection: Any) -> Iterator[None]:
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute(f"SET LOCAL statement_timeout = {int(TIMEOUT * 1000)}")
+        yield
+
+
+_BOUNDED = {"sqlite": _bounded_by_sqlite, "postgresql": _bounded_by_postgresql}
 
 
 def _set_busy_timeout(connection: Any, seconds: float) -> None:

@@ -483,7 +483,7 @@ def _number(value: object, least: float = 0) -> float | None:
 
 def _clean(text: object) -> str:
     try:
-        return str(text).encode("utf-8", "replace").decode()
+        return str(text).encode("utf-8", "replace").decode().replace("\0", "\N{REPLACEMENT CHARACTER}")
     except Exception:
         logger.exception("a text for a job cannot be read")
         return ""

@@ -22,13 +22,13 @@ class JobRecordQuerySet(models.QuerySet["JobRecord"]):
         """
         columns = {
             "state": record.state.value,
-            "handler_class": record.handler_class[:255],
-            "owner": record.owner[:255],
+            "handler_class": _storable(record.handler_class)[:255],
+            "owner": _storable(record.owner)[:255],
             "version": record.version,
             "created_at": to_datetime(record.created_at),
             "started_at": to_datetime(record.started_at) if record.started_at else None,
             "ended_at": to_datetime(record.ended_at),
-            "stored": to_hash(record),
+            "stored": {_storable(name): _storable(text) for name, text in to_hash(record).items()},
         }
         newer = self.filter(pk=record.id, version__lt=record.version, claimed_at=None)
         if not newer.update(**columns):
@@ -73,3 +73,8 @@ class JobRecord(models.Model):
         """Return the job as the store would, with what the claim has added."""
         claimed_at = int(self.claimed_at.timestamp() * 1_000_000) if self.claimed_at else 0
         return from_hash(self.pk, self.stored).replace(claimed_at=claimed_at, claimed_url=self.claimed_url)
+
+
+def _storable(text: str) -> str:
+    """Return a text that every database takes; PostgreSQL takes no NUL."""
+    return text.replace("\0", "\N{REPLACEMENT CHARACTER}")

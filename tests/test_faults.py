@@ -1,4 +1,4 @@
-"""Faults that need no process of their own (FAULTS.md F1, F2, F4, F6, F29, F32)."""
+"""Faults that need no process of their own (FAULTS.md F1, F2, F4, F6, F28, F29, F32, F35)."""
 
 import asyncio
 import json
@@ -7,6 +7,7 @@ import time
 import pytest
 from asgiref.sync import sync_to_async
 from channels.layers import channel_layers
+from django.db import DataError, OperationalError
 from hypothesis import example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
@@ -15,6 +16,7 @@ from jobs import backlog, store
 from jobs.announce import find_archived
 from jobs.exceptions import JobCancelled, StoreUnavailable
 from jobs.job import Job
+from jobs.models import JobRecordQuerySet
 from jobs.repository import JobRepository
 from jobs.states import JobState
 from jobs.subscriptions import Subscription
@@ -248,3 +250,39 @@ def test_f04_data_that_was_kept_is_not_written_into_a_job_that_has_ended_meanwhi
         JobRepository().find(job.id).end(JobState.CANCELLED)
     eventually(lambda: job.is_ended)
     assert dict(JobRepository().find(job.id).data) == {}
+
+
+def test_f28_a_nul_in_a_text_becomes_a_mark_that_every_database_takes():
+    job = started_job()
+    job.set_progress(1, 2, "half\0way")
+    job.end(JobState.FAILED, "line\0line")
+    assert (job.error, job.progress.message) == ("line\ufffdline", "half\ufffdway")
+
+
+def test_f28_what_somebody_planted_with_a_nul_is_archived_all_the_same(redis_client):
+    job = started_job()
+    plant(redis_client, job, **{"note": "\0", "language": "\0", "part.\0": "1"})
+    JobRepository().find(job.id).end(JobState.COMPLETE)
+    stored = find_archived(job.id)
+    assert stored.state == "complete" and "\0" not in repr(stored)
+
+
+def test_f35_a_record_that_no_database_takes_keeps_no_other_waiting(monkeypatch, caplog):
+    bad, good = started_job(), started_job()
+    really_store, asked = JobRecordQuerySet.store, set()
+
+    def store_some(self, record):
+        if record.id not in asked:
+            asked.add(record.id)
+            raise OperationalError("locked")  # for a moment, so that both are late
+        if record.id == bad.id:
+            raise DataError("unsupported Unicode escape sequence")
+        really_store(self, record)
+
+    monkeypatch.setattr(JobRecordQuerySet, "store", store_some)
+    monkeypatch.setattr(backlog, "PAUSE", 0.05)
+    for job in (bad, good):
+        job.complete()
+    eventually(lambda: find_archived(good.id))
+    assert find_archived(bad.id) is None
+    assert f"job {bad.id}: cannot be archived" in caplog.text  # said before the next one's turn came
