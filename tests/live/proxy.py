@@ -1,12 +1,17 @@
-"""A TCP proxy that can be told to go silent, to answer 502, or to cut what is open; it runs in a thread of its own."""
+"""Ways to a server that can be told to go silent: a TCP proxy in a thread of its own, or packets that are dropped.
+
+The proxy can also answer 502, and cut what is open.
+"""
 
 import asyncio
+import subprocess
 import threading
 from contextlib import suppress
 from typing import Self
 
 BAD_GATEWAY = b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 CHUNK = 65536  # bytes
+HOST, FAR = "127.0.0.1", "127.0.0.2"  # the same machine; who calls it by its second address can be cut off
 
 
 class Proxy:
@@ -15,6 +20,9 @@ class Proxy:
     While it is silent, connections stay open and are taken, and nothing passes: a half-open link. When it speaks
     again, only new connections work; the old ones stay open and silent, as when a router has forgotten them.
     """
+
+    host = HOST
+    redis_options = ()  # that Redis needs, to be reached in this way
 
     def __init__(self, target_port: int):
         self.target_port = target_port
@@ -35,7 +43,7 @@ class Proxy:
     def start(self) -> None:
         """Listen, on a free loopback port."""
         self._thread.start()
-        self._server = self._call(asyncio.start_server(self._serve, "127.0.0.1", 0, backlog=1024))
+        self._server = self._call(asyncio.start_server(self._serve, HOST, 0, backlog=1024))
         self.port = self._server.sockets[0].getsockname()[1]
 
     def stop(self) -> None:
@@ -86,7 +94,7 @@ class Proxy:
                 writer.transport.abort()
 
     async def _join(self, reader, writer) -> None:
-        there, back = await asyncio.open_connection("127.0.0.1", self.target_port)
+        there, back = await asyncio.open_connection(HOST, self.target_port)
         ways = [asyncio.ensure_future(self._carry(*way)) for way in ((reader, back), (there, writer))]
         try:
             await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
@@ -102,3 +110,41 @@ class Proxy:
             if born == self._silences and not self._is_silent:
                 writer.write(data)
                 await writer.drain()
+
+
+class Packets:
+    """The way to a server by another address of this machine, whose packets can be dropped, both ways.
+
+    Needs iptables, and a network namespace of one's own. What was open goes on when it speaks again, unless TCP has
+    given up meanwhile, or somebody's patience has.
+    """
+
+    host = FAR
+    redis_options = ("--bind", HOST, FAR)
+
+    def __init__(self, target_port: int):
+        self.port = target_port
+        self._is_silent = False
+
+    def start(self) -> None:
+        """There is nothing to start."""
+
+    def stop(self) -> None:
+        """Let everything pass."""
+        self.speak()
+
+    def silence(self) -> None:
+        """Drop every packet from now on."""
+        if not self._is_silent:
+            self._is_silent = True
+            self._filter("-A")
+
+    def speak(self) -> None:
+        """Drop none any more."""
+        if self._is_silent:
+            self._is_silent = False
+            self._filter("-D")
+
+    def _filter(self, verb: str) -> None:
+        for end in (["-d", FAR, "-p", "tcp", "--dport"], ["-s", FAR, "-p", "tcp", "--sport"]):
+            subprocess.run(["iptables", "-w", verb, "INPUT", *end, str(self.port), "-j", "DROP"], check=True)

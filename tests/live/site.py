@@ -16,7 +16,7 @@ from jobs.events import job_topic
 from project.demo.processes import Child
 
 from .hands import Hands
-from .proxy import Proxy
+from .proxy import Packets, Proxy
 from .stack import LiveStack
 
 TICK = os.sysconf("SC_CLK_TCK")
@@ -25,14 +25,25 @@ TICK = os.sysconf("SC_CLK_TCK")
 class Site(LiveStack):
     """Redis, daphne and a pair of hands; a worker only if asked for.
 
-    `jobs` are further keys of the JOBS setting. With `proxied`, daphne reaches Redis only through `self.proxy`.
+    `jobs` are further keys of the JOBS setting. With `proxied`, daphne reaches Redis only through `self.proxy`, a
+    `Proxy` or another `cable`.
     """
 
-    def __init__(self, prepared: Path, worker: bool = False, proxied: bool = False, env: Any = None, **jobs: Any):
+    def __init__(
+        self,
+        prepared: Path,
+        worker: bool = False,
+        proxied: bool = False,
+        cable: type[Proxy | Packets] = Proxy,
+        env: Any = None,
+        **jobs: Any,
+    ):
         super().__init__(prepared)
         self.has_worker = worker
-        self.proxy: Proxy | None = None
+        self.proxy: Any = None
         self.is_proxied = proxied
+        self.cable = cable
+        self.redis.arguments += cable.redis_options
         self.extra_env |= {
             "DJANGO_SETTINGS_MODULE": "tests.live.countjobs.settings",
             "JOBS_SETTINGS": json.dumps(jobs),
@@ -56,7 +67,7 @@ class Site(LiveStack):
         """Start Redis, and the proxy before it."""
         super().start_redis()
         if self.is_proxied and self.proxy is None:
-            self.proxy = Proxy(self.redis.port)
+            self.proxy = self.cable(self.redis.port)
             self.proxy.start()
 
     def prepare_database(self) -> None:
@@ -95,7 +106,7 @@ class Site(LiveStack):
         """Have what is started inside the block reach Redis only through the proxy."""
         direct = self.redis_url
         if self.proxy:
-            self.redis_url = f"redis://127.0.0.1:{self.proxy.port}/0"
+            self.redis_url = f"redis://{self.proxy.host}:{self.proxy.port}/0"
             self.extra_env["CELERY_BROKER_URL"] = direct
         try:
             yield

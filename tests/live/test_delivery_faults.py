@@ -2,11 +2,14 @@
 
 import asyncio
 import json
+import sys
 import time
 
 import httpx
 import pytest
 import pytest_asyncio
+
+from project.demo.processes import Child
 
 from .pages import Page, eventually, listening, lost, say
 from .proxy import Proxy
@@ -15,6 +18,7 @@ from .site import Site, cpu_seconds, ticket_for
 R = 3.0  # seconds; RECONCILE_SECONDS here
 QUIET = 25  # seconds, of daphne's pings cut to a seventh; tests/live/losses.py is quiet for the whole minute
 DEAF = 25  # seconds; longer than the hub needs to notice it
+SILENCES = (20, 60, 120)  # seconds; TCP itself gives a connection up between the first two
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +72,14 @@ async def deaf(prepared_database):
         async with listening([page_of(site, job_id) for job_id in ids]) as pages:
             site.proxy.silence()
             yield site, pages, time.monotonic(), cpu_seconds(site.server)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def silences():
+    """Return the process in which servers are cut off from the first test of this module on."""
+    child = Child("halfopen", [sys.executable, "-m", "tests.live.halfopen", *map(str, SILENCES)])
+    yield child
+    child.stop(grace=0)
 
 
 async def test_f01_a_job_that_ended_before_the_page_is_ready_at_once_and_once(site):
@@ -191,3 +203,16 @@ async def test_f36_a_half_open_link_to_redis_heals_by_itself_and_costs_next_to_n
     say(f"F36: silent for {silent_for:.0f} s, {used / silent_for:.1%} of a core; healed in {healed:.1f} s")
     assert used / silent_for < 0.2
     assert all(map(heard_ready_once, pages))
+
+
+@pytest.mark.timeout(max(SILENCES) + 120)
+@pytest.mark.parametrize("seconds", SILENCES)
+async def test_f36_a_server_whose_packets_to_redis_are_dropped_heals_by_itself(silences, seconds):
+    """Where none can be dropped, because namespaces are forbidden or iptables is missing, proxies swallow them."""
+    line = await asyncio.to_thread(silences.await_line, rf'"silent": {seconds}\.0, .*', max(SILENCES) + 100)
+    found = json.loads(line.string)
+    say(f"F36: {found}")
+    assert found["lost"] == 0
+    assert found["healed"] < 20
+    assert found["cpu"] < 0.2
+    assert found["pushed"] > 0.9  # afterwards pages are told by pushes again, not only by reconciliation
