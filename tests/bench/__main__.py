@@ -1,7 +1,6 @@
 """`python -m tests.bench [--quick] [--json FILE] [--jobs N] [--sockets N]`."""
 
 import argparse
-import resource
 import signal
 import sys
 from dataclasses import replace
@@ -12,7 +11,7 @@ from project.demo.processes import ProcessError
 from .measure import measure
 from .report import json_line, table
 from .turn import WARM, Plan
-from .usage import keep_off_last_core
+from .usage import allow_many_files, keep_off_last_core
 
 FULL = Plan(
     rounds=5,
@@ -54,8 +53,7 @@ def plan_of(arguments: list[str]) -> tuple[Plan, Path | None]:
 def main() -> int:
     """Measure, print, and return 0; or 1 and one line when something could not be measured; 130 when interrupted."""
     plan, file = plan_of(sys.argv[1:])
-    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    allow_many_files()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that everything is stopped and removed
     keep_off_last_core()
     try:

@@ -10,6 +10,8 @@ from functools import partial
 from typing import Any
 
 import redis
+from asgiref.sync import async_to_sync
+from channels.layers import get_channel_layer
 from django.conf import settings
 from django.test import override_settings
 
@@ -30,6 +32,7 @@ class Costs:
         """Return for each kind of call its microseconds, one figure a round."""
         kinds: dict[str, Callable[[int], float]] = {
             "publish": _publish,
+            "group_send": _group_send,
             "complete": partial(_complete, ARCHIVE=False),
             "complete_archived": _complete,
             "progress_sent": _progress_sent,
@@ -46,6 +49,13 @@ def _publish(calls: int) -> float:
     client = redis.Redis.from_url(settings.REDIS_URL)
     payload = events.encode(events.frame(events.READY, running_job()))
     return _per_call(lambda: client.publish(CHANNEL, payload), calls)
+
+
+def _group_send(calls: int) -> float:
+    """Measure what the tutorials' workers do: a loop and a connection for each message."""
+    message = {"type": "job.ready", "job": events.job_object(running_job())}
+    send = async_to_sync(get_channel_layer().group_send)
+    return _per_call(lambda: send("job_1", message), calls)
 
 
 def _complete(calls: int, **jobs_settings: Any) -> float:

@@ -94,6 +94,9 @@ def others(taken: Taken) -> dict[str, Spread]:
     rounds = taken.rounds
     return {
         "handshake_session_vs_naive": Spread.of(_ratio("handshake_us", SESSION, NAIVE)(rounds)),
+        "complete_vs_group_send": Spread.of(
+            [a / b for a, b in zip(taken.calls["complete"], taken.calls["group_send"], strict=True)]
+        ),
         "push_vs_tutorial": Spread.of(_ratio("push_us", OURS, PUBSUB)(rounds)),
         "life_vs_task": Spread.of([life / median(taken.lives["task_ms"]) for life in taken.lives["life_ms"]]),
         "round_trips_per_life_live": Spread.of([taken.lives["round_trips"]]),

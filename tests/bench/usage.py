@@ -1,6 +1,7 @@
 """What a process uses, and where it may run, as Linux tells it."""
 
 import os
+import resource
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -18,6 +19,12 @@ def private_kb(pid: int) -> int:
     """Return the kilobytes that belong to this process alone."""
     lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
     return sum(int(line.split()[1]) for line in lines if line.startswith("Private_"))
+
+
+def allow_many_files() -> None:
+    """Let this process, and whatever it starts, have as many sockets open as the system allows."""
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def let_run_anywhere(pid: int) -> None:

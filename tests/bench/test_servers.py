@@ -1,0 +1,46 @@
+"""What is measured on real servers and yet holds on any machine: losses, memory, and two coarse ratios."""
+
+from dataclasses import replace
+
+import pytest
+
+from .__main__ import QUICK
+from .setup import Setup
+from .subjects import OURS, PUBSUB
+from .turn import Turn
+from .usage import allow_many_files
+
+PLAN = replace(QUICK, sockets=400, jobs=60, calls=50)
+KB_PER_SOCKET = 33.5  # recorded on Linux x86-64 with Python 3.11 and 3.13, of a socket that a ticket has opened
+TOLERANCE = 1.1
+
+
+@pytest.fixture(scope="module")
+def setup():
+    """Start a Redis, a worker, the pages, and two servers: ours and the tutorial's."""
+    allow_many_files()
+    with Setup((OURS, PUBSUB)) as setup:
+        yield setup
+
+
+@pytest.fixture(scope="module")
+def figures(setup):
+    """Return what both subjects took, one after the other."""
+    return {subject: Turn(setup, subject).take(PLAN, is_first=True) for subject in (OURS, PUBSUB)}
+
+
+def test_nothing_is_lost(figures):
+    assert figures[OURS]["lost"] == 0
+
+
+def test_an_open_socket_takes_no_more_memory_than_was_recorded(figures):
+    assert figures[OURS]["kb_per_socket"] <= KB_PER_SOCKET * TOLERANCE
+
+
+def test_a_page_hears_sooner_than_by_the_tutorials_way(figures):
+    assert figures[OURS]["p50_ms"] < figures[PUBSUB]["p50_ms"]
+
+
+def test_to_complete_costs_the_worker_less_than_a_group_send(setup):
+    calls = setup.worker.call("measure_calls", 1, PLAN.calls)
+    assert calls["complete"] < calls["group_send"]
