@@ -1,7 +1,7 @@
 """How often the verbs go to Redis, how many commands that is, and how many connections they open."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 from unittest.mock import patch
 
@@ -10,6 +10,7 @@ from django.conf import settings
 from django.contrib.messages.storage import default_storage
 from django.http import HttpRequest
 from django.test import RequestFactory, override_settings
+from redis.asyncio.connection import AbstractConnection as AsyncConnection
 from redis.connection import AbstractConnection
 
 from jobs.claim import claim
@@ -38,7 +39,7 @@ class Trips:
         live(a_request())  # opens connections
         with counted_trips() as life:
             live(a_request())
-        return found | {"round_trips_per_life": life.call_count}
+        return found | {"round_trips_per_life": life.count}
 
 
 def count_verb(verb: str, call: Callable[[Job], object], calls: int) -> dict[str, float]:
@@ -50,7 +51,7 @@ def count_verb(verb: str, call: Callable[[Job], object], calls: int) -> dict[str
     with counted_trips() as trips:
         for job in jobs:
             call(job)
-        sent = trips.call_count
+        sent = trips.count
     after = monitor.info("stats")
     monitor.close()
     commands = after["total_commands_processed"] - before["total_commands_processed"] - 1  # the asking itself
@@ -62,12 +63,27 @@ def count_verb(verb: str, call: Callable[[Job], object], calls: int) -> dict[str
     }
 
 
+class TripCount:
+    """How many round trips there were; a pipeline is one."""
+
+    def __init__(self, *calls: Any) -> None:
+        self._calls = calls
+
+    @property
+    def count(self) -> int:
+        return sum(call.call_count for call in self._calls)
+
+
 @contextmanager
-def counted_trips(connection: Any = AbstractConnection) -> Iterator[Any]:
-    """Count what clients in this process send to Redis by such connections; a pipeline counts once."""
+def counted_trips() -> Iterator[TripCount]:
+    """Count what the clients in this process, synchronous and asynchronous, send to Redis."""
+    with ExitStack() as stack:
+        yield TripCount(*(stack.enter_context(_counted(kind)) for kind in (AbstractConnection, AsyncConnection)))
+
+
+def _counted(connection: Any) -> Any:
     send = connection.send_packed_command
-    with patch.object(connection, "send_packed_command", autospec=True, side_effect=send) as counted:
-        yield counted
+    return patch.object(connection, "send_packed_command", autospec=True, side_effect=send)
 
 
 def live(request: HttpRequest) -> Job:
