@@ -1,33 +1,23 @@
-"""The README is true: its code works as printed in a new project, and its tables are those of the code."""
+"""The README is true: its code works as printed in a project that has Celery, and it stays short."""
 
-import os
 import re
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
-from jobs.conf import JobsSettings
+from .documents import ROOT, blocks, files
+from .printed import Project
 
-ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 
-# A checkout is not a wheel: its templates and static files lie elsewhere (and a test's host is `testserver`).
-EDITABLE = f"""
-TEMPLATES[0]["DIRS"] = [{str(ROOT / "frontend" / "templates")!r}]
-STATICFILES_DIRS = [{str(ROOT / "frontend" / "static")!r}]
-ALLOWED_HOSTS = ["testserver"]
+# What a project has before it reads the README: a Celery app, and an app with a URL.
+BEFORE = """
+import os
+INSTALLED_APPS += ["reports"]
+CELERY_BROKER_URL = os.environ["REDIS_URL"]
+CELERY_BROKER_TRANSPORT_OPTIONS = {"socket_timeout": 3}
 """
-
 DRIVE = """
-import django; django.setup()
-from django.core.management import call_command
-call_command("migrate", verbosity=0)
-from django.test import Client
-from jobs.repository import JobRepository
 from jobs.testing import run_at_once
-client = Client()
 with run_at_once():
     page = client.post("/export/", {"year": "2026"})
 assert page.status_code == 302, page
@@ -36,49 +26,44 @@ assert waiting.status_code == 200 and b"Writing the report" in waiting.content
 job = JobRepository().find(page["Location"].split("/")[2])
 assert (job.state, job.data["file"]) == ("complete", "report-2026.csv"), job.error
 ready = client.post(page["Location"] + "ready/")
-assert (ready.status_code, ready["Location"]) == (303, "/jobs/?file=report-2026.csv"), ready
-assert b"report-2026.csv is ready." in client.get(ready["Location"]).content
+assert (ready.status_code, ready["Location"]) == (303, "/reports/report-2026.csv"), ready
+again = client.post(page["Location"] + "ready/")
+assert ready["Location"] == again["Location"]
+assert client.get("/jobs/").content.count(b"report-2026.csv is ready.") == 1
 """
-
-
-def printed_files() -> dict[str, str]:
-    """Return the README's Python blocks by the file that their first line names."""
-    blocks = re.findall(r"```python\n# (\S+\.py)[^\n]*\n(.*?)```", README, re.DOTALL)
-    return dict(blocks)
 
 
 @pytest.fixture
 def project(tmp_path):
-    """A project as `startproject` and `startapp` make it, with the README's files in it."""
-    run = [sys.executable, "-m", "django"]
-    subprocess.run([*run, "startproject", "mysite", "."], cwd=tmp_path, check=True)
-    subprocess.run([*run, "startapp", "reports"], cwd=tmp_path, check=True)
-    for name, text in printed_files().items():
-        path = tmp_path / name
-        path.write_text(path.read_text() + "\nimport os\n\n" + text + EDITABLE if "settings" in name else text)
-    return tmp_path
+    """A project that has Celery, with the README's files in it."""
+    project = Project(tmp_path).add("mysite/settings.py", BEFORE)
+    for block in files("docs/tutorial.md"):
+        if block.file in ("mysite/celery.py", "mysite/__init__.py"):
+            block.write(tmp_path)
+    project.copy("README.md")
+    return project.add(
+        "mysite/urls.py", "from reports.views import export\nurlpatterns += [path('export/', export)]\n"
+    )
 
 
 def test_the_readmes_code_works_as_printed(project):
-    assert len(printed_files()) == 8
-    check = python(project, "manage.py", "check")
-    assert check.returncode == 0 and "no issues" in check.stdout, check.stderr
-    drive = python(project, "-c", DRIVE)
-    assert drive.returncode == 0, drive.stderr
+    assert "no issues" in project.python("manage.py", "check")
+    project.drive(DRIVE)
 
 
-def python(project, *arguments):
-    """Run Python in the project, on the embedded server."""
-    environment = {"DJANGO_SETTINGS_MODULE": "mysite.settings", "PYTHONPATH": str(project)}
-    environment |= {name: os.environ[name] for name in ("PATH", "REDIS_URL")}
-    return subprocess.run([sys.executable, *arguments], cwd=project, env=environment, capture_output=True, text=True)
+def test_what_is_to_be_copied_is_short():
+    lines = [line for block in files("README.md") for line in block.text.splitlines() if line.strip()]
+    assert len(files("README.md")) == 6
+    assert len(lines) <= 55
 
 
-def test_the_settings_table_is_the_codes():
-    table = dict(re.findall(r"^\| `([A-Z_]+)` \| `([^`]*)` \|", README, re.MULTILINE))
-    assert table == {name: repr(value).replace("'", '"') for name, value in vars_of(JobsSettings()).items()}
+def test_a_newcomer_reads_what_it_is_sees_a_picture_and_runs_one_command():
+    what, picture, command, code = (README.index(mark) for mark in ("**I want**", "![", "```sh", "```python"))
+    assert what < picture < command < code
+    assert README[:command].count("\n") < 30
+    assert blocks("README.md", "sh")[0].text.strip().endswith("manage.py demo")
 
 
-def vars_of(settings: JobsSettings) -> dict[str, object]:
-    """Return the settings as a dict."""
-    return {name: getattr(settings, name) for name in settings.__slots__}
+def test_its_pictures_and_documents_are_there():
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)", README):
+        assert (ROOT / target).is_file(), target

@@ -1,0 +1,127 @@
+"""The guides and recipes are true: each snippet runs in a project as the tutorial makes it, old ways and new."""
+
+import django
+import pytest
+
+from .documents import files
+from .printed import Project
+
+TUTORIAL = "docs/tutorial.md"
+
+# Celery as the old ways need it: a result backend; and, for the test, tasks that run at once.
+OLD_CELERY = """
+INSTALLED_APPS += ["celery_progress"]
+CELERY_RESULT_BACKEND = "cache+memory://"
+CELERY_TASK_ALWAYS_EAGER = CELERY_TASK_STORE_EAGER_RESULT = True
+"""
+OLD_URLS = """
+from django.urls import include, path
+from reports import views
+urlpatterns = [
+    path("export/", views.export),
+    path("reports/", lambda request: None),
+    path("celery-progress/", include("celery_progress.urls")),
+    path("status/<str:task_id>/", getattr(views, "export_status", None) or views.export, name="export_status"),
+]
+"""
+NEW_URLS = """
+from django.urls import include, path
+from django.http import HttpResponse
+from django.contrib.messages import get_messages
+from reports import views
+urlpatterns = [
+    path("export/", views.export),
+    path("reports/", lambda request: HttpResponse("".join(map(str, get_messages(request))))),
+    path("jobs/", include("jobs.urls")),
+]
+"""
+DRIVE_NEW = """
+from jobs.testing import capture_events, run_at_once
+with run_at_once(), capture_events() as events:
+    waiting_page = client.post("/export/", {"year": "2026"})["Location"]
+assert events[-1]["event"] == "ready" and events[-1]["job"]["progress"]["total"] == 12, events[-1]
+assert client.post(waiting_page + "ready/", follow=True).content == b"report-2026.csv is ready."
+assert client.post(waiting_page + "ready/", follow=True).content == b""
+"""
+
+
+def test_what_celery_progress_did_before(tmp_path):
+    project = Project(tmp_path).copy(TUTORIAL, "docs/from-celery-progress.md#Before")
+    project.add("mysite/settings.py", OLD_CELERY).write("mysite/urls.py", OLD_URLS)
+    project.drive("""
+import re
+page = client.post("/export/", {"year": "2026"}).content.decode()
+answer = client.get(re.search(r'"(/celery-progress/[^"]+)"', page)[1]).json()
+assert (answer["complete"], answer["success"], answer["result"]) == (True, True, "report-2026.csv"), answer
+""")
+
+
+def test_what_polling_did_before(tmp_path):
+    project = Project(tmp_path).copy(TUTORIAL, "docs/from-polling.md#Before")
+    project.add("mysite/settings.py", OLD_CELERY).write("mysite/urls.py", OLD_URLS)
+    project.drive("""
+import re
+page = client.post("/export/", {"year": "2026"}).content.decode()
+assert client.get(re.search(r'"(/status/[^"]+)"', page)[1]).json() == {"state": "SUCCESS"}
+assert client.get("/status/nobody-ever-had-this/").json() == {"state": "PENDING"}
+""")
+
+
+@pytest.mark.parametrize("guide", ["docs/from-celery-progress.md", "docs/from-polling.md"])
+def test_the_same_task_after(tmp_path, guide):
+    project = Project(tmp_path).copy(TUTORIAL, f"{guide}#After").write("mysite/urls.py", NEW_URLS)
+    assert "no issues" in project.python("manage.py", "check")
+    project.drive(DRIVE_NEW)
+
+
+@pytest.mark.parametrize("block", files("docs/testing.md"), ids=lambda block: block.file)
+def test_the_tests_of_the_guide_to_testing_pass(tmp_path, block):
+    project = Project(tmp_path).copy(TUTORIAL)
+    project.add("reports/tasks.py", "\ntime.sleep = lambda seconds: None\n")
+    block.write(tmp_path)
+    output = project.python("-W", "error", "manage.py", "test", block.file.removesuffix(".py").replace("/", "."))
+    assert "OK" in output and f"Ran {block.text.count('def test_')} test" in output
+
+
+DRIVE_API = """
+from unittest.mock import patch
+from django.contrib.auth.models import User
+client.force_login(User.objects.create(username="ann"))
+with patch("jobs.tasks.JobTask._send"):
+    answer = POST
+assert (answer.status_code, answer["Retry-After"]) == (202, "2"), answer.content
+again = client.get(answer["Location"])
+assert (again.status_code, again["Location"]) == (202, answer["Location"])
+job = JobRepository().find(again.json()["id"])
+assert job.owner == "user:1"
+job.start(), job.complete()
+ended = client.get(answer["Location"])
+assert (ended.status_code, ended.json()["state"]) == (200, "complete")
+assert "Retry-After" not in ended
+assert Client().get(answer["Location"]).status_code in (401, 404)
+stranger = Client()
+stranger.force_login(User.objects.create(username="bob"))
+assert stranger.get(answer["Location"]).status_code == 404
+"""
+
+
+@pytest.mark.parametrize(
+    ("section", "post"),
+    [
+        ("Django REST framework", "client.post('/api/exports/', {'year': 2026}, content_type='application/json')"),
+        ("django-ninja", "client.post('/api/exports/?year=2026')"),
+    ],
+)
+def test_an_api_answers_202_with_where_and_when_to_ask_again(tmp_path, section, post):
+    project = Project(tmp_path).copy(TUTORIAL, f"docs/recipes.md#{section}")
+    project.drive(DRIVE_API.replace("POST", post))
+
+
+@pytest.mark.skipif(django.VERSION < (6,), reason="django.tasks came with Django 6.0")
+def test_a_task_of_djangos_own_is_waited_for(tmp_path):
+    project = Project(tmp_path).copy(TUTORIAL, "docs/recipes.md#Django tasks")
+    project.drive("""
+waiting_page = client.post("/export/", {"year": "2026"})["Location"]
+assert JobRepository().find(waiting_page.split("/")[2]).state == "complete"
+assert b"report-2026.csv is ready." in client.post(waiting_page + "ready/", follow=True).content
+""")
