@@ -20,7 +20,7 @@ class PrivateStack(Stack):
             "DJANGO_SETTINGS_MODULE": "project.settings",
             "CELERY_BROKER_URL": "",
             "DEBUG": "1",
-            "SECRET_KEY": "",
+            "SECRET_KEY": "",  # nosec B105 - the settings then take one for development
             "ALLOWED_HOSTS": "",
             "DEMO_PACE": str(pace),
         }
