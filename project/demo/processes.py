@@ -7,7 +7,7 @@ there is a POSIX shell. (Linux's PR_SET_PDEATHSIG misses grandchildren, and fire
 
 import re
 import signal
-import subprocess  # nosec B404 - the commands are our own
+import subprocess  # the commands are our own  # nosec B404
 import sys
 import threading
 from collections import deque
@@ -49,7 +49,7 @@ class Child:
         self.lines: deque[str] = deque(maxlen=KEPT_LINES)
         self.has_ended = False
         self._news = threading.Condition()
-        self._process = subprocess.Popen(  # noqa: S603  # nosec B603 - the commands are our own
+        self._process = subprocess.Popen(  # noqa: S603 - the commands are our own  # nosec B603
             ["/bin/sh", "-c", LEASH, "sh", *command],
             cwd=ROOT,
             env=env,

@@ -19,7 +19,7 @@ COMMAND_TIMEOUT = 120  # seconds for the migrations or the sample data on a slow
 READY_TIMEOUT = 60  # seconds for the worker or the server to start on a busy machine
 WORKER_OPTIONS = ["--concurrency", "2", "--loglevel", "INFO", "--without-mingle", "--without-gossip"]
 BACKLOG = 1024  # connections that wait for the server
-EVERYWHERE = "0.0.0.0"  # noqa: S104  # nosec B104 - an address to listen on, not to reach anybody by
+EVERYWHERE = "0.0.0.0"  # noqa: S104 - an address to listen on, not to reach anybody by  # nosec B104
 
 
 class Stack:

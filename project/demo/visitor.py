@@ -8,7 +8,7 @@ from .page import Form, Page
 from .processes import ProcessError
 
 PATIENCE = 30  # seconds for an answer
-PASSWORD = "waitroom"  # noqa: S105  # nosec B105 - of the users that sample_data makes
+PASSWORD = "waitroom"  # noqa: S105 - of the users that sample_data makes  # nosec B105
 
 
 class VisitError(ProcessError):

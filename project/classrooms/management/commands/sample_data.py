@@ -7,7 +7,7 @@ from django.db import transaction
 from project.classrooms.models import Classroom, School, Student
 from project.classrooms.samples import new_students
 
-PASSWORD = "waitroom"  # noqa: S105  # nosec B105 - of the sample users, and no secret
+PASSWORD = "waitroom"  # noqa: S105 - of the sample users, and no secret  # nosec B105
 SCHOOLS = {
     ("Hawthorn Primary School", "Bristol"): {
         "Kestrel Class": ("ada", 41),
