@@ -1,5 +1,6 @@
 """The one door to jobs: who somebody is, and what they may see, claim, cancel and listen to."""
 
+import itertools
 import time
 
 import pytest
@@ -221,6 +222,7 @@ def test_a_ticket_opens_its_topic_without_a_session():
         {"a": 1},
         None,
     ],
+    ids=itertools.count(),  # a ticket holds the time at which it was made
 )
 def test_a_ticket_that_is_none_opens_nothing(text):
     assert bearer_of(text) is None

@@ -1,6 +1,7 @@
 """What a socket listens to: join first, then read, then tell."""
 
 import asyncio
+import itertools
 
 import pytest
 from asgiref.sync import sync_to_async
@@ -326,7 +327,9 @@ async def test_the_bearer_of_a_ticket_listens_without_a_session(topic):
         assert (await page.next())["event"] == "started"
 
 
-@pytest.mark.parametrize("given", ["x", ticket("job:another"), ticket("tag:other"), 7, {}, ["x"], "\x00"])
+@pytest.mark.parametrize(
+    "given", ["x", ticket("job:another"), ticket("tag:other"), 7, {}, ["x"], "\x00"], ids=itertools.count()
+)
 async def test_a_ticket_that_does_not_fit_falls_back_to_the_session(given):
     job = await started_job()
     async with JobCommunicator(BOB) as stranger:
