@@ -1,0 +1,60 @@
+"""No part has a hole that is known: what SECURITY.md asks for is installed here, and is what the wheel demands."""
+
+import re
+import tomllib
+from importlib.metadata import version
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.version import Version
+
+from .documents import ROOT
+
+ROWS = re.findall(r"^\| (`?)([\w-]+)\1(?: ([\d.]+)| \([\w-]+\))? \| ([\d., ]+) \|",
+                  (ROOT / "SECURITY.md").read_text(), re.MULTILINE)  # fmt: skip
+PACKAGES = [(name, series, Version(least)) for quoted, name, series, least in ROWS if quoted]
+SERVERS = {
+    name: [Version(least) for least in leasts.split(",")] for quoted, name, _series, leasts in ROWS if not quoted
+}
+REQUIRED = {
+    required.name: required
+    for required in map(Requirement, tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"])
+}
+
+
+@pytest.mark.parametrize(("name", "series", "least"), PACKAGES, ids=str)
+def test_what_is_installed_has_no_hole_that_is_known(name, series, least):
+    installed = Version(version(name))
+    if not series or installed.release[:2] == Version(series).release:  # another series has a row of its own, or none
+        assert installed >= least
+
+
+@pytest.mark.parametrize(("name", "least"), [(name, least) for name, series, least in PACKAGES if not series], ids=str)
+def test_the_wheel_demands_no_version_with_a_hole(name, least):
+    if name in REQUIRED:
+        lowest = min(Version(part.version) for part in REQUIRED[name].specifier if part.operator == ">=")
+        assert lowest >= least
+
+
+def test_the_embedded_server_has_no_hole_that_is_known(redis_client):
+    info = redis_client.info("server")
+    kind = "Valkey" if "valkey_version" in info else "Redis"
+    assert is_safe(Version(info.get("valkey_version") or info["redis_version"]), SERVERS[kind])
+
+
+@pytest.mark.parametrize(
+    ("text", "safe"), [("7.2.10", False), ("7.2.11", True), ("8.0.5", False), ("8.1.3", False), ("9.0.0", True)]
+)
+def test_a_server_is_measured_by_its_own_series(text, safe):
+    assert is_safe(Version(text), SERVERS["Valkey"]) == safe
+
+
+def is_safe(installed, leasts):
+    """Say whether a version is at or above the least of its series, or of a series that came later."""
+    own = [least for least in leasts if least.release[:2] == installed.release[:2]]
+    return installed >= own[0] if own else installed > max(leasts)
+
+
+def test_the_table_is_read():
+    assert {"Django", "daphne", "redis"} <= {name for name, _series, _least in PACKAGES}
+    assert set(SERVERS) == {"Valkey", "Redis"}
