@@ -11,6 +11,7 @@ import pytest_asyncio
 from playwright.async_api import async_playwright
 
 from . import browser as chromium
+from .halfopen import InBackground
 from .stack import LiveStack
 
 HERE = Path(__file__).parent
@@ -47,6 +48,22 @@ def pytest_collection_finish(session):
 def prepared_database(tmp_path_factory):
     """Return the place of a database with the sample data; the first stack puts it there."""
     return tmp_path_factory.mktemp("prepared") / "db.sqlite3"
+
+
+@pytest.fixture(scope="session")
+def silences(tmp_path_factory):
+    """Return what becomes of servers whose link to Redis is silent; one for all processes that run tests."""
+    place = tmp_path_factory.getbasetemp()
+    silences = InBackground((place.parent if "PYTEST_XDIST_WORKER" in os.environ else place) / "silences")
+    yield silences
+    silences.stop()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def start_silences_early(request):
+    """Let them begin with the first test of this folder if one of them is to be run: they take minutes."""
+    if any("silences" in item.fixturenames for item in request.session.items):
+        request.getfixturevalue("silences")
 
 
 @pytest.fixture(scope="session")

@@ -6,11 +6,15 @@ prints one line of JSON for each number of seconds.
 """
 
 import asyncio
+import fcntl
 import json
 import os
+import socket
+import struct
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -19,25 +23,39 @@ import django
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
 django.setup()  # which the tickets need
 
+from project.demo.processes import Child  # noqa: E402
+
+from .faults.waiting import until  # noqa: E402
 from .pages import Page, listening, lost, say  # noqa: E402
 from .proxy import Packets, Proxy  # noqa: E402
 from .site import Site, cpu_seconds, ticket_for  # noqa: E402
 
+SILENCES = (20, 60, 120)  # seconds; TCP itself gives a connection up between the first two
 PAGES = 50  # of each server; a quarter of the jobs ends during the silence, the rest after it
 PATIENCE = 20  # seconds in which all must be well again
-PUSHED = 1.0  # seconds; a page that hears of an end within it was told by a push
-R = 5.0  # seconds; RECONCILE_SECONDS here
+PUSHED = 2.0  # seconds; a page that hears of an end within it was told by a push, but for one in seven
+R = 15.0  # seconds; RECONCILE_SECONDS, as it is by default
+
+SIOCSIFFLAGS, IFF_UP, IFF_RUNNING = 0x8914, 0x1, 0x40  # of Linux, where alone there are network namespaces
+
+WAIT = max(SILENCES) + 120  # seconds until all of it must be known
 
 NAMESPACE = ["unshare", "--net", *([] if os.geteuid() == 0 else ["--map-root-user"])]
-TRIAL = "ip link set lo up && iptables -A INPUT -p tcp --dport 1 -j DROP"
+TRIAL = ["iptables", "-A", "INPUT", "-p", "tcp", "--dport", "1", "-j", "DROP"]
 
 
 def can_drop_packets() -> bool:
     """Say whether we may have a network of our own here, and drop packets in it."""
     try:
-        return subprocess.run([*NAMESPACE, "sh", "-c", TRIAL], capture_output=True).returncode == 0
+        return subprocess.run([*NAMESPACE, *TRIAL], capture_output=True).returncode == 0
     except OSError:
         return False
+
+
+def bring_loopback_up() -> None:
+    """Switch the one interface of a new network on (netdevice(7))."""
+    with socket.socket() as any_socket:
+        fcntl.ioctl(any_socket, SIOCSIFFLAGS, struct.pack("16sh", b"lo", IFF_UP | IFF_RUNNING))
 
 
 async def be_silent(site: Site, seconds: float) -> dict:
@@ -55,7 +73,7 @@ async def be_silent(site: Site, seconds: float) -> dict:
         await asyncio.to_thread(site.hands.end, after)
         unheard = await lost(pages[: PAGES // 2], PATIENCE)
         healed = max(page.ready_at for page in pages[: PAGES // 2]) - back
-        await asyncio.sleep(max(0.0, back + PATIENCE - R - time.monotonic()))  # by now the hub hears again
+        await asyncio.sleep(max(0.0, back + PATIENCE - time.monotonic()))  # by now the hub hears again
         share = (cpu_seconds(site.server) - used) / (time.monotonic() - since)
         await asyncio.to_thread(site.hands.end, later, every=0.05)
         unheard += await lost(pages, R + 2)
@@ -79,12 +97,44 @@ async def run_all(silences: list[float], cable: type) -> None:
         await asyncio.gather(*(run_one(Path(folder), seconds, cable) for seconds in silences))
 
 
+class InBackground:
+    """All of it in a process beside the tests, started by the first of their processes that comes; it takes minutes.
+
+    `place` is a file that they share.
+    """
+
+    def __init__(self, place: Path):
+        self.place = place
+        self.child: Child | None = None
+        with suppress(FileExistsError):
+            place.touch(exist_ok=False)
+            command = [sys.executable, "-m", "tests.live.halfopen", *map(str, SILENCES)]
+            self.child = Child("halfopen", command, on_line=self._keep)
+
+    def line_about(self, seconds: float) -> str:
+        """Wait for what was found about one silence, and return it."""
+        start = f'{{"silent": {seconds:.1f},'
+        return until(lambda: [line for line in self.place.read_text().splitlines() if line.startswith(start)], WAIT)[0]
+
+    def stop(self) -> None:
+        """Wait for its end, because others may wait for what it says."""
+        if self.child:
+            self.child.await_exit(WAIT)
+            self.child.stop(grace=0)
+
+    def _keep(self, child: Child, line: str) -> None:
+        with self.place.open("a") as file:
+            file.write(f"{line}\n")
+
+
 def main() -> None:
     """Go into a network of our own if we may, and measure there."""
     inside, *silences = sys.argv[1:] if sys.argv[1:2] == ["--inside"] else ["", *sys.argv[1:]]
     if not inside and can_drop_packets():
         command = [sys.executable, "-m", "tests.live.halfopen", "--inside", *silences]
-        os.execvp("unshare", [*NAMESPACE, "sh", "-c", 'ip link set lo up && exec "$@"', "sh", *command])  # noqa: S606
+        os.execvp(NAMESPACE[0], [*NAMESPACE, *command])  # noqa: S606
+    if inside:
+        bring_loopback_up()
     asyncio.run(run_all([float(seconds) for seconds in silences], Packets if inside else Proxy))
 
 
