@@ -19,3 +19,5 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "socket_timeout": 2,  # seconds that a broker which hangs is waited for, three times
     "visibility_timeout": 2,  # seconds until a message that nobody has acknowledged is delivered again
 }
+if RESULTS := os.environ.get("RESULTS"):  # which a chord needs
+    CELERY_RESULT_BACKEND = RESULTS

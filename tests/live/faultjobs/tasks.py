@@ -171,6 +171,14 @@ def work(self):
         time.sleep(0.05)
 
 
+@job_task(handler_class=HANDLER, ignore_result=False)
+def part(self, name, fails=False):
+    """Be a part of a canvas, and say so."""
+    note(f"part:{name}")
+    if fails:
+        raise JobError("This part cannot be done.")
+
+
 @job_task(handler_class=HANDLER)
 def give_up(self, how):
     """Tell Celery, and nobody else, that this task is no good."""

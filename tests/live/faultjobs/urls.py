@@ -8,6 +8,7 @@ from . import views
 
 urlpatterns = [
     path("faults/staff/", views.become_staff),
+    path("faults/canvas/<kind>/", views.start_a_canvas),
     path("faults/<task>/", views.start),
     path("faults/<task>/caught/", views.catch),
     path("faults/<task>/rolled-back/", views.roll_back),

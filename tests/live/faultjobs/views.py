@@ -2,6 +2,7 @@
 
 import json
 
+from celery import chain, chord, group, signature
 from django.contrib.auth import get_user_model, login
 from django.db import transaction
 from django.http import HttpResponse
@@ -9,6 +10,7 @@ from django.shortcuts import redirect
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
+from jobs.canvas import start_canvas
 from jobs.exceptions import StoreUnavailable
 
 from . import tasks
@@ -40,6 +42,18 @@ def catch(request, task):
         return redirect(submit(request, task))
     except StoreUnavailable:
         return HttpResponse("Please come back later.")
+
+
+@csrf_exempt
+@require_POST
+def start_a_canvas(request, kind):
+    """Start the parts in the request's JSON body as one job; `null` is a task that no worker knows."""
+    given = json.loads(request.body)
+    parts = [signature("nobody.knows.it", immutable=True) if part is None else tasks.part.si(**part) for part in given]
+    return redirect(start_canvas(request, CANVASES[kind](parts), handler_class=tasks.HANDLER))
+
+
+CANVASES = {"group": group, "chain": lambda parts: chain(*parts), "chord": lambda parts: chord(parts[:-1], parts[-1])}
 
 
 @csrf_exempt

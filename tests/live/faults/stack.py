@@ -154,6 +154,11 @@ class FaultStack(LiveStack):
         with self.broker_client() as client:
             until(lambda: not client.zcount("unacked_index", time.time() - VISIBILITY_TIMEOUT, "+inf"))
 
+    def await_quiet(self) -> None:
+        """Wait until its own worker has nothing more to take."""
+        with self.broker_client() as client:
+            until(lambda: not client.llen("celery") and not client.hlen("unacked"))
+
     def open_gate(self, name: str) -> None:
         """Let the task that waits for it go on."""
         (self.folder / f"gate.{name}").touch()
