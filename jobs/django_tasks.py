@@ -92,7 +92,8 @@ def submit_job(
         raise
     finally:
         _orders.reset(token)
-    return JobRepository().find(result.id) if order.job else order.create(result.id)
+    job = JobRepository().find(result.id) if order.job else order.create(result.id)
+    return _caught_up(job, result)
 
 
 def current_job() -> Job:
@@ -140,13 +141,12 @@ def _on_enqueued(task_result: Any, **_: Any) -> None:
 
 
 def _on_started(task_result: Any, **_: Any) -> None:
-    try:
-        job = JobRepository().find(task_result.id)
-        job.start()
-    except JobNotFound:
+    if (job := _found(task_result.id)) is None:
         return
+    try:
+        job.start()
     except JobError as error:
-        logger.warning("job %s: not started: %s", task_result.id, error)
+        logger.warning("job %s: not started: %s", job.id, error)
         return
     run = _Run(job)
     run.start()
@@ -158,7 +158,30 @@ def _on_finished(task_result: Any, **_: Any) -> None:
     if run is not None and run.job.id == task_result.id:
         run.over.set()
         _runs.set(run.outer)
-        _end(run.job, sys.exc_info()[1])  # Django sends the signal inside its exception handler
+        job: Job | None = run.job
+    else:  # of nobody who waits, or so quick to start that its record was not there yet
+        job = _found(task_result.id)
+    if job is not None:
+        _end(job, sys.exc_info()[1])  # Django sends the signal inside its exception handler
+
+
+def _found(job_id: str) -> Job | None:
+    try:
+        return JobRepository().find(job_id)
+    except JobNotFound:
+        return None
+    except JobError as error:
+        logger.warning("job %s: not found: %s", job_id, error)
+        return None
+
+
+def _caught_up(job: Job, result: Any) -> Job:
+    """End a job whose task was done, by a very quick worker, before the job's record was there."""
+    if result.task.get_backend().supports_get_result:
+        result.refresh()
+    if result.is_finished and not job.refresh().is_ended:
+        _end(job, RuntimeError(result.errors[-1].traceback) if result.errors else None)
+    return job
 
 
 def _end(job: Job, error: BaseException | None) -> None:

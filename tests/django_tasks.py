@@ -3,6 +3,8 @@
 import threading
 
 from django.tasks import task
+from django.tasks.backends.immediate import ImmediateBackend
+from django.tasks.signals import task_enqueued
 
 from jobs.django_tasks import current_job, handled_by, start_job
 from jobs.repository import JobRepository
@@ -51,6 +53,12 @@ def send_two(first, second):
 
 
 @task
+def fail_quickly():
+    """Fail."""
+    raise RuntimeError("no")
+
+
+@task
 def plain():
     """Say something to nobody."""
     current_job().set_progress(1, 1)
@@ -61,3 +69,22 @@ def plain():
 def be_silent():
     """Say nothing until the heart has beaten."""
     assert BEATEN.wait(5)
+
+
+class QuickBackend(ImmediateBackend):
+    """A queue whose worker is done with a task before the one who enqueued it hears that it has been taken."""
+
+    supports_get_result = True
+
+    def _execute_task(self, task_result):
+        self.result = task_result
+        heard, task_enqueued.receivers = task_enqueued.receivers, []
+        task_enqueued.sender_receivers_cache.clear()
+        try:
+            super()._execute_task(task_result)
+        finally:
+            task_enqueued.receivers = heard
+        task_enqueued.send(type(self), task_result=task_result)
+
+    def get_result(self, result_id):
+        return self.result

@@ -140,3 +140,22 @@ def test_a_task_that_is_silent_is_kept_alive_and_its_heart_stops_with_it(setting
     job = start_job(None, tasks.be_silent)
     assert (job.state, set(beaten)) == ("complete", {job.id})
     eventually(lambda: not [thread for thread in threading.enumerate() if thread.name.startswith("jobs-heart-")])
+
+
+@since_6
+@pytest.mark.parametrize(("task", "state"), [("plain", "complete"), ("fail_quickly", "failed")])
+def test_a_worker_that_is_done_before_the_record_is_there_leaves_nobody_waiting(settings, task, state):
+    settings.TASKS = {"default": {"BACKEND": "tests.django_tasks.QuickBackend"}}
+    job = start_job(ann(), getattr(tasks, task))
+    assert (job.state, JobRepository().find(job.id).state) == (state, state)
+
+
+@since_6
+def test_a_task_that_has_started_before_its_record_was_there_ends_its_job(monkeypatch):
+    signals = django_tasks.signals
+    signals.task_started.disconnect(dispatch_uid="jobs.django_tasks")
+    try:
+        job = start_job(ann(), tasks.plain)
+    finally:
+        signals.task_started.connect(django_tasks._on_started, dispatch_uid="jobs.django_tasks")
+    assert (job.state, job.attempt) == ("complete", 0)

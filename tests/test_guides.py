@@ -125,3 +125,26 @@ waiting_page = client.post("/export/", {"year": "2026"})["Location"]
 assert JobRepository().find(waiting_page.split("/")[2]).state == "complete"
 assert b"report-2026.csv is ready." in client.post(waiting_page + "ready/", follow=True).content
 """)
+
+
+DATABASE_BACKEND = """
+INSTALLED_APPS += ["django_tasks_db"]
+TASKS = {"default": {"BACKEND": "django_tasks_db.DatabaseBackend"}}
+DATABASES["default"]["OPTIONS"] = {"transaction_mode": "IMMEDIATE"}
+"""
+
+
+@pytest.mark.skipif(django.VERSION < (6,), reason="django.tasks came with Django 6.0")
+def test_a_task_of_djangos_own_is_run_as_a_job_by_another_process(tmp_path):
+    project = Project(tmp_path).copy(TUTORIAL, "docs/recipes.md#Django tasks")
+    project.add("mysite/settings.py", DATABASE_BACKEND)
+    project.drive("""
+import subprocess, sys
+waiting_page = client.post("/export/", {"year": "2026"})["Location"]
+job = JobRepository().find(waiting_page.split("/")[2])
+assert (job.state, job.attempt) == ("pending", 0)
+subprocess.run([sys.executable, "manage.py", "db_worker", "--batch"], check=True)
+job.refresh()
+assert (job.state, job.attempt, job.data["file"]) == ("complete", 1, "report-2026.csv"), job.error
+assert b"report-2026.csv is ready." in client.post(waiting_page + "ready/", follow=True).content
+""")
