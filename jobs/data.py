@@ -42,8 +42,8 @@ def encode_all(values: Mapping[str, object], limit: int) -> dict[str, str]:
 
 
 def check_size(texts: Mapping[str, str], limit: int) -> None:
-    """Raise `UnserializableData` when keys and values together take more than `limit` bytes."""
-    size = sum(len(json.dumps(key)) - 2 + len(text) for key, text in texts.items())
+    """Raise `UnserializableData` when the values, as JSON, or the keys take more than `limit` bytes."""
+    size = max(sum(map(len, texts.values())), sum(len(json.dumps(key)) - 2 for key in texts))
     if size > limit:
         largest = max(texts, key=lambda key: len(texts[key]))
         raise UnserializableData(
@@ -78,6 +78,12 @@ class JobData(MutableMapping[str, Any]):
 
     def __setitem__(self, key: str, value: object) -> None:
         self._write(key, encode(key, value))
+
+    def update(self, *args: Any, **kwargs: Any) -> None:
+        """Save several keys, each by itself; a value that is not JSON is refused before any of them is written."""
+        values: dict[str, Any] = dict(*args, **kwargs)
+        for key, text in [(key, encode(key, value)) for key, value in values.items()]:
+            self._write(key, text)
 
     def __delitem__(self, key: str) -> None:
         if key not in self._texts():

@@ -98,10 +98,16 @@ def test_all_values_are_checked_before_any_is_returned():
         encode_all({"a": 1, "b": {1}}, limit=1000)
 
 
-def test_the_limit_counts_keys_and_values_as_stored():
-    check_size({"key": '"12345"'}, limit=10)
-    with pytest.raises(UnserializableData, match=r"may take 9 bytes .*data\['key'\] it takes 10"):
-        check_size({"key": '"12345"'}, limit=9)
+def test_the_limit_is_for_the_sum_of_the_values_as_stored():
+    check_size({"key": '"123"', "lock": '"45"'}, limit=9)
+    with pytest.raises(UnserializableData, match=r"may take 8 bytes .*data\['key'\] it takes 9"):
+        check_size({"key": '"123"', "lock": '"45"'}, limit=8)
+
+
+def test_the_keys_cannot_be_larger_than_the_values_may_be():
+    check_size({"ü": "1", "y": "2"}, limit=7)
+    with pytest.raises(UnserializableData, match="may take 6 bytes"):
+        check_size({"ü": "1", "y": "2"}, limit=6)
 
 
 def test_the_error_names_the_largest_value():
@@ -126,6 +132,21 @@ def test_data_is_a_mapping_like_any_other():
     assert data.pop("age") == 7 and data.setdefault("name", "Bob") == "Ann"
     assert list(data) == ["name", "pets"] and len(data) == 2 and "pets" in data
     assert repr(data) == "JobData({'name': 'Ann', 'pets': ['cat']})"
+
+
+def test_an_update_with_a_value_that_is_not_json_writes_none_of_its_keys():
+    data = data_in({"name": '"Ann"'})
+    with pytest.raises(UnserializableData, match="'age'"):
+        data.update({"name": "Bob", "age": {7}}, pets=[])
+    assert data == {"name": "Ann"}
+
+
+def test_an_update_takes_what_that_of_a_dict_takes():
+    data = data_in({})
+    data.update([("a", 1)], b=2)
+    data.update({"c": 3})
+    data.update()
+    assert data == {"a": 1, "b": 2, "c": 3}
 
 
 def test_a_value_read_from_data_can_be_changed_without_changing_the_job():
