@@ -1,5 +1,6 @@
 """The wire's words: event names, topics, groups and frames. Nothing else spells them."""
 
+import json
 import logging
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
@@ -160,8 +161,8 @@ def _text(job: "Job", name: str) -> str:
 def _public_data(job: "Job") -> dict[str, Any]:
     try:
         data = dict(job.handler.public_data())
-        _encoder.encode(data)
+        plain: dict[str, Any] = json.loads(_encoder.encode(data))  # lazy texts speak the job's language here
     except Exception:
         logger.exception("job %s: %s.public_data failed", job.id, job.handler_class)
         return {}
-    return data
+    return plain

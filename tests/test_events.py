@@ -108,9 +108,13 @@ def test_texts_are_in_the_language_of_the_job_and_not_of_who_reads():
         def message(self):
             return str(gettext_lazy("No"))
 
+        def public_data(self):
+            return {"labels": [gettext_lazy("Yes")]}
+
     with override("fr"):
-        job = object_of(Polyglot, language="de")
-        assert (job["header"], job["message"]) == ("Ja", "Nein")
+        text = events.encode(object_of(Polyglot, language="de"))
+    job = json.loads(text)
+    assert (job["header"], job["message"], job["labels"]) == ("Ja", "Nein", ["Ja"])
 
 
 @pytest.mark.parametrize(("name", "limit"), [("header", 200), ("message", 1000)])
