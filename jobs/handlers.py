@@ -70,10 +70,10 @@ class JobHandler:
 
 
 def path_of(handler_class: type[JobHandler] | str) -> str:
-    """Return the dotted path of a handler's class, nested classes included."""
-    if isinstance(handler_class, str):
-        return handler_class
-    return f"{handler_class.__module__}.{handler_class.__qualname__}"
+    """Return the dotted path of a handler's class, nested classes included; a text of what is neither."""
+    if isinstance(handler_class, type):
+        return f"{handler_class.__module__}.{handler_class.__qualname__}"
+    return str(handler_class)
 
 
 def find_handler(handler_class: type[JobHandler] | str) -> type[JobHandler]:

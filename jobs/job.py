@@ -22,7 +22,7 @@ from .conf import jobs_settings
 from .data import JobData, Unsaved, check_size
 from .exceptions import JobCancelled, JobEnded, JobError, JobExists, JobNotFound, StoreUnavailable
 from .handlers import JobHandler, find_handler
-from .known import KnownJob
+from .known import KnownJob, Progress, progress_of
 from .record import Record
 from .states import JobState
 from .store import Change, Outcome
@@ -61,6 +61,11 @@ class Job(KnownJob):
     def handler(self) -> JobHandler:
         """The handler; raises `HandlerNotFound` if its class is no longer there."""
         return find_handler(self.record.handler_class)(self)
+
+    @property
+    def progress(self) -> Progress:
+        """How far the job has come, with what this process has said last and the store may hear a moment later."""
+        return progress_of(self.record if self.is_ended else self._with_progress(self.record))
 
     def refresh(self) -> Job:
         """Read the job again, with its deadline enforced, from the archive if Redis has lost it.
@@ -267,6 +272,7 @@ class Job(KnownJob):
         At most `PROGRESS_PER_SECOND` calls are written and pushed, the last one always. Rubbish for a number counts
         as 0 or as no total, and a store that does not answer is logged: neither fails the task.
         """
+        self._require_stored()
         if self._stop is not None:
             raise self._stop
         self._progress = {"current": current, "total": total, "note": _clean(message)}  # in the task's own language

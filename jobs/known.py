@@ -112,8 +112,7 @@ class KnownJob:
 
     @property
     def progress(self) -> Progress:
-        record = self.record
-        return Progress(record.current, record.total, _percent(record), record.note)
+        return progress_of(self.record)
 
     @property
     def eta_seconds(self) -> int | None:
@@ -142,6 +141,11 @@ class KnownJob:
         self.record = record
         self._known_at = now or record.version
         self._known_since = monotonic()
+
+
+def progress_of(record: Record) -> Progress:
+    """Return how far a stored job has come."""
+    return Progress(record.current, record.total, _percent(record), record.note)
 
 
 def _time(microseconds: int) -> datetime | None:

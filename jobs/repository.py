@@ -21,6 +21,7 @@ from .record import Record, local_path
 from .store import Change, Outcome
 
 ID = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
+OWNER = re.compile(r"(user|visitor):.+", re.DOTALL)
 
 HandlerClass = type[JobHandler] | str
 
@@ -94,8 +95,11 @@ class JobRepository:
         return self._job(id, outcome)
 
     def for_owner(self, owner: Any, limit: int = 20) -> list[Job]:
-        """Return an owner's newest jobs, alive and ended, newest first; in three round trips however many they are."""
-        return self.for_owners([owner_name(owner)], limit)
+        """Return an owner's newest jobs, alive and ended, newest first; in three round trips however many they are.
+
+        Nobody (None, an anonymous user) has none: a job without an owner is no visitor's business.
+        """
+        return self.for_owners(filter(None, [owner_name(owner)]), limit)
 
     def for_owners(self, owners: Iterable[str], limit: int = 20) -> list[Job]:
         """Return the newest jobs of somebody who is several owners (a user, and the visitor they were before)."""
@@ -162,11 +166,11 @@ def owner_name(owner: Any) -> str:
     """Return `user:<pk>` for a user, "" for nobody (anonymous included), and an owner's name as it is."""
     if owner is None or getattr(owner, "is_anonymous", False):
         return ""
-    if isinstance(owner, str):
-        if owner and not owner.startswith(("user:", "visitor:")):
-            raise ValueError(f"{owner!r} is no owner: give a user, 'user:<pk>', 'visitor:<token>' or None.")
-        return owner
-    return f"user:{owner.pk}"
+    pk = getattr(owner, "pk", None)
+    name = owner if isinstance(owner, str) else "" if pk is None else f"user:{pk}"
+    if owner != "" and not OWNER.fullmatch(name):
+        raise ValueError(f"{owner!r} is no owner: give a saved user, 'user:<pk>', 'visitor:<token>' or None.")
+    return name
 
 
 def _unreadable() -> StoreUnavailable:

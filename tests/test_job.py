@@ -370,6 +370,15 @@ def test_progress_is_what_was_said_last():
     assert again(job).progress == (3, 10, 30, "packing")
 
 
+def test_who_says_how_far_it_is_can_read_it_at_once_though_not_every_call_is_written():
+    job = started_job()
+    job.set_progress(3, 10, "packing")
+    job.set_progress(4, 10, "sending")
+    assert job.progress == (4, 10, 40, "sending")
+    job.end(JobState.CANCELLED)
+    assert job.progress == again(job).progress
+
+
 def test_progress_can_be_moved_on_from_where_it_is():
     job = started_job()
     job.set_progress(3, 10, "packing")
@@ -741,7 +750,8 @@ def test_a_draft_can_be_written_to_and_refuses_every_verb(redis_client):
     del job.data["parcel"]
     assert job.data == {"weight": 3} and job.is_draft
     assert job.get_absolute_url() == f"/jobs/{job.id}/"
-    for verb in (job.start, job.complete, lambda: job.fail("x"), job.cancel, lambda: job.set_progress(1)):
+    step = job.increment_progress
+    for verb in (job.start, job.complete, lambda: job.fail("x"), job.cancel, lambda: job.set_progress(1), step, step):
         with pytest.raises(JobNotFound, match="when the surrounding transaction has committed"):
             verb()
     assert redis_client.dbsize() == 0

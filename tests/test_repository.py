@@ -5,7 +5,7 @@ import logging
 
 import pytest
 from asgiref.sync import sync_to_async
-from django.contrib.auth.models import AnonymousUser
+from django.contrib.auth.models import AnonymousUser, User
 from django.utils.translation import gettext_lazy, override
 
 from jobs import signals, store
@@ -126,6 +126,11 @@ def test_of_many_who_create_the_same_job_one_does():
         ({"tags": ["a\nb"]}, ValueError, "printable"),
         ({"tags": [7]}, ValueError, "7"),
         ({"owner": "ann"}, ValueError, "no owner"),
+        ({"owner": "user:"}, ValueError, "no owner"),
+        ({"owner": 7}, ValueError, "7 is no owner"),
+        ({"owner": User(username="not saved")}, ValueError, "saved user"),
+        ({"handler_class": None}, HandlerNotFound, "None"),
+        ({"handler_class": 7}, HandlerNotFound, "7"),
     ],
 )
 def test_what_cannot_be_a_job_is_refused_and_nothing_is_written(redis_client, values, error, named):
@@ -339,6 +344,12 @@ def test_owners_are_users_visitors_or_nobody():
     assert owner_name(user) == f"user:{user.pk}"
     assert owner_name(None) == owner_name(AnonymousUser()) == owner_name("") == ""
     assert owner_name("visitor:ann") == "visitor:ann" and owner_name("user:7") == "user:7"
+
+
+def test_nobody_has_no_jobs_whatever_scripts_have_started(redis_client):
+    ended = ended_job(owner=None)
+    assert ended.owner == "" and JobRecord.objects.filter(owner="").exists()
+    assert repository.for_owner(None) == repository.for_owner(AnonymousUser()) == repository.for_owner("") == []
 
 
 def test_listeners_hear_of_a_new_job_that_can_be_found():
