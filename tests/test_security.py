@@ -1,14 +1,16 @@
-"""SECURITY.md is true: what it says of access to Redis is enough, and no more than that is needed."""
+"""SECURITY.md is true: of what is stored where, and of the rights in Redis that are enough."""
 
 import re
 
 import pytest
 from asgiref.sync import sync_to_async
+from django.apps import apps
 
 from jobs import store
 from jobs.exceptions import StoreUnavailable
+from jobs.models import JobRecord
 from jobs.sweep import sweep
-from jobs.testing import JobCommunicator, run_job
+from jobs.testing import JobCommunicator, run_at_once, run_job
 
 from .documents import ROOT
 from .factories import ANN, create_job, request_of
@@ -64,3 +66,29 @@ def test_that_user_reaches_nothing_else(limited_url, redis_client, settings):
             store.client().execute_command(*command)
     with pytest.raises(StoreUnavailable), store._errors():
         store.client().set("session:1", "forged")
+
+
+def test_redis_holds_a_job_and_three_kinds_of_lists_and_forgets_them_all(redis_client):
+    job = submit("books")
+    keys = {key.decode(): redis_client.ttl(key) for key in redis_client.keys("jobs:*")}
+    lists = ["jobs:index:all", "jobs:index:owner:visitor:ann", "jobs:index:tag:post"]
+    assert set(keys) == {f"jobs:{{{job.id}}}", *lists}
+    assert all(0 < keys[key] <= (30 * 86400 if key == lists[0] else 86400) for key in keys)
+    assert all(redis_client.zrange(key, 0, -1) == [job.id.encode()] for key in lists)
+    stored = {key.decode().partition(".")[0] for key in redis_client.hgetall(f"jobs:{{{job.id}}}")}
+    assert {"owner", "tags", "data", "path", "language"} <= stored
+
+
+def test_the_archive_is_one_table_and_the_session_holds_a_token():
+    session = {}
+    job = run_job(send_parcel, request_of(session), parcel="books")
+    assert set(session) == {"jobs_visitor"} and job.owner == f"visitor:{session['jobs_visitor']}"
+    assert len(session["jobs_visitor"]) * 6 >= 192  # bits; a character of base64 is six
+    assert [model._meta.db_table for model in apps.get_app_config("jobs").get_models()] == ["jobs_jobrecord"]
+    assert JobRecord.objects.get(pk=job.id).stored["data.parcel"] == '"books"'
+
+
+def submit(parcel):
+    """Run a job with a tag and data."""
+    with run_at_once():
+        return send_parcel.submit_job(request_of(dict(ANN)), kwargs={"parcel": parcel}, data={"a": 1}, tags=["post"])
