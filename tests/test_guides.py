@@ -83,6 +83,9 @@ def test_the_tests_of_the_guide_to_testing_pass(tmp_path, block):
     assert "OK" in output and f"Ran {block.text.count('def test_')} test" in output
 
 
+ATOMIC = """
+DATABASES["default"]["ATOMIC_REQUESTS"] = True
+"""
 DRIVE_API = """
 from unittest.mock import patch
 from django.contrib.auth.models import User
@@ -106,14 +109,18 @@ assert stranger.get(answer["Location"]).status_code == 404
 
 
 @pytest.mark.parametrize(
-    ("section", "post"),
+    ("section", "settings", "post"),
     [
-        ("Django REST framework", "client.post('/api/exports/', {'year': 2026}, content_type='application/json')"),
-        ("django-ninja", "client.post('/api/exports/?year=2026')"),
+        (
+            "Django REST framework",
+            ATOMIC,
+            "client.post('/api/exports/', {'year': 2026}, content_type='application/json')",
+        ),
+        ("django-ninja", "", "client.post('/api/exports/?year=2026')"),
     ],
 )
-def test_an_api_answers_202_with_where_and_when_to_ask_again(tmp_path, section, post):
-    project = Project(tmp_path).copy(TUTORIAL, f"docs/recipes.md#{section}")
+def test_an_api_answers_202_with_where_and_when_to_ask_again(tmp_path, section, settings, post):
+    project = Project(tmp_path).copy(TUTORIAL, f"docs/recipes.md#{section}").add("mysite/settings.py", settings)
     project.drive(DRIVE_API.replace("POST", post))
 
 
