@@ -20,12 +20,12 @@ ARGUMENTS = [
     "--no-first-run",
     "--no-sandbox",  # which root cannot use; it opens pages of our own only
 ]
+APT_LOCK = "/run/lock/django-waitroom-apt"
 PLAYWRIGHTS_OWN = """
 from playwright.sync_api import sync_playwright
 with sync_playwright() as playwright:
     print(playwright.chromium.executable_path)
 """
-BY_APT = ["sh", "-c", "apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qy chromium"]
 BY_PLAYWRIGHT = ["sh", "-c", f"'{sys.executable}' -m playwright install chromium"]
 
 
@@ -50,13 +50,23 @@ def install(say: Callable[[str], object]) -> str | None:
     """Get one from the system's packages when we may, or else by Playwright, and return its path."""
     if "CHROMIUM" in os.environ:
         return None
-    may_use_apt = shutil.which("apt-get") and os.geteuid() == 0
-    commands = [BY_APT, BY_PLAYWRIGHT] if may_use_apt else [BY_PLAYWRIGHT]
+    commands = [by_apt("chromium"), BY_PLAYWRIGHT] if may_use_apt() else [BY_PLAYWRIGHT]
     for command in commands:
         say(f"There is no Chromium for the browser tests; trying to get one: {command[-1]}")
         if succeeds(command, seconds=INSTALL_TIMEOUT / len(commands)) and (path := find()):
             return path
     return None
+
+
+def may_use_apt() -> bool:
+    """Tell whether Debian's packages can be had here."""
+    return bool(shutil.which("apt-get")) and os.geteuid() == 0
+
+
+def by_apt(package: str) -> list[str]:
+    """Return the command that installs one of Debian's packages; of several test processes one at a time does."""
+    install = f"apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qy {package}"
+    return ["flock", APT_LOCK, "sh", "-c", install]
 
 
 def succeeds(command: list[str], seconds: float) -> bool:

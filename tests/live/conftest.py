@@ -11,11 +11,13 @@ import pytest_asyncio
 from playwright.async_api import async_playwright
 
 from . import browser as chromium
+from . import firefox as firefox_browser
 from .halfopen import InBackground
 from .stack import LiveStack
 
 HERE = Path(__file__).parent
 CHROMIUM = pytest.StashKey[str | None]()
+FIREFOX = pytest.StashKey[str | None]()
 
 
 # These tests kill real processes and measure seconds; a machine that is busy with something else can make one late. It
@@ -32,16 +34,20 @@ def pytest_collection_modifyitems(items):
         if pytest_asyncio.is_async_test(item):
             item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
         item.add_marker(pytest.mark.flaky(reruns=RERUNS))
-        if "browser" in item.fixturenames:
-            item.add_marker("browser")
+        for name in ("browser", "firefox"):
+            if name in item.fixturenames:
+                item.add_marker(name)
 
 
 def pytest_collection_finish(session):
-    """Find a Chromium, or get one, before the first test starts and its time runs."""
-    if session.config.option.collectonly or not any(item.get_closest_marker("browser") for item in session.items):
+    """Find the browsers that are needed, or get them, before the first test starts and its time runs."""
+    if session.config.option.collectonly:
         return
-    say = session.config.pluginmanager.get_plugin("terminalreporter").write_line
-    session.config.stash[CHROMIUM] = chromium.find() or chromium.install(say)
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    say = reporter.write_line if reporter else print  # one of several processes has no terminal
+    for name, key, kind in (("browser", CHROMIUM, chromium), ("firefox", FIREFOX, firefox_browser)):
+        if any(item.get_closest_marker(name) for item in session.items):
+            session.config.stash[key] = kind.find() or kind.install(say)
 
 
 @pytest.fixture(scope="session")
@@ -102,6 +108,17 @@ async def browser(pytestconfig):
         browser = await playwright.chromium.launch(executable_path=path, args=chromium.ARGUMENTS)
         yield browser
         await browser.close()
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def firefox(pytestconfig):
+    """Return Debian's Firefox; without one the test is skipped, and fails in CI where Debian's packages can be had."""
+    path = pytestconfig.stash[FIREFOX]
+    if path is None:
+        give_up = pytest.fail if os.environ.get("CI") and chromium.may_use_apt() else pytest.skip
+        give_up(f"There is no Firefox, and none could be had: {firefox_browser.ADVICE}")
+    async with firefox_browser.launch(path) as firefox:
+        yield firefox
 
 
 @pytest_asyncio.fixture(loop_scope="session")

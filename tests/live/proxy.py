@@ -93,8 +93,9 @@ class Proxy:
             with suppress(Exception):
                 writer.transport.abort()
 
-    async def _join(self, reader, writer) -> None:
+    async def _join(self, reader, writer, first: bytes = b"") -> None:
         there, back = await asyncio.open_connection(HOST, self.target_port)
+        back.write(first)
         ways = [asyncio.ensure_future(self._carry(*way)) for way in ((reader, back), (there, writer))]
         try:
             await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
