@@ -47,6 +47,11 @@ class Classroom(models.Model):
         """Return the address of the classroom's page."""
         return reverse("classrooms:detail", args=[self.pk])
 
+    @property
+    def tag(self):
+        """The tag of the jobs that change who sits here; colleagues listen to it."""
+        return f"classroom:{self.pk}"
+
     def siblings(self):
         """Return the other classrooms of the same school."""
         return Classroom.objects.filter(school_id=self.school_id).exclude(pk=self.pk)

@@ -11,6 +11,7 @@ urlpatterns = [
     path("dashboard/", views.dashboard, name="dashboard"),
     path("classrooms/<int:pk>/", views.detail, name="detail"),
     path("drills/", views.drills, name="drills"),
+    path("drills/<str:job_id>/", views.drill, name="drill"),
     path("classrooms/<int:pk>/watch/", views.watch, name="watch"),
     path("classrooms/<int:pk>/transfer/", views.transfer, name="transfer"),
     path("classrooms/<int:pk>/import/", views.import_students, name="import"),

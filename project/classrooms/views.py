@@ -5,12 +5,14 @@ from django.contrib.auth.decorators import login_required
 from django.core.paginator import Paginator
 from django.db import transaction
 from django.db.models import Count
-from django.http import HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from jobs.access import viewer_of
 from jobs.canvas import start_canvas
+from jobs.exceptions import JobNotFound
 
 from .forms import RosterForm, TransferForm
 from .handlers import DrillHandler
@@ -36,9 +38,10 @@ def my_classroom(request, pk):
 @require_safe
 @login_required
 def classroom_list(request):
-    """List the classrooms that the user teaches."""
+    """List the classrooms that the user teaches, and those of the colleagues, to look on."""
     classrooms = request.user.classrooms.select_related("school").annotate(student_count=Count("students"))
-    return render(request, "classrooms/list.html", {"classrooms": classrooms})
+    others = classrooms_at_my_schools(request).exclude(teacher=request.user).select_related("teacher")
+    return render(request, "classrooms/list.html", {"classrooms": classrooms, "others": others})
 
 
 @require_safe
@@ -57,26 +60,44 @@ def transfer(request, pk):
     form = TransferForm(classroom, request.POST)
     if not form.is_valid():
         return classroom_page(request, classroom, form)
-    job = transfer_students.start_job(request, classroom_id=classroom.pk, target_id=form.cleaned_data["target"].pk)
-    return redirect(job)
+    target = form.cleaned_data["target"]
+    arguments = {"classroom_id": classroom.pk, "target_id": target.pk}
+    tags = [classroom.tag, target.tag]
+    return redirect(transfer_students.submit_job(request, kwargs=arguments, data=arguments, tags=tags))
 
 
 @require_safe
 @login_required
 def watch(request, pk):
     """Show a colleague of the same school what is going on in a classroom, live; by a ticket for its tag."""
-    colleagues = Classroom.objects.filter(school__classrooms__teacher=request.user).distinct()
-    classroom = get_object_or_404(colleagues.select_related("school"), pk=pk)
-    return render(request, "classrooms/watch.html", {"classroom": classroom, "tag": f"classroom:{classroom.pk}"})
+    classroom = get_object_or_404(classrooms_at_my_schools(request), pk=pk)
+    return render(request, "classrooms/watch.html", {"classroom": classroom})
+
+
+def classrooms_at_my_schools(request):
+    """Return all classrooms of the schools at which the user teaches."""
+    return Classroom.objects.filter(school__classrooms__teacher=request.user).select_related("school").distinct()
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @login_required
 def drills(request):
-    """Offer a job for each situation, and start one."""
+    """Offer a job for each situation, and start one; its page is the waiting page, or for the group this one."""
     if request.method == "POST" and (kind := request.POST.get("kind")) in DRILLS:
-        return redirect(start_drill(request, kind))
+        job = start_drill(request, kind)
+        return redirect("classrooms:drill", job.id) if kind == "group" else redirect(job)
     return render(request, "classrooms/drills.html", {"drills": DRILLS})
+
+
+@require_safe
+@login_required
+def drill(request, job_id):
+    """Wait for a drill inside a page of our own: the tag `job_waiting` puts all of the waiting page there."""
+    try:
+        job = viewer_of(request).find(job_id)
+    except JobNotFound:
+        raise Http404 from None
+    return render(request, "classrooms/drill.html", {"job": job})
 
 
 def start_drill(request, kind):
@@ -113,7 +134,7 @@ def keep_and_import(request, classroom, file):
         request,
         kwargs={"upload_id": upload.pk},
         data={"upload_id": upload.pk, "file": upload.name},
-        tags=[f"classroom:{classroom.pk}"],
+        tags=[classroom.tag],
     )
 
 

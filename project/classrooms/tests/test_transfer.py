@@ -3,6 +3,7 @@
 import pytest
 from django.urls import reverse
 
+from jobs.repository import JobRepository
 from jobs.testing import (
     broker_away,
     cancelled_at_start,
@@ -43,6 +44,13 @@ def test_the_waiting_page_says_what_is_being_done(as_ada, start, students):
     content = as_ada.get(start()).content.decode()
     assert "Moving the students" in content
     assert "Schoolhouse" in content  # inside the example's own layout
+
+
+def test_colleagues_of_both_classrooms_can_look_on(start, classroom, target, students):
+    with capture_events() as frames:
+        start()
+    job = JobRepository().find(frames[-1]["job"]["id"])
+    assert job.tags == (classroom.tag, target.tag)
 
 
 def test_names_pass_by(start, students):

@@ -15,11 +15,23 @@ def page(name, classroom):
     return reverse(f"classrooms:{name}", args=[classroom.pk])
 
 
-def test_the_list_shows_my_classrooms_only(as_ada, classroom, target, students):
-    content = as_ada.get("/").content.decode()
-    assert "Kestrel Class" in content
+def test_the_list_shows_my_classrooms_and_a_way_to_look_on_at_those_of_the_colleagues(
+    as_ada, classroom, target, students
+):
+    answer = as_ada.get("/")
+    content = answer.content.decode()
+    assert "Kestrel Class" in content and page("detail", classroom) in content
     assert "2 students" in content
-    assert "Otter Class" not in content
+    assert page("watch", target) in content
+    assert f'"{page("detail", target)}"' not in content
+
+
+def test_classrooms_of_other_schools_are_nobodys_to_look_on(as_ada, classroom, grace):
+    elsewhere = School.objects.create(name="Lindenhof School", town="Leeds")
+    abroad = Classroom.objects.create(school=elsewhere, name="4A", teacher=grace)
+    assert page("watch", abroad) not in as_ada.get("/").content.decode()
+    assert as_ada.get(page("watch", abroad)).status_code == 404
+    assert as_ada.get(page("watch", classroom)).status_code == 200
 
 
 def test_the_classroom_page_shows_its_students(as_ada, classroom, students):
@@ -120,6 +132,14 @@ def test_the_dashboard_listens_by_scripts_of_its_own_only(as_ada):
     content = as_ada.get(reverse("classrooms:dashboard")).content.decode()
     assert "<job-list" in content
     assert content.count("<script") == content.count('<script type="module" src="/static/')
+
+
+@pytest.mark.parametrize(("language", "words"), [("de", "Meine Klassen"), ("ar", "فصولي")])
+def test_the_example_speaks_the_languages_of_the_app(as_ada, classroom, language, words):
+    content = as_ada.get("/", headers={"Accept-Language": language}).content.decode()
+    assert words in content
+    assert "My classrooms" not in content
+    assert ">English</button>" in content and ">Deutsch</button>" in content  # each language in its own
 
 
 def test_who_teaches_nothing_is_told_so(admin_client):
