@@ -1,36 +1,18 @@
-"""The recipes of docs/frontend.md, as they are printed."""
-
-import re
-from pathlib import Path
+"""The recipes of docs/frontend.md as printed: what they ask of the server; tests/live/test_host.py has the browser."""
 
 import pytest
-from django.http import Http404, HttpResponse
-from django.template import Context, Template
+from django.http import Http404
 from django.urls import include, path
 
-from jobs.access import viewer_of
-from jobs.exceptions import JobNotFound
 from jobs.states import JobState
 from tests.factories import ANN, BOB, JSON, browser, create_job, ended_job, request_of
+from tests.recipes import export_status
 
 pytestmark = pytest.mark.django_db
 
-DOCS = (Path(__file__).parent.parent / "docs" / "frontend.md").read_text()
-VIEW = re.search(r"```python\n(def export_status.*?)```", DOCS, re.DOTALL)[1]
-FRAGMENT = re.search(r"```html\n(<div hx-get.*?)```", DOCS, re.DOTALL)[1]
-
-
-def render(request, name, context, status):
-    """Render the fragment as it is printed."""
-    return HttpResponse(Template(FRAGMENT).render(Context(context)), status=status)
-
-
-NAMES = {"viewer_of": viewer_of, "JobNotFound": JobNotFound, "Http404": Http404, "render": render}
-EXPORT = {"__name__": __name__, **NAMES}
-exec(VIEW, EXPORT)  # noqa: S102 - our own documentation
 urlpatterns = [
     path("jobs/", include("jobs.urls")),
-    path("exports/<str:job_id>/", EXPORT["export_status"], name="export_status"),
+    path("exports/<str:job_id>/", export_status, name="export_status"),
 ]
 
 
@@ -39,7 +21,7 @@ def ask(settings):
     """Return a function that asks as HTMX does."""
     settings.ROOT_URLCONF = "tests.test_recipes"
     headers = {"HX-Request": "true"}
-    return lambda job, session=ANN: EXPORT["export_status"](request_of(session, headers=headers), job.id)
+    return lambda job, session=ANN: export_status(request_of(session, headers=headers), job.id)
 
 
 def test_htmx_asks_again_while_the_job_runs(ask):
@@ -53,8 +35,8 @@ def test_htmx_asks_again_while_the_job_runs(ask):
 
 def test_htmx_stops_at_the_end_and_has_a_link_on(ask):
     answer = ask(job := ended_job())
-    assert answer.status_code == 286
     assert f'href="/jobs/{job.id}/"' in answer.text
+    assert "hx-get" not in answer.text
 
 
 def test_htmx_shows_strangers_nothing(ask):
