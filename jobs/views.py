@@ -146,6 +146,7 @@ def waiting_context(request: HttpRequest, job: Job, viewer: Viewer, stuck: bool 
         "may_claim": may_claim,
         "may_cancel": viewer.may_cancel(job) and not job.is_ended,
         "may_terminate": viewer.may_terminate(job),
+        "is_staff": viewer.is_staff,
         "claimed_url": safe_url(job.claimed_url, job, request) if may_claim and job.claimed_url else "",
         "retry_url": _retry_url(request, job) if may_claim else "",
         "redirect_hidden": _redirects_hidden(job),

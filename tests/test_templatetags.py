@@ -4,10 +4,13 @@ import re
 
 import pytest
 from django.template import Context, Template
+from django.utils import timezone
+from django.utils.formats import date_format
 
 from jobs.access import bearer_of
 from jobs.exceptions import JobNotFound
 from jobs.states import JobState
+from jobs.templatetags.jobs import moment
 from tests.factories import ANN, BOB, create_job, ended_job, request_of, started_job
 
 pytestmark = pytest.mark.django_db
@@ -69,3 +72,11 @@ def test_the_waiting_page_fits_into_a_page_of_ones_own():
 def test_strangers_do_not_see_a_waiting_page_by_the_tag():
     with pytest.raises(JobNotFound):
         render("{% job_waiting job %}", session=BOB, job=create_job())
+
+
+def test_moment_is_told_without_javascript_as_the_time_of_today_or_the_day(settings):
+    settings.TIME_ZONE = "UTC"
+    now = timezone.now()
+    assert moment(now.isoformat()) == date_format(now, "TIME_FORMAT")
+    assert moment("2026-01-31T10:20:30+00:00") == "Jan. 31, 2026"
+    assert moment(None) == ""

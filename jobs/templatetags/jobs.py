@@ -8,6 +8,9 @@ from typing import Any
 
 from django import template
 from django.http import HttpRequest
+from django.utils.dateparse import parse_datetime
+from django.utils.formats import date_format
+from django.utils.timezone import localdate, localtime
 
 from jobs import events
 from jobs.access import ticket, viewer_of
@@ -17,6 +20,21 @@ from jobs.views import SOCKET_PATH, waiting_context
 register = template.Library()
 
 Context = dict[str, Any]
+
+
+@register.filter
+def strip(text: str) -> str:
+    """Leave out the blanks and line ends around a text, which a template's layout has put there."""
+    return text.strip()
+
+
+@register.filter
+def moment(iso: str | None) -> str:
+    """Tell a frame's moment to a reader without JavaScript: the time of today's, else the day."""
+    at = localtime(parse_datetime(iso)) if iso else None
+    if at is None:
+        return ""
+    return date_format(at, "TIME_FORMAT" if at.date() == localdate() else "DATE_FORMAT")
 
 
 @register.inclusion_tag("jobs/job_status.html", takes_context=True)

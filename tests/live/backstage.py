@@ -66,9 +66,9 @@ class Backstage:
         """Write into its data."""
         self._say(f"jobs[{job_id!r}].data.__setitem__({key!r}, {value!r})")
 
-    def end(self, job_id: str, state: str) -> None:
+    def end(self, job_id: str, state: str, error: str = "") -> None:
         """End it in one of the ways that have no verb of their own."""
-        self._say(f"jobs[{job_id!r}].end(JobState({state!r}))")
+        self._say(f"jobs[{job_id!r}].end(JobState({state!r}), {error!r})")
 
     def _say(self, expression: str) -> str:
         self.process.stdin.write(expression + "\n")

@@ -1,9 +1,13 @@
 """The custom elements on other pages, in a real browser."""
 
+from urllib.parse import urlsplit
+
 import pytest
 from playwright.async_api import expect
 
 from .backstage import Backstage
+from .old_proxy import OldProxy
+from .stack import paused
 
 ELEMENTS = """async ([kind, job]) => {
     await import("/static/jobs/elements.js");
@@ -143,3 +147,46 @@ async def test_colleague_looks_on_by_tag_and_ticket_and_the_two_lists_are_kept_a
     backstage.call(theirs, "start")
     backstage.call(theirs, "complete")
     await expect(tagged.locator(f"li[data-job='{theirs}']")).to_contain_text("Ready")
+
+
+async def test_colleague_finds_the_way_by_clicking_and_sees_a_transfer_go_on(page, browser, stack, log_in):
+    await log_in(page, "grace")
+    await page.goto("/")
+    await page.get_by_role("link", name="Kestrel Class").click()
+    await expect(page.locator("job-list[tag]")).to_have_attribute("data-connected", "socket")
+    async with await browser.new_context(base_url=stack.base_url) as context:
+        ada = await context.new_page()
+        await log_in(ada, "ada")
+        await ada.goto("/classrooms/1/")
+        await ada.locator("select[name=target]").select_option(index=1)
+        with paused(stack.worker):
+            await ada.get_by_role("button", name="Move all students").click()
+            await expect(page.locator("job-list[tag] li").first).to_contain_text("Waiting for a worker")
+        await ada.wait_for_url("**/classrooms/1/")
+    await expect(page.locator("job-list[tag] li").first).to_contain_text("Ready")
+
+
+async def test_bell_and_list_poll_where_no_socket_can_be_had(page, stack, backstage, log_in):
+    await log_in(page, "grace")
+    with OldProxy(urlsplit(stack.base_url).port) as proxy:
+        await page.goto(f"http://127.0.0.1:{proxy.port}/dashboard/")
+        await expect(page.locator("job-bell")).to_have_attribute("data-connected", "polling")
+        before = await unseen(page)
+        job_id = backstage.create_running("grace")
+        item = page.locator(f"main li[data-job='{job_id}']")
+        await expect(item).to_contain_text("Working", timeout=10_000)
+        backstage.call(job_id, "complete")
+        await expect(item).to_contain_text("Ready", timeout=12_000)
+        await expect(page.locator("job-bell")).to_have_attribute("data-unseen", str(before + 1))
+
+
+async def test_waiting_page_inside_a_page_of_ones_own_goes_on_when_it_is_ready(page, stack, log_in):
+    await log_in(page, "ada")
+    await page.goto("/drills/")
+    with paused(stack.worker):
+        await page.get_by_role("button", name="One job for a group of five tasks").click()
+        await page.wait_for_url("**/drills/*/")
+        await expect(page.get_by_text("the tag job_waiting has put the waiting page into it")).to_be_visible()
+        await expect(page.get_by_role("status")).to_contain_text("Waiting for a worker")
+        await expect(page.locator(".jobs-waiting")).to_have_attribute("data-connected", "socket")
+    await page.wait_for_url("**/drills/")

@@ -11,59 +11,64 @@ const usualIcon = icon?.href ?? "";
 
 /** Show in a hidden tab how far the job is. @param {WaitingView} view */
 export function follow({ root, state, job }) {
-  showIcon(document.hidden ? iconOf(state, job?.progress?.percent ?? 0) : usualIcon);
-  if (job && ENDED.has(state)) tell(job, word(root, state));
+	showIcon(document.hidden ? iconOf(state, job?.progress?.percent ?? 0) : usualIcon);
+	if (job && ENDED.has(state)) tell(job, word(root, state));
 }
 
 /** Say where the job will be found, and remember that somebody wants to be told. @param {WaitingView} view @param {Promise<string>} [asked] */
 export async function leave(view, asked) {
-  view.toggle("list", true);
-  view.say("note", "gone_on");
-  view.toggle("leave", false);
-  view.part("list").focus();
-  if ((await asked) !== "granted") return;
-  write([...wishes(), view.root.dataset.job ?? ""].slice(-50));
-  view.root.dataset.told = "";
-  if (!ENDED.has(view.state)) view.say("note", "told");
+	view.toggle("list", true);
+	view.say("note", "gone_on");
+	view.toggle("leave", false);
+	view.part("list").focus();
+	const answer = await asked?.catch(() => "denied"); // no page without encryption may ask
+	if (answer !== "granted") return;
+	write([...wishes(), view.root.dataset.job ?? ""].slice(-50));
+	view.root.dataset.told = "";
+	if (!ENDED.has(view.state)) view.say("note", "told");
 }
 
 /** Tell of an end, once, if that was wanted; whoever looks at the page sees it there. @param {Job} job @param {string} text */
 export function tell({ id, header = "", url = "" }, text) {
-  if (!wishes().includes(id)) return;
-  write(wishes().filter((other) => other !== id));
-  if (!document.hidden && document.querySelector(`.jobs-waiting[data-job="${CSS.escape(id)}"]`)) return;
-  const notice = new Notification(header, { body: text, tag: id });
-  notice.onclick = () => {
-    window.focus();
-    location.assign(url);
-  };
+	if (!wishes().includes(id)) return;
+	write(wishes().filter((other) => other !== id));
+	if (!document.hidden && document.querySelector(`.jobs-waiting[data-job="${CSS.escape(id)}"]`)) return;
+	try {
+		const notice = new Notification(header, { body: text, tag: id });
+		notice.onclick = () => {
+			window.focus();
+			location.assign(url);
+		};
+	} catch {
+		// a browser whose notifications need a service worker (Chrome on Android): bell and title tell all the same
+	}
 }
 
 /** @param {string} href */
 function showIcon(href) {
-  if (icon && icon.href !== href) icon.href = href;
+	if (icon && icon.href !== href) icon.href = href;
 }
 
 /** @param {string} state @param {number} percent */
 function iconOf(state, percent) {
-  const name = ENDED.has(state) ? (state === "complete" ? "ready" : "stopped") : `${percent - (percent % 25)}`;
-  return new URL(`icon-${name}.svg`, import.meta.url).href;
+	const name = ENDED.has(state) ? (state === "complete" ? "ready" : "stopped") : `${percent - (percent % 25)}`;
+	return new URL(`icon-${name}.svg`, import.meta.url).href;
 }
 
 /** @returns {string[]} */
 function wishes() {
-  try {
-    return JSON.parse(localStorage.getItem(WISHES) ?? "[]");
-  } catch {
-    return []; // no storage for us, or nothing of ours in it
-  }
+	try {
+		return JSON.parse(localStorage.getItem(WISHES) ?? "[]");
+	} catch {
+		return []; // no storage for us, or nothing of ours in it
+	}
 }
 
 /** @param {string[]} ids */
 function write(ids) {
-  try {
-    localStorage.setItem(WISHES, JSON.stringify(ids));
-  } catch {
-    // then only this page tells
-  }
+	try {
+		localStorage.setItem(WISHES, JSON.stringify(ids));
+	} catch {
+		// then only this page tells
+	}
 }

@@ -1,14 +1,13 @@
-/** Growing, jittered delays: the many pages that lost one server must not come back in the same instant. */
+/** Growing, jittered delays (ms): the pages that lost one server must not come back all at once. */
 export class Backoff {
-  tries = 0;
+	tries = 0;
 
-  /** All in milliseconds. */
-  constructor({ first = 500, most = 30_000, factor = 2 } = {}) {
-    this.step = () => Math.min(most, first * factor ** this.tries++);
-  }
+	constructor({ first = 500, most = 30_000, factor = 2 } = {}) {
+		this.step = () => Math.min(most, first * factor ** this.tries++);
+	}
 
-  /** Between half a step and a whole one. */
-  next() {
-    return this.step() * (0.5 + Math.random() / 2);
-  }
+	/** Between half a step and a whole one. */
+	next() {
+		return this.step() * (0.5 + Math.random() / 2);
+	}
 }

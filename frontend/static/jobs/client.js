@@ -1,185 +1,161 @@
 import { Connection } from "./connection.js";
 import { emit, isJobFrame, on } from "./events.js";
 import { keyOf, Subscription } from "./subscription.js";
-/** @import { Polling } from "./polling.js" */
+/** @import { Pollings } from "./polling.js" */
 /** @import { ClientOptions, Connected, Frame, SubscribeOptions, Topic } from "./types.d.ts" */
 
 const FAILURES_BEFORE_POLLING = 2;
 const BURST = 25; // frames a second, half of what the server takes
 
 /**
- * Listen to jobs: one socket for the page, any number of subscriptions (docs/frontend.md); it opens with the first
- * and closes with the last. `connected` is "socket", "polling" or "" (nothing is heard); an event tells of its change.
+ * One socket for the page, open from the first subscription to the last (docs/frontend.md). `connected` is "socket",
+ * "polling" or "" (nothing is heard); an event tells of its change.
  */
 export class JobsClient extends EventTarget {
-  /** @type {Map<string, JobsClient>} */ static #shared = new Map();
-  /** @type {Map<Subscription, Polling>} */ #pollings = new Map();
-  /** @type {Set<Subscription>} */ #subscriptions = new Set();
-  /** @type {Map<string, Frame>} each job's last, for subscriptions that come later */ #latest = new Map();
-  /** @type {Connected} */ connected = "";
-  #mayPoll = false;
+	/** @type {Map<string, JobsClient>} */ static #shared = new Map();
+	/** @type {Set<Subscription>} */ #subscriptions = new Set();
+	/** @type {Map<string, Frame>} each job's last, for subscriptions that come later */ #latest = new Map();
+	/** @type {Pollings | null} */ #pollings = null;
+	/** @type {Connected} */ connected = "";
+	#mayPoll = false;
 
-  /** @param {ClientOptions} [options] */
-  constructor({ url = "/ws/jobs/", job, WebSocket, fetch } = {}) {
-    super();
-    this.job = job;
-    this.fetch = fetch;
-    const address = new URL(url, location.href);
-    address.protocol = address.protocol.replace("http", "ws");
-    this.connection = new Connection(address.href, WebSocket);
-    on(this.connection, "open", () => this.#resubscribe());
-    on(this.connection, "frame", (frame) => this.#hear(frame));
-    on(this.connection, "down", (failures) => this.#down(failures));
-    on(this.connection, "refused", (code) => this.#refused(code));
-  }
+	/** @param {ClientOptions} [options] */
+	constructor({ url = "/ws/jobs/", job, WebSocket, fetch } = {}) {
+		super();
+		this.job = job;
+		this.fetch = fetch;
+		const address = new URL(url, location.href);
+		address.protocol = address.protocol.replace("http", "ws");
+		this.connection = new Connection(address.href, WebSocket);
+		on(this.connection, "open", () => this.#resubscribe());
+		on(this.connection, "frame", (frame) => this.#hear(frame));
+		on(this.connection, "down", (failures) => this.#down(failures >= FAILURES_BEFORE_POLLING));
+		on(this.connection, "refused", (code) => (code === 4404 ? this.#gone() : this.#down(true)));
+	}
 
-  /** The one client of this page for a socket's path. */
-  static shared(url = "/ws/jobs/") {
-    const client = this.#shared.get(url) ?? new this({ url });
-    this.#shared.set(url, client);
-    return client;
-  }
+	/** The one client of this page for a socket's path. */
+	static shared(url = "/ws/jobs/") {
+		const client = this.#shared.get(url) ?? new this({ url });
+		this.#shared.set(url, client);
+		return client;
+	}
 
-  /** Listen to a job, to my jobs, or to a tag. @param {Topic} topic @param {SubscribeOptions} [options] */
-  subscribe(topic, options = {}) {
-    const { signal } = options;
-    const subscription = new Subscription(topic, options, (it) => this.#leave(it));
-    if (signal?.aborted) {
-      subscription.unsubscribe();
-      return subscription;
-    }
-    signal?.addEventListener("abort", () => subscription.unsubscribe());
-    if (!this.#isShared(subscription)) this.#send("subscribe", subscription);
-    this.#subscriptions.add(subscription);
-    queueMicrotask(() => this.#latest.forEach((frame) => this.#tell(subscription, frame)));
-    this.start();
-    return subscription;
-  }
+	/** @param {Topic} topic @param {SubscribeOptions} [options] */
+	subscribe(topic, options = {}) {
+		const { signal } = options;
+		const it = new Subscription(topic, options, (it) => this.#leave(it));
+		if (signal?.aborted) {
+			it.unsubscribe();
+			return it;
+		}
+		signal?.addEventListener("abort", () => it.unsubscribe());
+		if (!this.#isShared(it)) this.#send("subscribe", it);
+		this.#subscriptions.add(it);
+		queueMicrotask(() => this.#latest.forEach((frame) => this.#tell(it, frame)));
+		this.start();
+		if (this.#mayPoll) this.#poll();
+		return it;
+	}
 
-  /** Connect; subscribing does so by itself. */
-  start() {
-    this.connection.start();
-  }
+	/** Connect; subscribing does so by itself. */
+	start() {
+		this.connection.start();
+	}
 
-  /** Close the connection and keep the subscriptions for a later `start()`. */
-  stop() {
-    this.connection.stop();
-    this.#stopPolling();
-    this.#become("");
-  }
+	/** Close the connection, for a later `start()`. */
+	stop() {
+		this.connection.stop();
+		this.#stopPolling();
+		this.#become("");
+	}
 
-  /** Take a frame from the answer to a request, which knows less of whom it is for. @param {Frame} frame */
-  receive(frame) {
-    const { id } = frame.job;
-    this.#take({ ...frame, for: this.#latest.get(id)?.for ?? [{ job: id }] });
-  }
+	/** From the answer to a request, which knows less of whom it is for. @param {Frame} frame */
+	receive(frame) {
+		const { id } = frame.job;
+		this.#take({ ...frame, for: this.#latest.get(id)?.for ?? [{ job: id }] });
+	}
 
-  /** @param {Frame} frame */
-  #take(frame) {
-    const { id, version } = frame.job;
-    if (version >= (this.#latest.get(id)?.job.version ?? 0)) this.#latest.set(id, frame);
-    for (const subscription of [...this.#subscriptions]) this.#tell(subscription, frame);
-  }
+	/** @param {Frame} frame */
+	#take(frame) {
+		const { id, version } = frame.job;
+		if (version >= (this.#latest.get(id)?.job.version ?? 0)) this.#latest.set(id, frame);
+		for (const it of [...this.#subscriptions]) this.#tell(it, frame);
+	}
 
-  /** Whoever has left, perhaps just now, hears nothing more. @param {Subscription} subscription @param {Frame} frame */
-  #tell(subscription, frame) {
-    if (this.#subscriptions.has(subscription)) subscription.receive(frame);
-  }
+	/** Whoever has left, perhaps just now, hears nothing more. @param {Subscription} it @param {Frame} frame */
+	#tell(it, frame) {
+		if (this.#subscriptions.has(it)) it.receive(frame);
+	}
 
-  /** @param {Subscription} subscription */
-  #leave(subscription) {
-    if (!this.#subscriptions.delete(subscription)) return;
-    this.#pollings.get(subscription)?.stop();
-    this.#pollings.delete(subscription);
-    if (!this.#isShared(subscription)) this.#send("unsubscribe", subscription);
-    if (this.#subscriptions.size) return;
-    this.#latest.clear();
-    this.stop();
-  }
+	/** @param {Subscription} it */
+	#leave(it) {
+		if (!this.#subscriptions.delete(it) || this.#isShared(it)) return;
+		this.#pollings?.drop(it.key);
+		this.#send("unsubscribe", it);
+		if (this.#subscriptions.size) return;
+		this.#latest.clear();
+		this.stop();
+	}
 
-  /** @param {Subscription} subscription */
-  #isShared({ key }) {
-    return [...this.#subscriptions].some((other) => other.key === key);
-  }
+	/** @param {Subscription} it */
+	#isShared({ key }) {
+		return [...this.#subscriptions].some((other) => other.key === key);
+	}
 
-  /** @param {string} action @param {Subscription} subscription */
-  #send(action, { topic }) {
-    if (!topic.job || topic.job !== this.job) this.connection.send({ action, ...topic });
-  }
+	/** @param {string} action @param {Subscription} it */
+	#send(action, { topic }) {
+		if (!topic.job || topic.job !== this.job) this.connection.send({ action, ...topic });
+	}
 
-  async #resubscribe() {
-    let sent = 0;
-    for (const subscription of new Map([...this.#subscriptions].map((it) => [it.key, it])).values()) {
-      this.#send("subscribe", subscription);
-      if (++sent % BURST === 0) await new Promise((resolve) => setTimeout(resolve, 1_000));
-    }
-  }
+	async #resubscribe() {
+		let sent = 0;
+		for (const it of new Map([...this.#subscriptions].map((it) => [it.key, it])).values()) {
+			this.#send("subscribe", it);
+			if (++sent % BURST === 0) await new Promise((resolve) => setTimeout(resolve, 1_000));
+		}
+	}
 
-  /** @param {any} frame */
-  #hear(frame) {
-    this.#stopPolling();
-    this.#become("socket");
-    if (isJobFrame(frame)) this.#take(frame);
-    else if (frame?.code === "not_found") this.#gone(keyOf(frame));
-    else if (frame?.event === "ticket") this.#renew(frame);
-  }
+	/** @param {any} frame */
+	#hear(frame) {
+		this.#stopPolling();
+		this.#become("socket");
+		if (isJobFrame(frame)) this.#take(frame);
+		else if (frame?.code === "not_found") this.#gone(keyOf(frame));
+		else if (frame?.event === "ticket") this.#renew(frame);
+	}
 
-  /** A ticket expires, and an open socket brings the next. @param {Topic} topic */
-  #renew({ ticket, ...topic }) {
-    for (const it of this.#subscriptions) if (it.key === keyOf(topic)) it.topic.ticket = ticket;
-  }
+	/** A ticket expires, and an open socket brings the next. @param {Topic} topic */
+	#renew({ ticket, ...topic }) {
+		for (const it of this.#subscriptions) if (it.key === keyOf(topic)) it.topic.ticket = ticket;
+	}
 
-  /** There is nothing of this name for us, or with no name nothing at all. */
-  #gone(key = "") {
-    for (const subscription of [...this.#subscriptions]) {
-      if (!key || subscription.key === key) subscription.gone();
-    }
-  }
+	/** There is nothing of this name for us, or nothing at all. */
+	#gone(key = "") {
+		for (const it of [...this.#subscriptions]) if (!key || it.key === key) it.gone();
+	}
 
-  /** @param {number} failures */
-  #down(failures) {
-    if (this.connected === "socket") this.#become("");
-    if (failures >= FAILURES_BEFORE_POLLING) this.#startPolling();
-  }
+	#down(forLong = false) {
+		if (this.connected === "socket") this.#become("");
+		if (forLong) this.#poll();
+	}
 
-  /** @param {number} code */
-  #refused(code) {
-    this.#become("");
-    if (code === 4404) this.#gone();
-    else this.#startPolling();
-  }
+	async #poll() {
+		this.#mayPoll = true;
+		const module = await import("./polling.js").catch(() => null); // few pages need it; the next failure asks again
+		if (!module || !this.#mayPoll) return;
+		this.#pollings ??= new module.Pollings(this, (connected) => this.#become(connected), (frame) => this.#take(frame));
+		this.#pollings.follow(this.#subscriptions);
+	}
 
-  async #startPolling() {
-    this.#mayPoll = true;
-    const module = await import("./polling.js").catch(() => null); // few pages need it; the next failure asks again
-    if (!module || !this.#mayPoll) return;
-    for (const it of this.#subscriptions) {
-      if (it.poll && !this.#pollings.has(it)) this.#poll(it, new module.Polling(it.poll, this.fetch, it.topic.ticket));
-    }
-  }
+	#stopPolling() {
+		this.#mayPoll = false;
+		this.#pollings?.stop();
+	}
 
-  /** @param {Subscription} subscription @param {Polling} polling */
-  #poll(subscription, polling) {
-    this.#pollings.set(subscription, polling);
-    on(polling, "frame", (frame) => {
-      this.#become("polling");
-      this.receive(frame);
-    });
-    on(polling, "down", () => this.#become(""));
-    on(polling, "gone", () => subscription.gone());
-    polling.start();
-  }
-
-  #stopPolling() {
-    this.#mayPoll = false;
-    for (const polling of this.#pollings.values()) polling.stop();
-    this.#pollings.clear();
-  }
-
-  /** @param {Connected} connected */
-  #become(connected) {
-    if (this.connected === connected) return;
-    this.connected = connected;
-    emit(this, "connected");
-  }
+	/** @param {Connected} connected */
+	#become(connected) {
+		if (this.connected === connected) return;
+		this.connected = connected;
+		emit(this, "connected");
+	}
 }

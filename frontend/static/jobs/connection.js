@@ -3,116 +3,112 @@ import { emit } from "./events.js";
 import { Heartbeat } from "./heartbeat.js";
 /** @import { SocketClass } from "./types.d.ts" */
 
-const REFUSED = [4400, 4404]; // close codes after which asking again cannot help
-const STABLE = 5_000; // ms that a connection must have lived for the delays to begin anew
+const REFUSED = [4400, 4404]; // asking again cannot help
+const STABLE = 5_000; // ms of life after which the delays begin anew
 
 /**
- * One WebSocket that is kept open. It looks again at once when the page comes back from sleep, from the background
- * or from the back-forward cache.
- *
- * Events: `open`; `frame` (detail: what was parsed); `down` (detail: connections in a row on which nothing was
- * heard); `refused` (detail: the close code; it has stopped by itself).
+ * One WebSocket that is kept open, and looked after when the page comes back from sleep or a cache.
+ * Emits `open`, `frame`, `down` (connections in a row on which nothing was heard), `refused` (the close code).
  */
 export class Connection extends EventTarget {
-  /** @type {WebSocket | null} */ #socket = null;
-  /** @type {AbortController | null} */ #running = null;
-  /** @type {number | undefined} */ #retry;
-  #heartbeat = new Heartbeat(() => this.send({ action: "ping" }), () => this.#lost());
-  #backoff = new Backoff();
-  #failures = 0;
-  #heard = false;
-  #openedAt = 0;
+	/** @type {WebSocket | null} */ #socket = null;
+	/** @type {AbortController | null} */ #running = null;
+	/** @type {number | undefined} */ #retry;
+	#heartbeat = new Heartbeat(() => this.send({ action: "ping" }), () => this.#lost());
+	#backoff = new Backoff();
+	#failures = 0;
+	#heard = false;
+	#openedAt = 0;
 
-  /** @param {string} url @param {SocketClass} [Socket] */
-  constructor(url, Socket = WebSocket) {
-    super();
-    this.url = url;
-    this.Socket = Socket;
-  }
+	/** @param {string} url @param {SocketClass} [Socket] */
+	constructor(url, Socket = WebSocket) {
+		super();
+		this.url = url;
+		this.Socket = Socket;
+	}
 
-  start() {
-    if (this.#running) return;
-    this.#running = new AbortController();
-    const { signal } = this.#running;
-    const check = () => document.visibilityState === "visible" && this.check();
-    for (const type of ["online", "offline", "pageshow"]) window.addEventListener(type, check, { signal });
-    document.addEventListener("visibilitychange", check, { signal });
-    this.#connect();
-  }
+	start() {
+		if (this.#running) return;
+		this.#running = new AbortController();
+		const { signal } = this.#running;
+		const check = () => document.visibilityState === "visible" && this.check();
+		for (const type of ["online", "offline", "pageshow"]) addEventListener(type, check, { signal });
+		document.addEventListener("visibilitychange", check, { signal });
+		this.#connect();
+	}
 
-  stop() {
-    this.#running?.abort();
-    this.#running = null;
-    this.#failures = this.#backoff.tries = 0;
-    clearTimeout(this.#retry);
-    this.#drop();
-  }
+	stop() {
+		this.#running?.abort();
+		this.#running = null;
+		this.#failures = this.#backoff.tries = 0;
+		this.#drop();
+	}
 
-  /** Send a frame if the socket is open; what was lost is said again at `open`. @param {object} frame */
-  send(frame) {
-    if (this.#socket?.readyState === 1) this.#socket.send(JSON.stringify(frame));
-  }
+	/** What is lost is said again at `open`. */
+	send(frame = {}) {
+		if (this.#socket?.readyState === 1) this.#socket.send(JSON.stringify(frame));
+	}
 
-  /** Make sure now: ask an open connection, do not wait for the delay of a closed one. */
-  check() {
-    if (this.#socket) this.#heartbeat.check();
-    else if (this.#running) this.#connect();
-  }
+	/** Make sure now, without the delay of a closed connection. */
+	check() {
+		if (this.#socket) this.#heartbeat.check();
+		else if (this.#running) this.#connect();
+	}
 
-  #connect() {
-    clearTimeout(this.#retry);
-    this.#heard = false;
-    try {
-      this.#listen(new this.Socket(this.url));
-    } catch {
-      this.#lost(); // forbidden by a policy
-    }
-  }
+	#connect() {
+		clearTimeout(this.#retry);
+		this.#heard = false;
+		try {
+			this.#listen(new this.Socket(this.url));
+		} catch {
+			this.#lost(); // forbidden by a policy
+		}
+	}
 
-  /** @param {WebSocket} socket */
-  #listen(socket) {
-    this.#socket = socket;
-    this.#heartbeat.expect();
-    socket.onopen = () => {
-      this.#openedAt = Date.now();
-      this.#heartbeat.expect(); // a server that accepts and then says nothing is as good as none
-      emit(this, "open");
-    };
-    socket.onmessage = ({ data }) => this.#hear(data);
-    socket.onclose = ({ code }) => this.#lost(code);
-  }
+	/** @param {WebSocket} socket */
+	#listen(socket) {
+		this.#socket = socket;
+		this.#heartbeat.expect();
+		socket.onopen = () => {
+			this.#openedAt = Date.now();
+			this.#heartbeat.expect(); // one who accepts and says nothing is as good as none
+			emit(this, "open");
+		};
+		socket.onmessage = ({ data }) => this.#hear(data);
+		socket.onclose = ({ code }) => this.#lost(code);
+	}
 
-  /** @param {string} text */
-  #hear(text) {
-    this.#heartbeat.heard();
-    this.#heard = true;
-    this.#failures = 0;
-    try {
-      emit(this, "frame", JSON.parse(text));
-    } catch {
-      // not JSON: nothing that we know
-    }
-  }
+	#hear(text = "") {
+		this.#heartbeat.heard();
+		this.#heard = true;
+		this.#failures = 0;
+		try {
+			emit(this, "frame", JSON.parse(text));
+		} catch {
+			// nothing that we know
+		}
+	}
 
-  #lost(code = 0) {
-    this.#drop();
-    if (REFUSED.includes(code)) {
-      this.stop();
-      return emit(this, "refused", code);
-    }
-    if (!this.#heard) this.#failures += 1;
-    else if (Date.now() - this.#openedAt > STABLE) this.#backoff.tries = 0;
-    this.#retry = setTimeout(() => this.#connect(), this.#backoff.next());
-    emit(this, "down", this.#failures);
-  }
+	#lost(code = 0) {
+		this.#drop();
+		if (REFUSED.includes(code)) {
+			this.stop();
+			return emit(this, "refused", code);
+		}
+		if (!this.#heard) this.#failures += 1;
+		else if (Date.now() - this.#openedAt > STABLE) this.#backoff.tries = 0;
+		this.#retry = setTimeout(() => this.#connect(), this.#backoff.next());
+		emit(this, "down", this.#failures);
+	}
 
-  /** Let go of the socket at once: a half-open one would not report its close for a long time. */
-  #drop() {
-    this.#heartbeat.stop();
-    const socket = this.#socket;
-    this.#socket = null;
-    if (!socket) return;
-    socket.onopen = socket.onmessage = socket.onclose = null;
-    socket.close();
-  }
+	/** At once: a half-open one would not report its close for a long time. */
+	#drop() {
+		clearTimeout(this.#retry);
+		this.#heartbeat.stop();
+		const socket = this.#socket;
+		this.#socket = null;
+		if (!socket) return;
+		socket.onopen = socket.onmessage = socket.onclose = null;
+		socket.close();
+	}
 }

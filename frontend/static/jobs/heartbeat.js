@@ -1,38 +1,38 @@
-const EVERY = 20_000; // ms of silence until we ask; below the 60 s after which proxies cut an idle connection
-const WITHIN = 10_000; // ms until the connection is given up
+const EVERY = 20_000; // ms of silence; below the 60 s after which proxies cut an idle connection
+const WITHIN = 10_000; // ms
 
-/** Notice a half-open connection, which a browser would keep "open" for many minutes after the cable was cut. */
+/** Notice a half-open connection, which a browser would keep for minutes. */
 export class Heartbeat {
-  /** @type {number | undefined} */ #timer;
-  #asked = false;
+	/** @type {number | undefined} */ #timer;
+	#asked = false;
 
-  /** @param {() => void} ask @param {() => void} giveUp */
-  constructor(ask, giveUp) {
-    this.ask = ask;
-    this.giveUp = giveUp;
-  }
+	/** @param {() => void} ask @param {() => void} giveUp */
+	constructor(ask, giveUp) {
+		this.ask = ask;
+		this.giveUp = giveUp;
+	}
 
-  /** Give up unless something is heard soon. */
-  expect() {
-    this.stop();
-    this.#asked = true;
-    this.#timer = setTimeout(this.giveUp, WITHIN);
-  }
+	/** Give up unless something is heard soon. */
+	expect() {
+		this.stop();
+		this.#asked = true;
+		this.#timer = setTimeout(this.giveUp, WITHIN);
+	}
 
-  heard() {
-    this.stop();
-    this.#timer = setTimeout(() => this.check(), EVERY);
-  }
+	heard() {
+		this.stop();
+		this.#timer = setTimeout(() => this.check(), EVERY);
+	}
 
-  /** Ask now, unless an answer is awaited already. */
-  check() {
-    if (this.#asked) return;
-    this.expect();
-    this.ask();
-  }
+	/** Ask now, unless an answer is awaited already. */
+	check() {
+		if (this.#asked) return;
+		this.expect();
+		this.ask();
+	}
 
-  stop() {
-    clearTimeout(this.#timer);
-    this.#asked = false;
-  }
+	stop() {
+		clearTimeout(this.#timer);
+		this.#asked = false;
+	}
 }

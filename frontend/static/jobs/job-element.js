@@ -8,62 +8,62 @@ import { on } from "./events.js";
  * tells whether the element is live, `data-state` how the job is.
  */
 export class JobElement extends HTMLElement {
-  static observedAttributes = ["job"];
-  /** @type {AbortController | null} */ #running = null;
+	static observedAttributes = ["job"];
+	/** @type {AbortController | null} */ #running = null;
 
-  connectedCallback() {
-    const job = this.getAttribute("job");
-    if (this.#running || !job) return;
-    this.#running = new AbortController();
-    const { signal } = this.#running;
-    const client = JobsClient.shared(this.dataset.socket);
-    const showConnection = () => (this.dataset.connected = client.connected);
-    client.addEventListener("connected", showConnection, { signal });
-    const topic = { job, ticket: this.getAttribute("ticket") ?? undefined };
-    const subscription = client.subscribe(topic, { signal, poll: this.dataset.url });
-    on(subscription, "change", (job) => this.#hear(job));
-    on(subscription, "gone", () => (this.dataset.state = "gone"));
-    showConnection();
-  }
+	connectedCallback() {
+		const job = this.getAttribute("job");
+		if (this.#running || !job) return;
+		this.#running = new AbortController();
+		const { signal } = this.#running;
+		const client = JobsClient.shared(this.dataset.socket);
+		const showConnection = () => (this.dataset.connected = client.connected);
+		client.addEventListener("connected", showConnection, { signal });
+		const topic = { job, ticket: this.getAttribute("ticket") ?? undefined };
+		const subscription = client.subscribe(topic, { signal, poll: this.dataset.url });
+		on(subscription, "change", (job) => this.#hear(job));
+		on(subscription, "gone", () => (this.dataset.state = "gone"));
+		showConnection();
+	}
 
-  disconnectedCallback() {
-    this.#running?.abort();
-    this.#running = null;
-  }
+	disconnectedCallback() {
+		this.#running?.abort();
+		this.#running = null;
+	}
 
-  attributeChangedCallback() {
-    if (!this.isConnected) return;
-    this.disconnectedCallback();
-    this.connectedCallback();
-  }
+	attributeChangedCallback() {
+		if (!this.isConnected) return;
+		this.disconnectedCallback();
+		this.connectedCallback();
+	}
 
-  /** Show the job. @param {Job} _job */
-  render(_job) {}
+	/** Show the job. @param {Job} _job */
+	render(_job) {}
 
-  /** The first element inside with this class, made if it is not there. @param {string} name @param {string} tag @returns {any} */
-  piece(name, tag = "span") {
-    const part = this.querySelector(`.jobs-${name}`);
-    if (part) return part;
-    const made = document.createElement(tag);
-    made.className = `jobs-${name}`;
-    this.append(made);
-    return made;
-  }
+	/** The first element inside with this class, made if it is not there. @param {string} name @param {string} tag @returns {any} */
+	piece(name, tag = "span") {
+		const part = this.querySelector(`.jobs-${name}`);
+		if (part) return part;
+		const made = document.createElement(tag);
+		made.className = `jobs-${name}`;
+		this.append(made);
+		return made;
+	}
 
-  /** @param {Element} part @param {string} text */
-  write(part, text) {
-    if (part.textContent !== text) part.textContent = text;
-  }
+	/** @param {Element} part @param {string} text */
+	write(part, text) {
+		if (part.textContent !== text) part.textContent = text;
+	}
 
-  /** @param {Job} job */
-  #hear(job) {
-    this.dataset.state = job.state;
-    this.render(job);
-    this.dispatchEvent(new CustomEvent("job-change", { detail: job, bubbles: true }));
-  }
+	/** @param {Job} job */
+	#hear(job) {
+		this.dataset.state = job.state;
+		this.render(job);
+		this.dispatchEvent(new CustomEvent("job-change", { detail: job, bubbles: true }));
+	}
 }
 
 /** @param {string} name @param {CustomElementConstructor} element */
 export function define(name, element) {
-  if (!customElements.get(name)) customElements.define(name, element);
+	if (!customElements.get(name)) customElements.define(name, element);
 }

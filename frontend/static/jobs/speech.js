@@ -1,28 +1,27 @@
 const STEP = 25; // per cent
 const QUIET = 5_000; // ms between two announcements
 
-/** Say progress to those who listen to the page: quarters only, seldom, though the numbers run (WCAG 4.1.3). */
+/** Say progress in quarters only, and seldom, though the numbers run (WCAG 4.1.3). */
 export class Speech {
-  #said = 0;
-  #saidAt = -QUIET;
+	#said = 0;
+	#saidAt = -QUIET;
 
-  /** @param {(text: string) => void} say */
-  constructor(say) {
-    this.say = say;
-  }
+	/** @param {(text: string) => void} say */
+	constructor(say) {
+		this.say = say;
+	}
 
-  /** @param {number} percent @param {string} text */
-  progress(percent, text) {
-    const step = percent - (percent % STEP);
-    if (step <= this.#said || performance.now() - this.#saidAt < QUIET) return;
-    this.#said = step;
-    this.#saidAt = performance.now();
-    this.say(text);
-  }
+	progress(percent = 0, text = "") {
+		const step = percent - (percent % STEP);
+		if (step <= this.#said || performance.now() - this.#saidAt < QUIET) return;
+		this.#said = step;
+		this.#saidAt = performance.now();
+		this.say(text);
+	}
 
-  /** The state has changed, which its own words say. */
-  hush() {
-    this.#saidAt = performance.now();
-    this.say("");
-  }
+	/** The state has changed, which its own words say. */
+	hush() {
+		this.#saidAt = performance.now();
+		this.say("");
+	}
 }

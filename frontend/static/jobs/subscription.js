@@ -2,71 +2,65 @@ import { emit, ENDED } from "./events.js";
 /** @import { Frame, Job, SubscribeOptions, Topic } from "./types.d.ts" */
 
 /**
- * What one part of the page listens to: a job, my jobs, or a tag.
- * Events, with the job as `detail`: `created started progress retrying ready failed cancelled expired lost`, and
- * `change` after each of them; `gone` when there is no such job for us. Of each job only newer versions
- * are heard, and each end once, however often the connection was lost.
+ * What one part of the page listens to. Emits the frames' events, `change` after each, and `gone`. Of each job only
+ * newer versions are heard, and each end once, however often the connection was lost.
  */
 export class Subscription extends EventTarget {
-  /** @type {Map<string, {version: number, told: boolean}>} */ #seen = new Map();
-  /** @type {(job: Job) => void} */ #resolve = () => {};
-  /** @type {(reason: Error) => void} */ #reject = () => {};
+	/** @type {Map<string, {version: number, told: boolean}>} */ #seen = new Map();
+	/** @type {PromiseWithResolvers<Job>} */ #end = Promise.withResolvers();
+	/** The first job that ends; rejects when nobody listens any more. */
+	ended = this.#end.promise;
 
-  /** @param {Topic} topic @param {SubscribeOptions} options @param {(it: Subscription) => void} leave */
-  constructor(topic, { version, poll }, leave) {
-    super();
-    this.topic = { ...topic };
-    this.key = keyOf(topic);
-    if (!this.key) throw new TypeError('subscribe to {job: "…"}, {mine: true} or {tag: "…"}');
-    this.poll = poll;
-    this.leave = leave;
-    if (topic.job && version) this.#seen.set(topic.job, { version, told: false });
-    /** Resolves with the first job that ends; rejects when nobody listens any more. @type {Promise<Job>} */
-    this.ended = new Promise((resolve, reject) => {
-      this.#resolve = resolve;
-      this.#reject = reject;
-    });
-    this.ended.catch(() => {}); // not everybody waits for it
-  }
+	/** @param {Topic} topic @param {SubscribeOptions} options @param {(it: Subscription) => void} leave */
+	constructor(topic, { version, poll }, leave) {
+		super();
+		this.topic = { ...topic };
+		this.key = keyOf(topic);
+		if (!this.key) throw new TypeError('subscribe to {job: "…"}, {mine: true} or {tag: "…"}');
+		this.poll = poll;
+		this.leave = leave;
+		if (topic.job && version) this.#seen.set(topic.job, { version, told: false });
+		this.ended.catch(() => {}); // not everybody waits for it
+	}
 
-  /** Stop listening; may be called twice. */
-  unsubscribe() {
-    this.leave(this);
-    this.#reject(new DOMException("unsubscribed", "AbortError"));
-  }
+	/** Stop listening; may be called twice. */
+	unsubscribe() {
+		this.leave(this);
+		this.#end.reject(new DOMException("unsubscribed", "AbortError"));
+	}
 
-  gone() {
-    this.leave(this);
-    this.#reject(new Error(`not found: ${this.key}`));
-    emit(this, "gone");
-  }
+	gone() {
+		this.leave(this);
+		this.#end.reject(new Error(`not found: ${this.key}`));
+		emit(this, "gone");
+	}
 
-  /** Hear a frame, if it is ours and news. @param {Frame} frame */
-  receive({ event, job, for: targets }) {
-    if (!this.#isOurs(job.id, targets) || !this.#isNews(job)) return;
-    emit(this, event, job);
-    emit(this, "change", job);
-    if (ENDED.has(job.state)) this.#resolve(job);
-  }
+	/** Hear a frame, if it is ours and news. @param {Frame} frame */
+	receive({ event, job, for: targets }) {
+		if (!this.#isOurs(job.id, targets) || !this.#isNews(job)) return;
+		emit(this, event, job);
+		emit(this, "change", job);
+		if (ENDED.has(job.state)) this.#end.resolve(job);
+	}
 
-  /** @param {string} id @param {Topic[]} [targets] for whom the frame is, if the server says so */
-  #isOurs(id, targets) {
-    if (this.topic.job) return this.topic.job === id;
-    return !targets || targets.some((target) => keyOf(target) === this.key);
-  }
+	/** @param {string} id @param {Topic[]} [targets] */
+	#isOurs(id, targets) {
+		if (this.topic.job) return this.topic.job === id;
+		return !targets || targets.some((target) => keyOf(target) === this.key);
+	}
 
-  /** @param {Job} job */
-  #isNews({ id, version, state }) {
-    const seen = this.#seen.get(id);
-    const told = ENDED.has(state);
-    const isUntold = told && seen?.version === version && !seen.told;
-    if (seen && seen.version >= version && !isUntold) return false;
-    this.#seen.set(id, { version, told });
-    return true;
-  }
+	/** @param {Job} job */
+	#isNews({ id, version, state }) {
+		const seen = this.#seen.get(id);
+		const told = ENDED.has(state);
+		const isUntold = told && seen?.version === version && !seen.told;
+		if (seen && seen.version >= version && !isUntold) return false;
+		this.#seen.set(id, { version, told });
+		return true;
+	}
 }
 
 /** Two subscriptions of one key share one on the wire. @param {Topic} topic */
 export function keyOf({ job, mine, tag }) {
-  return (job && `job:${job}`) || (tag && `tag:${tag}`) || (mine && "mine") || "";
+	return (job && `job:${job}`) || (tag && `tag:${tag}`) || (mine && "mine") || "";
 }

@@ -3,85 +3,83 @@ import { Speech } from "./speech.js";
 import { inNumbers, inPercent, word } from "./words.js";
 /** @import { Job, Progress } from "./types.d.ts" */
 
-/** What a person sees of one job: the elements of `waiting.html` (`data-part`), into which all goes as text. */
+/** The elements of `waiting_card.html` (`data-part`), into which all goes as text. */
 export class WaitingView {
-  /** @param {HTMLElement} root */
-  constructor(root) {
-    this.root = root;
-    this.since = performance.now();
-    this.state = root.dataset.state ?? "";
-    /** @type {Job | undefined} */ this.job = undefined;
-    this.speech = new Speech((text) => this.write("spoken", text));
-    this.showForms();
-  }
+	/** @param {HTMLElement} root */
+	constructor(root) {
+		this.root = root;
+		this.since = performance.now();
+		this.state = root.dataset.state ?? "";
+		/** @type {Job | undefined} */ this.job = undefined;
+		this.speech = new Speech((text) => this.write("spoken", text));
+		this.showForms();
+	}
 
-  /** @param {string} name @returns {any} an element of the kind that the template has there, or null */
-  part(name) {
-    return this.root.querySelector(`[data-part=${name}]`);
-  }
+	/** @returns {any} an element, or null */
+	part(name = "") {
+		return this.root.querySelector(`[data-part=${name}]`);
+	}
 
-  /** @param {Job} job */
-  render(job) {
-    this.job = job;
-    this.root.dataset.version = String(job.version);
-    this.write("header", job.header ?? "");
-    this.write("message", job.message ?? "");
-    this.write("error", job.error ?? "");
-    if (job.state !== this.state) this.showState(job.state);
-    if (job.progress && !ENDED.has(job.state)) this.showProgress(job.progress);
-  }
+	/** @param {Job} job */
+	render(job) {
+		this.job = job;
+		this.root.dataset.version = String(job.version);
+		this.write("header", job.header);
+		this.write("message", job.message);
+		this.write("error", job.error ?? "");
+		if (job.state !== this.state) this.showState(job.state);
+		if (job.progress && !ENDED.has(job.state)) this.showProgress(job.progress);
+	}
 
-  /** @param {string} state */
-  showState(state) {
-    this.root.dataset.state = this.state = state;
-    this.speech.hush();
-    this.write("word", word(this.root, state));
-    this.title(word(this.root, state));
-    this.showForms();
-  }
+	showState(state = "") {
+		this.root.dataset.state = this.state = state;
+		this.speech.hush();
+		this.say("word", state);
+		this.title(word(this.root, state));
+		this.showForms();
+	}
 
-  /** Offer what can be done now, and keep the keyboard's place. */
-  showForms() {
-    const hasEnded = ENDED.has(this.state);
-    const hadFocus = this.part("cancel")?.contains(document.activeElement);
-    this.toggle("cancel", !hasEnded);
-    this.toggle("ready", hasEnded);
-    this.toggle("leave", !hasEnded);
-    this.toggle("retry", hasEnded && this.state !== "complete");
-    if (hasEnded && hadFocus) this.root.querySelector("h1")?.focus();
-  }
+	/** Offer what can be done now, and keep the keyboard's place. */
+	showForms() {
+		const hasEnded = ENDED.has(this.state);
+		const hadFocus = this.part("cancel")?.contains(document.activeElement);
+		this.toggle("cancel", !hasEnded);
+		this.toggle("ready", hasEnded);
+		this.toggle("leave", !hasEnded);
+		this.toggle("retry", hasEnded && this.state !== "complete");
+		if (hasEnded && hadFocus) this.root.querySelector("h1")?.focus();
+	}
 
-  /** @param {Progress} progress */
-  showProgress(progress) {
-    const text = inPercent(progress.percent);
-    this.write("detail", progress.message);
-    this.write("count", inNumbers(this.root, progress));
-    this.write("percent", text);
-    if (progress.percent === null) return this.part("bar").removeAttribute("value");
-    this.part("bar").value = progress.percent;
-    this.title(text);
-    this.speech.progress(progress.percent, text);
-  }
+	/** @param {Progress} progress */
+	showProgress(progress) {
+		const { message, percent } = progress;
+		const text = inPercent(percent);
+		this.write("detail", message);
+		this.write("count", inNumbers(this.root, progress));
+		this.write("percent", text);
+		if (percent === null) return this.part("bar").removeAttribute("value");
+		this.part("bar").value = percent;
+		this.title(text);
+		this.speech.progress(percent, text);
+	}
 
-  /** A hidden tab has nothing but its title. @param {string} text */
-  title(text) {
-    document.title = `${text} · ${this.part("header").textContent}`;
-  }
+	/** A hidden tab has nothing else. */
+	title(text = "") {
+		document.title = `${text} · ${this.part("header").textContent}`;
+	}
 
-  /** Say one of the page's words beside the state, or with "" nothing. @param {"note" | "link" | "pace"} part @param {string} name */
-  say(part, name) {
-    this.write(part, name && word(this.root, name));
-  }
+	/** Say one of the page's words, or nothing. */
+	say(part = "", name = "") {
+		this.write(part, name && word(this.root, name));
+	}
 
-  /** @param {string} name @param {boolean} shown */
-  toggle(name, shown) {
-    const part = this.part(name);
-    if (part) part.hidden = !shown;
-  }
+	toggle(name = "", shown = true) {
+		const part = this.part(name);
+		if (part) part.hidden = !shown;
+	}
 
-  /** @param {string} name @param {string} text */
-  write(name, text) {
-    const part = this.part(name);
-    if (part && part.textContent !== text) part.textContent = text;
-  }
+	write(name = "", text = "") {
+		const part = this.part(name);
+		if (part && part.textContent !== text) part.textContent = text;
+	}
 }
