@@ -37,7 +37,11 @@ def backstage(stack):
         yield backstage
 
 
-async def test_waiting_page_weighs_less_than_40_kb_with_all_that_it_loads_on_its_way(page, backstage, log_in):
+@pytest.mark.parametrize("language", ["en", "de", "ar"])
+async def test_waiting_page_weighs_less_than_40_kb_with_all_that_it_loads_on_its_way(
+    page, backstage, log_in, language
+):
+    await page.set_extra_http_headers({"Accept-Language": language})
     answers, complaints = [], []
     page.on("response", lambda answer: answers.append(answer))
     page.on("console", lambda message: message.type == "error" and complaints.append(message.text))

@@ -6,7 +6,7 @@ const BUSY = [502, 503, 504];
 const TIMEOUT = 30_000; // ms
 const PAUSES = 7; // about a minute, which a restart of the server takes
 
-/** Post the ready form, and tell what is to be done then. @param {HTMLFormElement} form @returns {Promise<Outcome>} */
+/** Tell what is to be done then. @param {HTMLFormElement} form @returns {Promise<Outcome>} */
 export async function claim(form) {
 	const backoff = new Backoff();
 	for (;;) {

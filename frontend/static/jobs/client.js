@@ -14,7 +14,7 @@ const BURST = 25; // frames a second, half of what the server takes
 export class JobsClient extends EventTarget {
 	/** @type {Map<string, JobsClient>} */ static #shared = new Map();
 	/** @type {Set<Subscription>} */ #subscriptions = new Set();
-	/** @type {Map<string, Frame>} each job's last, for subscriptions that come later */ #latest = new Map();
+	/** @type {Map<string, Frame>} for subscriptions that come later */ #latest = new Map();
 	/** @type {Pollings | null} */ #pollings = null;
 	/** @type {Connected} */ connected = "";
 	#mayPoll = false;
@@ -62,7 +62,7 @@ export class JobsClient extends EventTarget {
 		this.connection.start();
 	}
 
-	/** Close the connection, for a later `start()`. */
+	/** Until a later `start()`. */
 	stop() {
 		this.connection.stop();
 		this.#stopPolling();
@@ -82,7 +82,7 @@ export class JobsClient extends EventTarget {
 		for (const it of [...this.#subscriptions]) this.#tell(it, frame);
 	}
 
-	/** Whoever has left, perhaps just now, hears nothing more. @param {Subscription} it @param {Frame} frame */
+	/** Whoever has left hears nothing more. @param {Subscription} it @param {Frame} frame */
 	#tell(it, frame) {
 		if (this.#subscriptions.has(it)) it.receive(frame);
 	}
@@ -129,7 +129,6 @@ export class JobsClient extends EventTarget {
 		for (const it of this.#subscriptions) if (it.key === keyOf(topic)) it.topic.ticket = ticket;
 	}
 
-	/** There is nothing of this name for us, or nothing at all. */
 	#gone(key = "") {
 		for (const it of [...this.#subscriptions]) if (!key || it.key === key) it.gone();
 	}
@@ -141,7 +140,7 @@ export class JobsClient extends EventTarget {
 
 	async #poll() {
 		this.#mayPoll = true;
-		const module = await import("./polling.js").catch(() => null); // few pages need it; the next failure asks again
+		const module = await import("./polling.js").catch(() => null); // the next failure asks again
 		if (!module || !this.#mayPoll) return;
 		this.#pollings ??= new module.Pollings(this, (connected) => this.#become(connected), (frame) => this.#take(frame));
 		this.#pollings.follow(this.#subscriptions);

@@ -13,7 +13,7 @@ const STABLE = 5_000; // ms of life after which the delays begin anew
 export class Connection extends EventTarget {
 	/** @type {WebSocket | null} */ #socket = null;
 	/** @type {AbortController | null} */ #running = null;
-	/** @type {number | undefined} */ #retry;
+	#retry = 0;
 	#heartbeat = new Heartbeat(() => this.send({ action: "ping" }), () => this.#lost());
 	#backoff = new Backoff();
 	#failures = 0;
@@ -49,7 +49,7 @@ export class Connection extends EventTarget {
 		if (this.#socket?.readyState === 1) this.#socket.send(JSON.stringify(frame));
 	}
 
-	/** Make sure now, without the delay of a closed connection. */
+	/** Make sure now. */
 	check() {
 		if (this.#socket) this.#heartbeat.check();
 		else if (this.#running) this.#connect();
@@ -71,7 +71,7 @@ export class Connection extends EventTarget {
 		this.#heartbeat.expect();
 		socket.onopen = () => {
 			this.#openedAt = Date.now();
-			this.#heartbeat.expect(); // one who accepts and says nothing is as good as none
+			this.#heartbeat.expect(); // it may accept and then say nothing
 			emit(this, "open");
 		};
 		socket.onmessage = ({ data }) => this.#hear(data);

@@ -1,9 +1,9 @@
-const EVERY = 20_000; // ms of silence; below the 60 s after which proxies cut an idle connection
+const EVERY = 20_000; // ms of silence; proxies cut an idle connection after 60 s
 const WITHIN = 10_000; // ms
 
 /** Notice a half-open connection, which a browser would keep for minutes. */
 export class Heartbeat {
-	/** @type {number | undefined} */ #timer;
+	#timer = 0;
 	#asked = false;
 
 	/** @param {() => void} ask @param {() => void} giveUp */

@@ -4,12 +4,12 @@ import { language, word } from "./words.js";
 
 const SHORT = 5; // seconds; nobody calls less "longer than usual"
 
-/** Seconds to go, as they are shown: they come back up by no more than they have come down. */
+/** Seconds to go: they come back up by no more than they have come down. */
 export class Remaining {
 	/** @type {number | null} */ seconds = null;
 	#forward = 0;
 
-	/** @param {number} estimate of which NaN and infinity are none */
+	/** @param {number} estimate NaN and infinity are none */
 	toward(estimate) {
 		if (!Number.isFinite(estimate)) return this.seconds;
 		const shown = this.seconds ?? estimate;
@@ -21,7 +21,7 @@ export class Remaining {
 
 /**
  * How long it takes: by the job's own rate, or else by what is usual (`data-usual`: seconds that half of the jobs, and
- * nine of ten, wait, and run; NaN where too little is known). Counts by the server's clock (`data-now`).
+ * nine of ten, wait, and run). Counts by the server's clock (`data-now`).
  */
 export class Pace {
 	wait = NaN;
@@ -93,7 +93,7 @@ export class Pace {
 	}
 }
 
-/** "20 seconds", "3 minutes": rounded up, in the reader's language. */
+/** "20 seconds", "3 minutes": rounded up. */
 export function inTime(seconds = 0, step = 5) {
 	if (seconds <= 55) return inUnits("second", Math.max(step, Math.ceil(seconds / step) * step));
 	return seconds <= 5_400 ? inUnits("minute", Math.ceil(seconds / 60)) : inUnits("hour", Math.ceil(seconds / 3_600));

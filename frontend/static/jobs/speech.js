@@ -19,7 +19,7 @@ export class Speech {
 		this.say(text);
 	}
 
-	/** The state has changed, which its own words say. */
+	/** The state has words of its own. */
 	hush() {
 		this.#saidAt = performance.now();
 		this.say("");

@@ -3,7 +3,7 @@ import { emit, ENDED } from "./events.js";
 
 /**
  * What one part of the page listens to. Emits the frames' events, `change` after each, and `gone`. Of each job only
- * newer versions are heard, and each end once, however often the connection was lost.
+ * newer versions are heard, and each end once.
  */
 export class Subscription extends EventTarget {
 	/** @type {Map<string, {version: number, told: boolean}>} */ #seen = new Map();
@@ -20,7 +20,7 @@ export class Subscription extends EventTarget {
 		this.poll = poll;
 		this.leave = leave;
 		if (topic.job && version) this.#seen.set(topic.job, { version, told: false });
-		this.ended.catch(() => {}); // not everybody waits for it
+		this.ended.catch(() => {});
 	}
 
 	/** Stop listening; may be called twice. */
@@ -35,7 +35,7 @@ export class Subscription extends EventTarget {
 		emit(this, "gone");
 	}
 
-	/** Hear a frame, if it is ours and news. @param {Frame} frame */
+	/** @param {Frame} frame */
 	receive({ event, job, for: targets }) {
 		if (!this.#isOurs(job.id, targets) || !this.#isNews(job)) return;
 		emit(this, event, job);

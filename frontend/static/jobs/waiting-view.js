@@ -3,7 +3,7 @@ import { Speech } from "./speech.js";
 import { inNumbers, inPercent, word } from "./words.js";
 /** @import { Job, Progress } from "./types.d.ts" */
 
-/** The elements of `waiting_card.html` (`data-part`), into which all goes as text. */
+/** The elements of `waiting_card.html`, into which all goes as text. */
 export class WaitingView {
 	/** @param {HTMLElement} root */
 	constructor(root) {
@@ -39,7 +39,7 @@ export class WaitingView {
 		this.showForms();
 	}
 
-	/** Offer what can be done now, and keep the keyboard's place. */
+	/** Also keeps the keyboard's place. */
 	showForms() {
 		const hasEnded = ENDED.has(this.state);
 		const hadFocus = this.part("cancel")?.contains(document.activeElement);

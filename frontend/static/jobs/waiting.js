@@ -6,16 +6,16 @@ import { WaitingView } from "./waiting-view.js";
 /** @import { Subscription } from "./subscription.js" */
 /** @import { Job } from "./types.d.ts" */
 
-const PATIENCE = 2_000; // ms that a connection may be gone until we speak of it
-const UNHURRIED = 1_000; // ms; who is done by then needs to hear nothing of time
-const LOOKS = 5; // half a minute: a store that restarted is filled again by its workers
+const PATIENCE = 2_000; // ms until we speak of a lost connection
+const UNHURRIED = 1_000; // ms; who is done by then hears nothing of time
+const LOOKS = 5; // half a minute, in which workers fill an empty store again
 
 /** Listens to its job, shows it, and calls the server back; `data-connected` and `data-state` tell. */
 export class WaitingPage {
 	/** @type {AbortController | null} */ #running = null;
 	/** @type {Subscription | null} */ #subscription = null;
-	/** @type {number | undefined} */ #patience;
-	/** @type {number | undefined} */ #nextLook;
+	#patience = 0;
+	#nextLook = 0;
 	#looks = new Backoff({ first: 1_000 });
 	#claiming = false;
 
@@ -153,7 +153,7 @@ export class WaitingPage {
 		if (then === "stale") this.#giveUp(then);
 	}
 
-	/** Only the server knows what has become of an end meanwhile. @param {PageTransitionEvent} event */
+	/** Only the server knows what became of an end. @param {PageTransitionEvent} event */
 	#comeBack({ persisted }) {
 		if (persisted && (this.#claiming || ENDED.has(this.view.state))) location.reload();
 	}
