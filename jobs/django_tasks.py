@@ -74,15 +74,17 @@ def submit_job(
     """Enqueue a task as a job, whose id is that of the task's result, and return the job as it is then.
 
     The record is written at once and the backend decides when the task is sent: after a rollback there is no task, and
-    the job expires after `START_TIMEOUT`. Raises what `enqueue` and `JobRepository.create` raise, and
-    `ImproperlyConfigured` before Django 6.0; a job that has been created by then fails.
+    the job expires after `START_TIMEOUT`. Raises `HandlerNotFound`, `UnserializableData`, `StoreUnavailable`, and
+    `ImproperlyConfigured` before Django 6.0; then nothing is enqueued. What `enqueue` raises is raised too, and a job
+    that has been created by then fails.
     """
     if signals is None:
         raise ImproperlyConfigured("jobs.django_tasks needs Django 6.0 or newer, which has django.tasks.")
     if owner is None and request is not None:
         owner = owner_of(request)
     handler = handler_class or _handlers.get(task.module_path, JobHandler)
-    order = _Order(handler, owner, tuple(tags), dict(data or {}))
+    order = _Order(handler, owner, tags if isinstance(tags, str) else tuple(tags), dict(data or {}))
+    order.check()
     token = _orders.set(order)
     try:
         result = task.enqueue(*args, **(kwargs or {}))
@@ -108,9 +110,14 @@ class _Order:
 
     handler_class: HandlerClass
     owner: Any
-    tags: tuple[str, ...]
+    tags: Iterable[str]
     data: dict[str, Any]
     job: Job | None = None
+
+    def check(self) -> None:
+        """Raise what `create` would, before there is a task."""
+        JobRepository().draft(None, self.handler_class, self.owner, self.tags, self.data)
+        store.ping()
 
     def create(self, job_id: str) -> Job:
         self.job = JobRepository().create(job_id, self.handler_class, self.owner, self.tags, self.data)

@@ -10,10 +10,10 @@ from django.db import transaction
 
 from jobs import django_tasks, store
 from jobs.django_tasks import current_job, start_job, submit_job
-from jobs.exceptions import HandlerNotFound
+from jobs.exceptions import HandlerNotFound, StoreUnavailable, UnserializableData
 from jobs.models import JobRecord
 from jobs.repository import JobRepository
-from jobs.testing import capture_events, pass_time
+from jobs.testing import capture_events, pass_time, store_away
 
 from .factories import ANN, OWNER, browser, eventually, request_of
 from .surroundings import database_file  # noqa: F401 - a fixture
@@ -96,8 +96,21 @@ def test_the_long_form_names_handler_data_tags_and_owner():
     )
     assert (job.handler_class, job.tags, job.owner) == ("jobs.handlers.JobHandler", ("post",), "user:5")
     assert dict(job.data) == {"receipt": "books sent"}
+
+
+@since_6
+def test_nothing_is_enqueued_that_cannot_be_a_job(monkeypatch):
+    enqueued = []
+    monkeypatch.setattr("django.tasks.backends.immediate.ImmediateBackend.enqueue", lambda *args: enqueued.append(1))
     with pytest.raises(HandlerNotFound):
         submit_job(None, tasks.plain, handler_class="os.system")
+    with pytest.raises(UnserializableData):
+        submit_job(None, tasks.plain, data={"when": object()})
+    with pytest.raises(ValueError, match="give a list of texts"):
+        submit_job(None, tasks.plain, tags="post")
+    with store_away(), pytest.raises(StoreUnavailable):
+        start_job(None, tasks.plain)
+    assert enqueued == []
 
 
 @since_6
