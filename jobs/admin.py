@@ -13,7 +13,7 @@ from django.utils.functional import cached_property
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
-from .admin_pages import AlivePage, SummaryPage, short_handler, shown_owner
+from .admin_pages import AlivePage, RerunPage, SummaryPage, short_handler, shown_owner
 from .handlers import handler_paths
 from .models import JobRecord
 from .states import JobState
@@ -63,6 +63,7 @@ class JobRecordAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     show_full_result_count = False
     sortable_by = ("ended_at",)
     change_list_template = "jobs/admin/change_list.html"
+    change_form_template = "jobs/admin/change_form.html"
     fieldsets: ClassVar[Any] = [
         (None, {"fields": ("id", "state", "error", "progress", "handler_class", "shown_owner", "tags", "attempt")}),
         (_("Times"), {"fields": ("created_at", "started_at", "ended_at", "claimed_at", "waited", "ran")}),
@@ -80,10 +81,17 @@ class JobRecordAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     def get_urls(self) -> list[URLPattern]:
         """Add the pages beside the list."""
-        pages = [("alive", AlivePage), ("summary", SummaryPage)]
-        views = [(name, self.admin_site.admin_view(page.as_view(model_admin=self))) for name, page in pages]
+        pages = {"alive/": AlivePage, "summary/": SummaryPage, "<path:job_id>/rerun/": RerunPage}
         prefix = f"{self.opts.app_label}_{self.opts.model_name}"
-        return [path(f"{name}/", view, name=f"{prefix}_{name}") for name, view in views] + super().get_urls()
+        ours = [
+            path(
+                route,
+                self.admin_site.admin_view(page.as_view(model_admin=self)),
+                name=f"{prefix}_{route.rstrip('/').rpartition('/')[2]}",
+            )
+            for route, page in pages.items()
+        ]
+        return ours + super().get_urls()
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Nobody adds."""

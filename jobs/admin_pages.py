@@ -5,9 +5,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from django.contrib import messages
+from django.contrib.admin.templatetags.admin_urls import admin_urlname
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views import View
 
@@ -17,6 +20,8 @@ from .exceptions import JobError, StoreUnavailable
 from .handlers import handler_paths
 from .history import last_days
 from .job import Job
+from .models import JobRecord
+from .rerun import obstacle, rerun
 from .sweep import alive_jobs
 from .tasks import terminate
 
@@ -41,7 +46,7 @@ class AdminPage(View):
             raise PermissionDenied
         return super().dispatch(request, *args, **kwargs)
 
-    def get(self, request: HttpRequest) -> HttpResponse:
+    def get(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
         """Show it."""
         site = self.model_admin.admin_site.each_context(request)
         return TemplateResponse(
@@ -54,11 +59,7 @@ class AdminPage(View):
 
 
 class AlivePage(AdminPage):
-    """The jobs that are alive. They may be cancelled; a task that does not listen may have its process killed.
-
-    None can be run again from here: the record holds neither the task's name nor its arguments, and what starting
-    again means (for whom, with which rights and data of today) only the project's own view knows.
-    """
+    """The jobs that are alive. They may be cancelled; a task that does not listen may have its process killed."""
 
     template_name = "jobs/admin/alive.html"
 
@@ -118,6 +119,45 @@ class SummaryPage(AdminPage):
             "states": list(days[0].counts),
             "usual_times": [(name, times) for name, times in usual_times if any(time is not None for time in times)],
         }
+
+
+class RerunPage(AdminPage):
+    """Asks whether a job that has ended shall be run again, and starts it; needs `jobs.rerun_job` besides."""
+
+    template_name = "jobs/admin/rerun.html"
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        """Let in who may run jobs again; of those that are archived, whether Redis holds them or not."""
+        if not request.user.has_perm("jobs.rerun_job"):
+            raise PermissionDenied
+        self.row = get_object_or_404(JobRecord, pk=kwargs.pop("job_id"))
+        self.job = Job(self.row.to_record())
+        return super().dispatch(request, *args, **kwargs)
+
+    def context(self, request: HttpRequest) -> dict[str, Any]:
+        """Return the job, and what stands in the way."""
+        return {
+            "title": _("Run a job again"),
+            "job": self.job,
+            "owner": shown_owner(self.job.owner),
+            "obstacle": obstacle(self.job),
+        }
+
+    def post(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
+        """Run it again, and go to the jobs that are alive; or say why not, and stay."""
+        try:
+            again = rerun(self.job, request)
+        except JobError as error:
+            messages.error(request, str(error))
+            return HttpResponseRedirect(request.path)
+        except Exception:
+            logger.exception("job %s: could not be run again", self.job.id)
+            messages.error(request, _("It could not be run again. The log says why."))
+            return HttpResponseRedirect(request.path)
+        logger.info("job %s: run again as %s by %s", self.job.id, again.id, request.user.pk)
+        self.model_admin.log_change(request, self.row, f"Run again as {again.id}")
+        messages.success(request, _("It runs again, as job %(id)s.") % {"id": again.id})
+        return HttpResponseRedirect(reverse(admin_urlname(self.model_admin.opts, "alive")))  # type: ignore[arg-type]
 
 
 def _cancel(viewer: Viewer, job: Job) -> str:

@@ -64,6 +64,14 @@ class JobHandler:
     def on_failed(self, request: HttpRequest) -> None:
         """Do the same when the job has failed, was cancelled, expired or was lost."""
 
+    def rerun(self, request: HttpRequest) -> Job:
+        """Start the work of a job that has ended again, for its owner, and return the new job; staff asks for it.
+
+        A handler without this method of its own offers no such thing. Most need one line: `return
+        start_again(the_task, self.job)`, of `jobs.rerun`. A `JobError` says to the one who asks why it cannot be.
+        """
+        raise NotImplementedError
+
     def public_data(self) -> Mapping[str, Any]:
         """Return what pages may see of the job besides its state, as JSON values."""
         return {}

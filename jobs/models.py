@@ -59,7 +59,10 @@ class JobRecord(models.Model):
     class Meta:
         verbose_name = _("job")
         verbose_name_plural = _("jobs")
-        permissions: ClassVar[Any] = [("view_job", _("Can watch every job"))]
+        permissions: ClassVar[Any] = [
+            ("view_job", _("Can watch every job")),
+            ("rerun_job", _("Can run a job again")),
+        ]
         indexes: ClassVar[Any] = [
             models.Index(fields=["owner", "-created_at"], name="jobs_owner_created"),
             models.Index(fields=["handler_class", "-ended_at"], name="jobs_handler_ended"),

@@ -2,9 +2,11 @@
 
 from django.contrib import messages
 from django.contrib.auth.models import Group
+from django.utils.module_loading import import_string
 from django.utils.translation import gettext_lazy as _
 
 from jobs.handlers import JobHandler
+from jobs.rerun import start_again
 
 
 class PostHandler(JobHandler):
@@ -49,3 +51,12 @@ class BrokenHandler(JobHandler):
 
     def next_url(self, request):
         raise RuntimeError("no way out")
+
+
+class AgainHandler(JobHandler):
+    """Its jobs can be run again by staff."""
+
+    def rerun(self, request):
+        if self.job.data.get("why") == "broken":
+            raise RuntimeError("no such table: parcels")
+        return start_again(import_string("tests.tasks.send_again"), self.job)

@@ -62,3 +62,15 @@ def wait_for_cancel(self):
     for n in range(1000):
         self.job.set_progress(n)
     RUNS.append("never reached")
+
+
+@job_task(handler_class="tests.handlers.AgainHandler")
+def send_again(self, parcel, weight=1, *, why=""):
+    """Send a parcel, which can be sent again."""
+    RUNS.append((parcel, weight))
+    self.job.data["receipt"] = f"{parcel} sent"
+
+
+@job_task(handler_class="tests.handlers.AgainHandler")
+def send_many(self, *parcels, **weights):
+    """Send parcels whose names nobody can know beforehand."""

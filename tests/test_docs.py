@@ -59,7 +59,7 @@ def test_a_block_is_of_a_language_that_the_site_can_show(name):
 @pytest.mark.parametrize("block", every("python"))
 def test_what_python_code_imports_is_there(block):
     for node in ast.walk(ast.parse(block.text)):
-        if isinstance(node, ast.ImportFrom) and is_installed(node.module) and node.level == 0:
+        if isinstance(node, ast.ImportFrom) and node.level == 0 and is_installed(node.module):
             module = importlib.import_module(node.module)
             assert all(hasattr(module, alias.name) or importlib.import_module(f"{node.module}.{alias.name}")
                        for alias in node.names)  # fmt: skip

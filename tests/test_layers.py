@@ -21,7 +21,7 @@ announce known estimates retention history
 then job
 then repository sweep metrics diagnosis
 access hub claim
-worker subscriptions logout health doorstep
+worker subscriptions logout health doorstep rerun
 then attempt consumers
 then tasks
 then canvas views workers django_tasks

@@ -10,6 +10,10 @@ from django.utils.module_loading import import_string
 from jobs import metrics
 from jobs.doctor import STEPS
 from jobs.doorstep import ELSEWHERE
+from jobs.testing import run_at_once
+
+from .documents import blocks
+from .factories import ended_job
 
 ROOT = Path(__file__).parent.parent
 TEXT = (ROOT / "docs" / "operate.md").read_text()
@@ -58,6 +62,16 @@ def test_the_logging_that_is_shown_names_the_job():
     configurator.configure_filter(settings["filters"]["job_id"]).filter(record)
     formatter = configurator.configure_formatter(settings["formatters"]["with_job"])
     assert formatter.format(record).endswith("INFO shop [-] hello")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_handler_that_is_shown_can_run_its_jobs_again():
+    (snippet,) = [block.text for block in blocks("docs/operate.md", "python") if "start_again" in block.text]
+    namespace = {"__name__": "tests.shown"}
+    exec(snippet.replace("from . import", "from tests import").replace("export_report", "send_again"), namespace)  # noqa: S102
+    job = ended_job(handler_class=namespace["ExportHandler"], parcel="books")
+    with run_at_once():
+        assert job.handler.rerun(None).refresh().data["receipt"] == "books sent"
 
 
 @pytest.mark.parametrize("name", ["jobs.metrics.expose", "jobs.health.health", "jobs.apps.MeasuredJobsConfig"])
