@@ -7,7 +7,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 import redis.asyncio
@@ -97,6 +97,23 @@ def connect_async() -> "redis.asyncio.Redis":
         return redis.asyncio.Redis.from_pool(_sentinel_pool(_AsyncPool, redis.asyncio.sentinel.Sentinel, AsyncRetry))
     pool = redis.asyncio.BlockingConnectionPool.from_url(jobs_settings().REDIS_URL, **_options(AsyncRetry))
     return redis.asyncio.Redis.from_pool(pool)
+
+
+class Standby(NamedTuple):
+    """What the sentinels' service is at this moment."""
+
+    service: str
+    place: str
+    replicas: int  # that could take its place
+
+
+def standby(client: "redis.Redis") -> Standby | None:
+    """Say which server a client of `connect` reaches by way of sentinels; None without them. Raises `RedisError`."""
+    if not address().service:
+        return None
+    pool: Any = client.connection_pool
+    replication: Any = client.info("replication")
+    return Standby(address().service, "{}:{}".format(*pool.get_master_address()), replication["connected_slaves"])
 
 
 class _Pool(redis.sentinel.SentinelConnectionPool, redis.BlockingConnectionPool):

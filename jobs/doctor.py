@@ -16,6 +16,7 @@ from django.db import DatabaseError, connections
 
 from . import doorstep, events, store, workers
 from .conf import jobs_settings
+from .connection import Standby
 from .diagnosis import PATIENCE, Wrong, push, within
 from .exceptions import StoreUnavailable
 from .hub import Hub
@@ -64,15 +65,24 @@ def _store() -> str:
     before = time.time()
     try:
         clock, policy = store.examine()
+        took = time.time() - before
+        standby = store.standby()
     except StoreUnavailable as error:
         raise Wrong(str(error), "Start Redis, or correct JOBS['REDIS_URL'].") from error
-    took = time.time() - before
     if policy not in ("", "noeviction"):
         raise Wrong(f"Redis evicts keys when its memory is full ({policy}).", "Set maxmemory-policy noeviction.")
     apart = clock / 1_000_000 - before - took / 2
     if abs(apart) > CLOCKS_APART:
         raise Wrong(f"Its clock is {apart:+.0f} s from this machine's.", "Let both follow a time server.")
-    return f"took a write in {took * 1000:.0f} ms, its clock is within {abs(apart) + took / 2:.3f} s of ours"
+    found = f"took a write in {took * 1000:.0f} ms, its clock is within {abs(apart) + took / 2:.3f} s of ours"
+    return found if standby is None else f"{found}; {_whom_it_is(standby)}"
+
+
+def _whom_it_is(standby: Standby) -> str:
+    if not standby.replicas:
+        advice = "Attach one to it, and wait until the sentinels know of it."
+        raise Wrong(f"{standby.service}, at present {standby.place}, has no replica to take its place.", advice)
+    return f"{standby.service} is at {standby.place} now and has {standby.replicas} to take its place"
 
 
 def _archive() -> str:

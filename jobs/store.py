@@ -181,6 +181,12 @@ def examine(pushes: Sequence[Push] = ()) -> tuple[int, str]:
     return outcome.record.version, memory.get("maxmemory_policy", "") if memory.get("maxmemory") else ""
 
 
+def standby() -> connection.Standby | None:
+    """Say which server holds the jobs, if sentinels may change that; raises `StoreUnavailable`."""
+    with _errors():
+        return connection.standby(client())
+
+
 def job_key(job_id: str) -> str:
     """Name the hash of one job; the braces keep all keys of a job in one slot of a cluster."""
     return f"jobs:{{{job_id}}}"

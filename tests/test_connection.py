@@ -3,9 +3,10 @@
 import pytest
 import redis
 
-from jobs import connection
+from jobs import connection, store
 from jobs.checks import check_settings
 from jobs.connection import is_store_server, parse
+from jobs.exceptions import StoreUnavailable
 
 THREE = "redis+sentinel://a,b:26380,[::1]:26381/main"
 
@@ -86,6 +87,22 @@ async def test_every_wait_is_bounded(settings, url):
         sentinels = pool.sentinel_manager.sentinels if url == THREE else []
         bounds = [sentinel.connection_pool.connection_kwargs["socket_timeout"] for sentinel in sentinels]
         assert bounds == [connection.SENTINEL_TIMEOUT] * len(sentinels)
+
+
+async def test_sentinels_that_are_away_are_an_error_of_our_own(settings):
+    settings.JOBS = {"REDIS_URL": "redis+sentinel://127.0.0.1:1,127.0.0.1:2/main"}
+    for ask in (store.ping, store.standby):
+        with pytest.raises(StoreUnavailable, match="JOBS\\['REDIS_URL'\\]"):
+            ask()
+    settings.JOBS = dict(settings.JOBS)  # nobody has asked yet
+    reader = store.async_reader()
+    with pytest.raises(StoreUnavailable, match="No master found"):
+        await reader.read("parcel-1")
+    await reader.close()
+
+
+def test_without_sentinels_nobody_stands_by():
+    assert store.standby() is None
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from django.core.checks import Error
 from django.db import OperationalError
 
 from jobs import diagnosis, doctor, doorstep, store, workers
+from jobs.connection import Standby
 from jobs.diagnosis import Wrong, within
 from jobs.models import JobRecordQuerySet
 from jobs.probe import Closed
@@ -72,6 +73,14 @@ def test_a_store_that_is_away_is_named_with_what_to_do(settings):
 def test_a_store_that_evicts_or_lives_in_another_time_is_wrong(monkeypatch, clock, policy, said):
     monkeypatch.setattr(store, "examine", lambda: (int((time.time() + clock) * 1_000_000), policy))
     with pytest.raises(Wrong, match=said):
+        doctor._store()
+
+
+def test_a_store_behind_sentinels_is_named_and_needs_a_replica(monkeypatch):
+    monkeypatch.setattr(store, "standby", lambda: Standby("main", "10.0.0.5:6379", 2))
+    assert doctor._store().endswith("main is at 10.0.0.5:6379 now and has 2 to take its place")
+    monkeypatch.setattr(store, "standby", lambda: Standby("main", "10.0.0.5:6379", 0))
+    with pytest.raises(Wrong, match=r"main, at present 10\.0\.0\.5:6379, has no replica"):
         doctor._store()
 
 

@@ -63,7 +63,7 @@ def test_check_does_the_main_job_and_prints_a_timeline(env):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_a_signal_leaves_no_process_behind(env, number):
+def test_f33_a_signal_leaves_no_process_behind(env, number):
     with demo(env) as process:
         read_until(process, "Ctrl-C")
         assert len(session(process.pid)) >= 6  # itself, Redis, server, worker and its pool of two
@@ -71,9 +71,9 @@ def test_a_signal_leaves_no_process_behind(env, number):
         assert process.wait(timeout=20) == (-9 if number == signal.SIGKILL else 0)
 
 
-@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGKILL])
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM, signal.SIGKILL])
 @pytest.mark.parametrize("moment", ["valkey-server", "sample_data", "daphne"])
-def test_a_signal_while_it_starts_leaves_no_process_behind(env, number, moment):
+def test_f33_a_signal_while_it_starts_leaves_no_process_behind(env, number, moment):
     with demo(env) as process:
         await_process(process, moment)
         process.send_signal(number)
@@ -87,7 +87,7 @@ def test_a_check_that_is_stopped_has_not_passed(env):
         assert process.wait(timeout=20) == 1
 
 
-def test_a_second_ctrl_c_does_not_wait_for_a_worker_that_hangs(env):
+def test_f33_a_second_ctrl_c_does_not_wait_for_a_worker_that_hangs(env):
     with demo(env) as process:
         read_until(process, "Ctrl-C")
         os.kill(find(children(process.pid), "celery"), signal.SIGSTOP)
@@ -116,7 +116,7 @@ def test_a_part_that_dies_is_one_clear_line(env, word, name):
         assert re.fullmatch(rf"CommandError: {name} was killed by SIGKILL: .*\n", process.stderr.read())
 
 
-def test_a_taken_port_is_one_clear_line(env):
+def test_f33_a_taken_port_is_one_clear_line(env):
     with socket.create_server(("127.0.0.1", 0)) as occupant:
         port = occupant.getsockname()[1]
         assert f"Cannot serve on 127.0.0.1 port {port}: Address already in use" in refusal(env, "--port", str(port))
@@ -135,6 +135,20 @@ def test_a_redis_that_does_not_answer_is_one_clear_line(env):
     assert "Redis does not answer at REDIS_URL=redis://:***@127.0.0.1:1/0" in refusal(env, "--port", "0")
 
 
-def test_a_database_that_cannot_be_written_is_one_clear_line(env, tmp_path):
+def test_f33_a_database_that_cannot_be_written_is_one_clear_line(env, tmp_path):
     env["DATABASE_URL"] = f"sqlite:///{tmp_path}/missing/db.sqlite3"
     assert "unable to open database file" in refusal(env, "--port", "0")
+
+
+def test_f33_a_full_disk_is_one_clear_line(env, tmp_path):
+    """A file system that the first migrations fill; or a bound of the size of files, where none may be mounted."""
+    env["DATABASE_URL"] = f"sqlite:///{tmp_path}/db.sqlite3"
+    full = f"mount -t tmpfs -o size=128k none {tmp_path}"
+    namespace = ["unshare", "--mount", "--map-root-user", "sh", "-c"]
+    if subprocess.run([*namespace, full], capture_output=True).returncode:
+        namespace, full = ["sh", "-c"], "ulimit -f 128"
+    command = [*namespace, f'{full} && exec "$@"', "sh", *manage("demo", "--port", "0")]
+    with in_a_session(command, env=env, stderr=subprocess.PIPE) as process:
+        assert process.wait(timeout=60) == 1
+        process.stdin.close()
+        assert re.fullmatch(r"CommandError: .*(disk is full|disk I/O error).*\n", process.stderr.read())

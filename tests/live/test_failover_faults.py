@@ -75,6 +75,7 @@ async def test_f07_when_sentinels_fail_over_every_page_is_ready_and_nothing_ackn
     site, sentinels, tmp_path, failover
 ):
     gate, first = tmp_path / "gate", sentinels.master
+    assert site.hands.standby() == [sentinels.service, f"127.0.0.1:{first.port}", 1]
     tasks = site.hands.start_task("wait_for_file", number=2, path=str(gate))
     before, after = site.hands.create(20), site.hands.create(20)
     async with listening([page_of(site, job_id) for job_id in tasks + before + after]) as pages:

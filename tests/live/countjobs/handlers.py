@@ -14,6 +14,10 @@ class CountingHandler(JobHandler):
 
     header = "Counting"
 
+    def public_data(self):
+        """Show what the data says is to be shown."""
+        return self.job.data.get("public", {})
+
     def next_url(self, request):
         """Return where the data says, or a place of our own."""
         if isinstance(self.job.data.get("next"), dict):
