@@ -119,6 +119,14 @@ def standby(client: "redis.Redis") -> Standby | None:
 class _Pool(redis.sentinel.SentinelConnectionPool, redis.BlockingConnectionPool):
     """Asks the sentinels for the master at each new connection."""
 
+    def disconnect(self, inuse_connections: bool = True) -> None:
+        """Hang up; the idle connections alone when the master has changed, which redis-py 6 cannot do."""
+        if inuse_connections:
+            super().disconnect()
+        else:
+            for connection in filter(None, list(self.pool.queue)):
+                connection.disconnect()
+
 
 class _AsyncPool(redis.asyncio.sentinel.SentinelConnectionPool, redis.asyncio.BlockingConnectionPool):
     """Does the same for an event loop."""
