@@ -1,4 +1,4 @@
-"""A server whose link to Redis goes silent for a while, several of them at once, each for another time (F36).
+"""Servers whose link to Redis goes silent, each for another time (F36), and a worker's, for 75 s (F42); all at once.
 
 `python -m tests.live.halfopen 20 60 120` drops real packets, in a network namespace of its own (unshare, iptables; no
 rights are needed where users may have namespaces). Where there is none, proxies that pass nothing stand in for it. It
@@ -14,6 +14,7 @@ import struct
 import subprocess
 import sys
 import time
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -26,11 +27,12 @@ django.setup()  # which the tickets need
 from project.demo.processes import Child  # noqa: E402
 
 from .faults.waiting import until  # noqa: E402
-from .pages import Page, listening, lost, say  # noqa: E402
+from .pages import Page, eventually, listening, lost, say  # noqa: E402
 from .proxy import Packets, Proxy  # noqa: E402
 from .site import Site, cpu_seconds, ticket_for  # noqa: E402
 
 SILENCES = (20, 60, 120)  # seconds; TCP itself gives a connection up between the first two
+CUT = 75  # seconds that a worker is cut off
 PAGES = 50  # of each server; a quarter of the jobs ends during the silence, the rest after it
 PATIENCE = 20  # seconds in which all must be well again
 PUSHED = 2.0  # seconds; a page that hears of an end within it was told by a push, but for one in seven
@@ -38,6 +40,7 @@ R = 15.0  # seconds; RECONCILE_SECONDS, as it is by default
 
 SIOCSIFFLAGS, IFF_UP, IFF_RUNNING = 0x8914, 0x1, 0x40  # of Linux, where alone there are network namespaces
 
+MENDED = 25  # seconds in which the store must have what a worker could not write
 WAIT = max(SILENCES) + 120  # seconds until all of it must be known
 
 NAMESPACE = ["unshare", "--net", *([] if os.geteuid() == 0 else ["--map-root-user"])]
@@ -81,20 +84,60 @@ async def be_silent(site: Site, seconds: float) -> dict:
     return {"lost": len(unheard), "healed": healed, "cpu": share, "pushed": pushed / len(later)}
 
 
-async def run_one(folder: Path, seconds: float, cable: type) -> None:
+class CutWorker(Site):
+    """A site whose worker reaches the store by the cable, and the broker directly; the server has no such trouble."""
+
+    def start_worker(self) -> None:
+        with self.through_the_proxy():
+            super().start_worker()
+
+    def start_server(self) -> None:
+        super(Site, self).start_server()
+
+
+async def be_cut_off(site: Site, seconds: float) -> dict:
+    """Cut a worker off while two jobs end, of which one is watched; return in how many seconds each thing was so."""
+    gate = Path(site.directory.name) / "gate"
+    ids = watched, unread = await asyncio.to_thread(site.hands.start_task, "wait_for_file", number=2, path=str(gate))
+    async with listening([page := Page(site.base_url, watched, ticket_for(watched))]):
+        await eventually(lambda: all(state_of(site, job_id) == b"running" for job_id in ids), PATIENCE)
+        site.proxy.silence()
+        gate.write_text("open")
+        since = time.monotonic()
+        await eventually(lambda: {site.hands.archived(job_id) for job_id in ids} == {"complete"}, PATIENCE)
+        archived = time.monotonic() - since
+        await asyncio.sleep(seconds - archived)
+        was_running = state_of(site, unread) == b"running"
+        site.proxy.speak()
+        back = time.monotonic()
+        await eventually(lambda: state_of(site, unread) == b"complete", MENDED)
+        stored = time.monotonic() - back
+        unheard = await lost([page], 1)
+    return {"lost": len(unheard), "archived": archived, "was_running": was_running, "stored": stored}
+
+
+def state_of(site: Site, job_id: str) -> bytes:
+    """Return the stored state, without enforcing the deadline as a reader does."""
+    return site.client.hget(f"jobs:{{{job_id}}}", "state") or b""
+
+
+async def run_one(site: Site, seconds: float, happen: Callable[[Site, float], Awaitable[dict]]) -> None:
     """Run one site from its start to its end, and print what was found."""
-    site = Site(folder / f"{seconds:g}.sqlite3", proxied=True, cable=cable, RECONCILE_SECONDS=R)
     try:
         await asyncio.to_thread(site.start)
-        say(json.dumps({"silent": seconds, "by": cable.__name__, **await be_silent(site, seconds)}))
+        found = await happen(site, seconds)
+        say(json.dumps({happen.__name__: seconds, "by": site.cable.__name__, **found}))
     finally:
         await asyncio.to_thread(site.stop)
 
 
-async def run_all(silences: list[float], cable: type) -> None:
+async def run_all(silences: list[int], cable: type) -> None:
     """Run a site for each silence, all at once."""
-    with TemporaryDirectory(prefix="halfopen-") as folder:
-        await asyncio.gather(*(run_one(Path(folder), seconds, cable) for seconds in silences))
+    options = {"proxied": True, "cable": cable, "RECONCILE_SECONDS": R}
+    with TemporaryDirectory(prefix="halfopen-") as name:
+        cut = CutWorker(Path(name) / "cut.sqlite3", worker=True, HEARTBEAT=2, LOST_AFTER=6, **options)
+        sites = [(Site(Path(name) / f"{seconds:g}.sqlite3", **options), seconds, be_silent) for seconds in silences]
+        await asyncio.gather(*(run_one(*one) for one in [*sites, (cut, CUT, be_cut_off)]))
 
 
 class InBackground:
@@ -111,9 +154,9 @@ class InBackground:
             command = [sys.executable, "-m", "tests.live.halfopen", *map(str, SILENCES)]
             self.child = Child("halfopen", command, on_line=self._keep)
 
-    def line_about(self, seconds: float) -> str:
+    def line_about(self, happening: Callable, seconds: float) -> str:
         """Wait for what was found about one silence, and return it."""
-        start = f'{{"silent": {seconds:.1f},'
+        start = f'{{"{happening.__name__}": {seconds},'
         return until(lambda: [line for line in self.place.read_text().splitlines() if line.startswith(start)], WAIT)[0]
 
     def stop(self) -> None:
@@ -135,7 +178,7 @@ def main() -> None:
         os.execvp(NAMESPACE[0], [*NAMESPACE, *command])  # noqa: S606
     if inside:
         bring_loopback_up()
-    asyncio.run(run_all([float(seconds) for seconds in silences], Packets if inside else Proxy))
+    asyncio.run(run_all([int(seconds) for seconds in silences], Packets if inside else Proxy))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Nothing passes for a while: nobody has anything to say, or the link is half-open (FAULTS.md F31, F36)."""
+"""Nothing passes for a while: nobody has anything to say, or the link is half-open (FAULTS.md F31, F36, F42)."""
 
 import asyncio
 import json
@@ -7,7 +7,7 @@ import time
 import pytest
 import pytest_asyncio
 
-from .halfopen import SILENCES
+from .halfopen import CUT, MENDED, SILENCES, be_cut_off, be_silent
 from .pages import Page, listening, lost, say
 from .site import Site, cpu_seconds, ticket_for
 
@@ -79,9 +79,19 @@ async def test_f36_a_half_open_link_to_redis_heals_by_itself_and_costs_next_to_n
 @pytest.mark.parametrize("seconds", SILENCES)
 async def test_f36_a_server_whose_packets_to_redis_are_dropped_heals_by_itself(silences, seconds):
     """Where none can be dropped, because namespaces are forbidden or iptables is missing, proxies swallow them."""
-    found = json.loads(await asyncio.to_thread(silences.line_about, seconds))
+    found = json.loads(await asyncio.to_thread(silences.line_about, be_silent, seconds))
     say(f"F36: {found}")
     assert found["lost"] == 0
     assert found["healed"] < 20
     assert found["cpu"] < 0.2
     assert found["pushed"] > 0.5  # afterwards pages are told by pushes again, not only by reconciliation
+
+
+@pytest.mark.timeout(max(SILENCES) + 180)
+async def test_f42_a_worker_whose_packets_to_the_store_are_dropped_loses_no_outcome(silences):
+    found = json.loads(await asyncio.to_thread(silences.line_about, be_cut_off, CUT))
+    say(f"F42: {found}")
+    assert found["lost"] == 0
+    assert found["archived"] < 10
+    assert found["was_running"]  # nobody else has written it meanwhile
+    assert found["stored"] < MENDED
