@@ -21,8 +21,11 @@ LOOPBACK = ("127.0.0.1", "::1")
 
 @register(Tags.compatibility)
 def check_handlers(**_: Any) -> list[CheckMessage]:
-    """Look for job tasks whose handler nobody has loaded; those that have been imported so far (a worker: all)."""
-    return list(_without_handler())
+    """Look for job tasks whose handler nobody has loaded, and for handlers of tasks that are no job tasks.
+
+    It sees the tasks that have been imported so far; in a worker those are all.
+    """
+    return [*_without_handler(), *_without_base()]
 
 
 @register(Tags.compatibility)
@@ -91,6 +94,12 @@ def _without_handler() -> Iterator[CheckMessage]:
             find_handler(task.handler_class)
         except HandlerNotFound as error:
             yield Error(f"The task {name} cannot be started as a job.", hint=str(error), id="jobs.E005")
+
+
+def _without_base() -> Iterator[CheckMessage]:
+    for name in workers.half_job_tasks():
+        hint = "Decorate it with @job_task, or give it base=JobTask; otherwise nobody is told how it goes."
+        yield Error(f"The task {name} has a handler, and its class is no JobTask.", hint=hint, id="jobs.E007")
 
 
 def _setting(name: str) -> Any:

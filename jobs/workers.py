@@ -12,6 +12,12 @@ def job_tasks() -> dict[str, JobTask]:
     return {name: task for name, task in sorted(_app().tasks.items()) if isinstance(task, JobTask)}
 
 
+def half_job_tasks() -> list[str]:
+    """Return the names of the tasks that have a handler and whose class is no `JobTask`, of those imported so far."""
+    tasks = sorted(_app().tasks.items())
+    return [name for name, task in tasks if hasattr(task, "handler_class") and not isinstance(task, JobTask)]
+
+
 def import_tasks() -> None:
     """Import the `tasks` modules of the project, as a worker does at its start."""
     _app().loader.import_default_modules()

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+from celery import shared_task
 from django.core.checks import run_checks
 
 from jobs import checks_project, workers
@@ -51,6 +52,17 @@ def test_a_task_whose_handler_nobody_has_loaded_cannot(monkeypatch):
     (error,) = check_handlers()
     assert error.id == "jobs.E005"
     assert "tests.tasks.send_parcel" in error.msg and "tests.handlers.Misspelt" in error.hint
+
+
+@pytest.mark.usefixtures("only_send_parcel")
+def test_a_task_with_a_handler_that_is_no_job_task_is_named():
+    @shared_task(name="shop.tasks.pack", handler_class="tests.handlers.PostHandler")
+    def pack():
+        """Pack."""
+
+    (error,) = check_handlers()
+    pack.app.tasks.unregister("shop.tasks.pack")
+    assert error.id == "jobs.E007" and "shop.tasks.pack" in error.msg and "@job_task" in error.hint
 
 
 @pytest.mark.parametrize(
@@ -150,4 +162,4 @@ def test_what_only_a_public_site_needs_is_left_to_check_deploy(settings):
 
 def test_each_check_has_an_id_of_its_own():
     given = re.findall(r'id="jobs\.([EW]\d+)"', Path(checks_project.__file__).read_text())
-    assert sorted(given) == ["E005", "W006", "W007", "W008", "W009", "W010", "W011"]
+    assert sorted(given) == ["E005", "E007", "W006", "W007", "W008", "W009", "W010", "W011"]
