@@ -33,6 +33,7 @@ TESTED_BY = {
     "docs/recipes.md": "test_guides.py",
     "docs/frontend.md": "test_recipes.py",
     "docs/operate.md": "test_operate.py",
+    "docs/grow.md": "test_grow.py",
 }
 DJANGO_TASKS = "django.tasks" if django.VERSION < (6,) else "nothing is missing"
 

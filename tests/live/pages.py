@@ -31,6 +31,8 @@ class Page:
         self.frames: list[dict] = []
         self.said: list[dict] = []  # everything that came, in order
         self.connections = 0
+        self.opened_at: list[float] = []  # by the monotonic clock, of each connection
+        self.closed_at: list[float] = []
         self.close_code: int | None = None
         self.is_listening = asyncio.Event()
         self.is_ready = asyncio.Event()
@@ -74,6 +76,7 @@ class Page:
         options = {"origin": self.base_url, "additional_headers": self.headers, "proxy": None, "ping_interval": None}
         async with connect(self.address, open_timeout=WITHIN, close_timeout=1, **options) as socket:
             self.connections += 1
+            self.opened_at.append(time.monotonic())
             if self.ticket:
                 await socket.send(json.dumps({"action": "subscribe", "job": self.job_id, "ticket": self.ticket}))
             try:
@@ -81,13 +84,17 @@ class Page:
                     self._take(json.loads(await self._hear(socket)))
             finally:
                 self.close_code = socket.close_code
+                self.closed_at.append(time.monotonic())
 
     async def _hear(self, socket) -> str:
+        """Wait for a frame; by `timeout`, since Python 3.11's `wait_for` may swallow a cancel."""
         try:
-            return await asyncio.wait_for(socket.recv(), ASK_AFTER)
+            async with asyncio.timeout(ASK_AFTER):
+                return await socket.recv()
         except TimeoutError:
             await socket.send('{"action": "ping"}')
-            return await asyncio.wait_for(socket.recv(), WITHIN)
+            async with asyncio.timeout(WITHIN):
+                return await socket.recv()
 
     def _take(self, frame: dict) -> None:
         self.said.append(frame)

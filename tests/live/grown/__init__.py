@@ -1,0 +1,1 @@
+"""Several of everything on one machine: the engines, and the files that docs/grow.md prints."""
