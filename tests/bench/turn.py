@@ -67,6 +67,10 @@ class Turn:
         """End jobs at a walk; returns the milliseconds until each page heard."""
         return self._end([job_id for job_id, *_rest in jobs], WALK)[0]
 
+    def moments(self, jobs: Started) -> dict[str, tuple[int, int]]:
+        """End jobs at a walk; returns of each when the worker began to, and when its page heard, in ns."""
+        return self._moments([job_id for job_id, *_rest in jobs], WALK)[0]
+
     def close(self) -> None:
         """Close all pages, and wait until the server has."""
         self.setup.clients.call("close")
@@ -97,6 +101,10 @@ class Turn:
 
     def _end(self, job_ids: list[str], per_second: float) -> tuple[list[float], int]:
         """End the jobs; returns the milliseconds until each was heard, and the server's nanoseconds."""
+        moments, busy = self._moments(job_ids, per_second)
+        return [(heard - before) / 1e6 for before, heard in moments.values()], busy
+
+    def _moments(self, job_ids: list[str], per_second: float) -> tuple[dict[str, tuple[int, int]], int]:
         self.setup.clients.call("expect", len(job_ids))
         busy = self.server.cpu_ns
         spans = self.setup.worker.call("end_jobs", self.subject.verb, job_ids, per_second)
@@ -105,7 +113,7 @@ class Turn:
         self.figures["lost"] += len(job_ids) - len(heard)
         if not heard:
             raise ProcessError(f"{self.subject.name}: no page heard anything; {self.server.child.last_words}")
-        return [(heard[job_id] - spans[job_id][0]) / 1e6 for job_id in job_ids if job_id in heard], busy
+        return {job_id: (spans[job_id][0], heard[job_id]) for job_id in job_ids if job_id in heard}, busy
 
     def _fan_out(self, pages: int) -> None:
         (job,) = self.start(1)

@@ -70,6 +70,10 @@ class Worker(Costs, Lives, Stock, Trips):
             spans[job_id] = before, time.monotonic_ns()
         return spans
 
+    def versions(self, job_ids: list[str]) -> dict[str, int]:
+        """Return the version of each of these jobs, which is when Redis wrote it."""
+        return {job_id: self._jobs[job_id].version for job_id in job_ids}
+
     def _complete(self, job_id: str) -> None:
         self._jobs[job_id].complete()
 
