@@ -7,7 +7,9 @@ from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from jobs.handlers import JobHandler
+from jobs.rerun import start_again
 
+from . import tasks
 from .models import RosterUpload
 
 
@@ -28,6 +30,10 @@ class TransferHandler(JobHandler):
     def retry_url(self, request):
         """Return the form that starts it; those who are left in the classroom can be moved then."""
         return self.next_url(request)
+
+    def rerun(self, request):
+        """Let the office move those who are left, in the admin; who has been moved is moved."""
+        return start_again(tasks.transfer_students, self.job)
 
     def on_ready(self, request):
         """Say how it was."""

@@ -111,3 +111,14 @@ def test_without_redis_nothing_is_started_and_the_teacher_may_try_again(as_ada, 
         answer = as_ada.post(reverse("classrooms:transfer", args=[classroom.pk]), {"target": target.pk})
     assert answer.status_code == 503
     assert list(classroom.students.all()) == students
+
+
+def test_the_office_moves_those_who_are_left_by_running_it_again(client, start, target, students, admin_user):
+    with worker_killed():
+        job = JobRepository().find(start().split("/")[-2])
+    pass_time(46, job)
+    assert job.refresh().state == "lost" and not target.students.exists()
+    client.force_login(admin_user)
+    with run_at_once():
+        client.post(reverse("admin:jobs_jobrecord_rerun", args=[job.id]))
+    assert list(target.students.all()) == students
