@@ -1,4 +1,4 @@
-"""The stored form of a job: a flat hash of strings, the same in Redis and in the archive.
+"""The stored form of a job: a flat hash of JSON values, the same in Redis and in the archive.
 
 Reading is forgiving: a hash that somebody has damaged becomes a failed job with a log line, never an exception.
 """
@@ -144,27 +144,32 @@ def local_path(text: str) -> str:
     return text if is_local and text.isprintable() and len(text) <= LONGEST_PATH else ""
 
 
-def _is_one(text: str) -> bool:
-    return text == "1"
+def text_of(stored: str) -> str:
+    """Read a stored text; one that somebody has planted may lack its quotes. Raises `ValueError`."""
+    value = json.loads(stored) if stored.startswith('"') else stored
+    if not isinstance(value, str):
+        raise ValueError(stored)
+    return value
+
+
+def _is_true(text: str) -> bool:
+    return text == "true"
 
 
 _Codec = tuple[Callable[[Any], str], Callable[[str], Any]]
-_TEXT: _Codec = (str, str)
+_TEXT: _Codec = (json.dumps, text_of)
 _CODECS: dict[str, _Codec] = (
     dict.fromkeys((f.name for f in fields(Record) if f.name not in ("id", "data", "parts")), _TEXT)
     | {
-        "state": (str, JobState),
+        "state": (json.dumps, lambda text: JobState(text_of(text))),
         "version": (str, _version),
-        "path": (str, local_path),
+        "path": (json.dumps, lambda text: local_path(text_of(text))),
         "tags": (lambda tags: json.dumps(list(tags)), _strings),
         "attempt": (str, int),
         "max_attempts": (str, int),
         "current": (json.dumps, _number),
-        "total": (
-            lambda total: "" if total is None else json.dumps(total),
-            lambda text: _number(text) if text else None,
-        ),
-        "cancel_asked": (lambda asked: "1" if asked else "", _is_one),
+        "total": (json.dumps, lambda text: None if text in ("null", "") else _number(text)),
+        "cancel_asked": (json.dumps, _is_true),
     }
     | dict.fromkeys(
         ("created_at", "started_at", "ended_at", "retry_at", "deadline", "leased_until", "claimed_at"), (str, _version)

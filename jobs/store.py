@@ -5,6 +5,7 @@ Every time that is compared is read off Redis's clock. Connection errors become 
 """
 
 import asyncio
+import json
 import os
 import secrets
 import threading
@@ -75,7 +76,7 @@ def write(old: Record | None, new: Record, change: Change, pushes: Sequence[Push
     Nothing happens, and the outcome tells what is stored, if somebody else has written since `old` was read.
     Safe to repeat: a write whose answer was lost is recognised by its mark.
     """
-    mark = f"{_process_mark()}{next(_marks)}"
+    mark = json.dumps(f"{_process_mark()}{next(_marks)}")
     keys, args = _arguments(old, new, change, pushes, mark)
     with _errors():
         done, answer, *rest = _script("write")(keys=keys, args=args)
@@ -322,7 +323,8 @@ def _outcomes(job_ids: Sequence[str], answers: list[Any]) -> list[Outcome]:
 def _glance(answer: Any, now: int) -> Glance:
     if isinstance(answer, ResponseError) or not answer[0]:
         return Glance()
-    state, deadline = answer
+    stored, deadline = answer
+    state = stored.strip('"')  # JSON, and a state's name holds nothing that would be escaped
     is_overdue = deadline is not None and deadline.isdecimal() and 0 < int(deadline) <= now
     return Glance(state in ALIVE, is_overdue, state)
 

@@ -27,7 +27,7 @@ def test_f04_a_heart_that_missed_the_last_changes_does_not_undo_them(redis_clien
     job.data["receipt"] = "kept"
     redis_client.flushall()
     assert Job(seen_by_the_heart).restore(keep_version=True)
-    assert hash_of(redis_client, job)["state"] == "pending"
+    assert hash_of(redis_client, job)["state"] == '"pending"'
     job.set_progress(1, 2)
     job.end(JobState.COMPLETE)
     found = JobRepository().find(job.id)
@@ -85,7 +85,7 @@ def test_f04_what_a_task_stored_while_redis_was_away_is_part_of_its_outcome(
         settings.JOBS = here
     job.complete()
     settings.JOBS = here
-    eventually(lambda: hash_of(redis_client, job)["state"] == "complete")
+    eventually(lambda: hash_of(redis_client, job)["state"] == '"complete"')
     assert json.loads(hash_of(redis_client, job)["data.receipt"]) == json.loads(find_archived(job.id).data["receipt"])
     assert JobRepository().find(job.id).data["receipt"] == "kept"
 

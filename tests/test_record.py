@@ -1,5 +1,6 @@
 """The stored form of a job: what is written reads back, and what somebody has damaged does not hurt."""
 
+import json
 import logging
 
 import pytest
@@ -39,10 +40,10 @@ RECORDS = st.builds(
     data=st.dictionaries(st.text(st.characters(exclude_categories=())), st.sampled_from(["1", '"text"', "[]"])),
 )
 GOOD = {
-    "state": "running",
+    "state": '"running"',
     "version": "1700000000000000",
-    "handler_class": "tests.handlers.PostHandler",
-    "owner": "visitor:ann",
+    "handler_class": '"tests.handlers.PostHandler"',
+    "owner": '"visitor:ann"',
     "data.parcel": '"books"',
 }
 
@@ -51,7 +52,7 @@ GOOD = {
 @given(RECORDS)
 def test_a_record_reads_back_equal(record):
     stored = to_hash(record)
-    assert all(isinstance(part, str) for item in stored.items() for part in item)
+    assert all(isinstance(json.loads(text), object) and text.isascii() for text in stored.values())
     assert from_hash(record.id, stored) == record
 
 
@@ -68,7 +69,7 @@ def test_the_changed_fields_turn_one_stored_record_into_the_other(old, new):
 def test_only_what_has_changed_is_written():
     old = Record("parcel-1", note="packing", data={"a": "1", "b": "2", "c": "3"})
     new = old.replace(note="sending", data={"a": "1", "b": "4"})
-    assert changed_fields(old, new) == ({"note": "sending", "data.b": "4"}, ["data.c"])
+    assert changed_fields(old, new) == ({"note": '"sending"', "data.b": "4"}, ["data.c"])
     assert changed_fields(old, old.replace(attempt=1)) == ({"attempt": "1"}, [])
 
 
@@ -85,7 +86,8 @@ def test_a_good_hash_is_read_without_a_word(caplog):
 
 
 DAMAGE = {
-    "state": ["", "done", "RUNNING", "\ufffd"],
+    "state": ["", "done", "RUNNING", "\ufffd", '"done"', '"running', "7"],
+    "handler_class": ['"tests', '"a" "b"'],
     "version": ["", "soon", "-1", "1.5", str(MAX_VERSION + 1), "9" * 5000],
     "tags": ["", "tag", '"tag"', "[1]", "{}", '["a"'],
     "attempt": ["", "first", "1.5"],
@@ -136,6 +138,11 @@ def test_a_damaged_value_of_the_data_is_left_out_and_the_rest_stays(caplog):
 )
 def test_an_address_elsewhere_that_was_planted_is_not_read(path):
     assert from_hash("parcel-1", GOOD | {"path": path}).path == ""
+
+
+def test_a_text_that_was_planted_without_its_quotes_is_read_as_it_is():
+    record = from_hash("parcel-1", GOOD | {"handler_class": "os.system", "state": "pending", "note": "7"})
+    assert (record.handler_class, record.state, record.note) == ("os.system", JobState.PENDING, "7")
 
 
 def test_fields_that_a_newer_version_of_the_app_has_written_are_ignored():

@@ -4,7 +4,7 @@
 -- ARGV    1 microseconds until the new deadline, 2 time to live in seconds
 -- Answer  1 if the job was running, else 0
 
-if redis.call('HGET', KEYS[1], 'state') ~= 'running' then
+if redis.call('HGET', KEYS[1], 'state') ~= '"running"' then
   return 0
 end
 local time = redis.call('TIME')

@@ -122,7 +122,7 @@ class FaultStack(LiveStack):
     def stored_state(self, job_id: str) -> str:
         """Return what the store holds of a job, without enforcing its deadline as a reader does."""
         with self.store_client() as client:
-            return (client.hget(f"jobs:{{{job_id}}}", "state") or b"").decode()
+            return str(json.loads(client.hget(f"jobs:{{{job_id}}}", "state") or '""'))
 
     def archived_state(self, job_id: str) -> str:
         """Return what the archive holds of a job."""

@@ -51,7 +51,7 @@ def test_f18_instant_worker_finds_the_record_of_a_web_process_that_stopped_there
     web = Child("web", [sys.executable, "-c", START_AND_STOP], stack.env)
     try:
         with stack.store_client() as client:
-            until(lambda: client.hget("jobs:{f18-instant}", "state") == b"complete")
+            until(lambda: client.hget("jobs:{f18-instant}", "state") == b'"complete"')
         assert "went on" not in web.lines
         web.signal(signal.SIGCONT)
         web.await_success(5)
