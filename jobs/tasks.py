@@ -12,15 +12,16 @@ from django.db import DEFAULT_DB_ALIAS, connections, transaction
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
+from . import store
 from .access import owner_of
 from .attempt import Attempt, end
-from .events import HEADER
-from .exceptions import JobCancelled, JobEnded, JobError
+from .events import HEADER, PART
+from .exceptions import JobCancelled, JobEnded, JobError, StoreUnavailable
 from .handlers import JobHandler, path_of
 from .job import DetachedJob, Job
 from .message import delay_of, header_of
 from .record import Record
-from .repository import HandlerClass, JobRepository
+from .repository import HandlerClass, JobRepository, is_id
 from .states import JobState
 
 logger = logging.getLogger("jobs.tasks")
@@ -90,6 +91,13 @@ class JobTask(Task):
         on_commit_or_now(submit)
         return job
 
+    def apply_async(self, args: Any = None, kwargs: Any = None, task_id: str | None = None, **options: Any) -> Any:
+        """Send the task as Celery does; under the id of a job that `create` has stored, as the task of that job."""
+        headers = options.pop("headers", None) or {}
+        if task_id is not None and HEADER not in headers and PART not in headers:
+            headers = headers | _header_of_stored(task_id, kwargs or {})
+        return super().apply_async(args, kwargs, task_id=task_id, headers=headers or None, **options)
+
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the task; with a job, from its start to its end."""
         if self.request.called_directly:
@@ -103,6 +111,16 @@ class JobTask(Task):
         except Exception:
             logger.exception("job %s: the broker did not take the task %s", job.id, self.name)
             end(job, JobState.FAILED, _("The work could not be started. Please try again later."))
+
+
+def _header_of_stored(job_id: str, kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what makes a message the task of a job that is there already, nothing for an id that no job has."""
+    try:
+        record = store.read(job_id).record if is_id(job_id) else None
+    except StoreUnavailable as error:
+        logger.warning("sent as a plain task: %s", error)
+        return {}
+    return {} if record is None else {HEADER: header_of(Job(record), kwargs)}
 
 
 def on_commit_or_now(action: Callable[[], None]) -> None:

@@ -372,6 +372,37 @@ def test_a_task_that_cannot_ask_the_store_is_put_back(broker, settings, runs):
     assert runs == ["books"] and again(job).state is JobState.COMPLETE
 
 
+# The longer way: the record by hand, then the task under its id
+
+
+def test_a_task_that_is_sent_under_the_id_of_a_job_is_that_job_s(broker, runs):
+    job = create_job(id="by-hand", parcel="books")
+    send_parcel.apply_async(kwargs={"parcel": "books"}, task_id=job.id)
+    deliver(broker())
+    assert runs == ["books"] and again(job).state is JobState.COMPLETE
+
+
+def test_a_task_that_is_sent_again_under_the_id_of_a_job_that_has_ended_does_not_run(broker, runs):
+    job = send_parcel.start_job(annas(), parcel="books")
+    deliver(broker())
+    send_parcel.apply_async(["stones"], task_id=job.id)
+    deliver(broker())
+    assert runs == ["books"]
+
+
+@pytest.mark.parametrize("task_id", ["nobody-has-this-id", "no id at all!"])
+def test_a_task_that_is_sent_under_an_id_of_its_own_stays_a_plain_one(broker, redis_client, runs, task_id):
+    send_parcel.apply_async(["books"], task_id=task_id)
+    assert deliver(broker()).retval == "kept by nobody"
+    assert runs == ["books"] and redis_client.dbsize() == 0
+
+
+def test_a_plain_task_is_sent_while_the_store_is_away(broker, settings, caplog):
+    settings.JOBS = settings.JOBS | {"REDIS_URL": NOWHERE}
+    send_parcel.apply_async(["books"], task_id="my-own")
+    assert broker().headers["id"] == "my-own" and "sent as a plain task" in caplog.text
+
+
 # Plain runs
 
 
