@@ -11,6 +11,13 @@ from .exceptions import StoreUnavailable
 RETRY_AFTER = 5  # seconds
 
 
+def unavailable(request: HttpRequest) -> HttpResponse:
+    """Return the page that says so, and when to try again."""
+    response = render(request, "jobs/unavailable.html", {"retry_url": _retry_url(request)}, status=503)
+    response["Retry-After"] = str(RETRY_AFTER)
+    return response
+
+
 def _retry_url(request: HttpRequest) -> str:
     """Return the page to try again: this one, or where a form was sent from."""
     if request.method in ("GET", "HEAD"):
@@ -32,8 +39,4 @@ class StoreUnavailableMiddleware:
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
         """Turn the one error into a page, leave all others alone."""
-        if not isinstance(error, StoreUnavailable):
-            return None
-        response = render(request, "jobs/unavailable.html", {"retry_url": _retry_url(request)}, status=503)
-        response["Retry-After"] = str(RETRY_AFTER)
-        return response
+        return unavailable(request) if isinstance(error, StoreUnavailable) else None

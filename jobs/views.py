@@ -24,8 +24,9 @@ from . import events
 from .access import Viewer, ticket, viewer_of
 from .claim import ClaimFailed, claim, safe_url
 from .estimates import usual
-from .exceptions import HandlerNotFound, JobEnded, JobNotFound
+from .exceptions import HandlerNotFound, JobEnded, JobNotFound, StoreUnavailable
 from .job import Job
+from .middleware import unavailable
 from .repository import JobRepository
 from .tasks import terminate
 
@@ -72,6 +73,8 @@ class JobsView(View):
         """Answer; never from a cache, be it a refusal: the job of an unknown id may be there a moment later."""
         try:
             return super().dispatch(request, *args, **kwargs)
+        except StoreUnavailable:  # also in a project that lacks the middleware
+            return unavailable(request)
         except Http404 as missing:
             not_found: Callable[..., HttpResponse] = get_resolver().resolve_error_handler(404)
             return not_found(request, exception=missing)

@@ -21,11 +21,11 @@ announce known estimates retention history
 then job
 then repository sweep metrics diagnosis
 access hub claim
-worker subscriptions logout health doorstep rerun
+worker subscriptions logout health doorstep rerun middleware
 then attempt consumers
 then tasks
 then canvas views workers django_tasks
-middleware doctor
+doctor
 urls routing admin_pages
 then admin
 then testing

@@ -499,7 +499,9 @@ def test_a_list_of_nothing_is_a_page_too():
 
 
 @pytest.mark.parametrize("path", ["/jobs/parcel-1/", "/jobs/"])
-def test_a_store_that_is_away_is_a_plain_page_that_says_so(ann, settings, path):
+@pytest.mark.parametrize("without", ["", "jobs.middleware.StoreUnavailableMiddleware"])
+def test_a_store_that_is_away_is_a_plain_page_that_says_so(ann, settings, path, without):
+    settings.MIDDLEWARE = [name for name in settings.MIDDLEWARE if name != without]
     settings.JOBS = settings.JOBS | {"REDIS_URL": NOWHERE}
     response = ann.get(path)
     assert response.status_code == 503 and response["Retry-After"]
