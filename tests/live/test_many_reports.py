@@ -3,13 +3,13 @@
 import json
 import subprocess
 import sys
-from time import monotonic
 
 import pytest
 
 from .stack import LiveStack
 
 CALLS = 5_000
+SECOND = 0.98  # which leaves each write the milliseconds by which another may be sooner
 START = """
 import django; django.setup()
 from django.contrib.auth import get_user_model
@@ -40,14 +40,14 @@ def ask(stack, script):
 
 
 async def frames_of(stack, job_id):
-    """Listen to a job until it is ready; return when each progress frame came, and the last of them."""
+    """Listen to a job until it is ready; return when progress was written, by Redis's clock, and the last."""
     client = stack.logged_in_client("ada")
     times, last = [], None
     async with stack.socket(client, f"/ws/jobs/{job_id}/") as socket:
         async for text in socket:
             frame = json.loads(text)
             if frame["event"] == "progress":
-                times.append(monotonic())
+                times.append(frame["job"]["version"] / 1e6)
                 last = frame["job"]["progress"]
             elif frame["event"] == "ready":
                 return times, last, frame["job"]["progress"]
@@ -58,10 +58,10 @@ async def test_five_thousand_calls_in_a_second_are_ten_frames_and_cost_little(sp
     job_id = ask(speedy_stack, START % CALLS)
     times, _last, end = await frames_of(speedy_stack, job_id)
     told = json.loads(ask(speedy_stack, RESULT % job_id))
-    most = max(sum(1 for other in times if 0 <= other - time < 1) for time in times)
+    most = max(sum(1 for other in times if 0 <= other - time < SECOND) for time in times)
     slower = told["reporting"] / told["silent"] - 1
     figures = f"{len(times)} frames, {most} in a second, {told['lasted']:.2f} s, slower by {slower:.1%}"
-    assert most <= 11, figures  # 10 a second; one more may be late on its way
+    assert most <= 10, figures
     assert end["current"] == CALLS and end["message"] == f"step {CALLS}", figures
     assert slower < 0.2, figures
     assert len(times) >= 3, figures
