@@ -4,13 +4,13 @@ import re
 
 import pytest
 from django.template import Context, Template
-from django.utils import timezone
+from django.utils import timezone, translation
 from django.utils.formats import date_format
 
 from jobs.access import bearer_of
 from jobs.exceptions import JobNotFound
 from jobs.states import JobState
-from jobs.templatetags.jobs import moment
+from jobs.templatetags.jobs import in_percent, moment
 from tests.factories import ANN, BOB, create_job, ended_job, request_of, started_job
 
 pytestmark = pytest.mark.django_db
@@ -80,3 +80,10 @@ def test_moment_is_told_without_javascript_as_the_time_of_today_or_the_day(setti
     assert moment(now.isoformat()) == date_format(now, "TIME_FORMAT")
     assert moment("2026-01-31T10:20:30+00:00") == "Jan. 31, 2026"
     assert moment(None) == ""
+
+
+def test_per_cents_are_written_as_the_language_does():
+    with translation.override("de"):
+        assert in_percent(42) == "42\u00a0%"
+    with translation.override("en"):
+        assert in_percent(42) == "42%"

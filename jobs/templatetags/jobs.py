@@ -11,6 +11,7 @@ from django.http import HttpRequest
 from django.utils.dateparse import parse_datetime
 from django.utils.formats import date_format
 from django.utils.timezone import localdate, localtime
+from django.utils.translation import gettext as _
 
 from jobs import events
 from jobs.access import ticket, viewer_of
@@ -26,6 +27,12 @@ Context = dict[str, Any]
 def strip(text: str) -> str:
     """Leave out the blanks and line ends around a text, which a template's layout has put there."""
     return text.strip()
+
+
+@register.filter
+def in_percent(percent: int) -> str:
+    """Write per cents as the reader's language does, and as the scripts will."""
+    return _("%(percent)s%%") % {"percent": percent}
 
 
 @register.filter

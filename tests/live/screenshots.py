@@ -41,16 +41,17 @@ async def close(page: Page) -> None:
 class Album:
     """Takes the pictures, some at once."""
 
-    def __init__(self, browser: Browser, stack: LiveStack, backstage: Backstage, out: Path):
+    def __init__(self, browser: Browser, stack: LiveStack, backstage: Backstage, out: Path, situations: list[str]):
         self.browser, self.stack, self.backstage, self.out = browser, stack, backstage, out
+        self.situations = situations
         self.room = asyncio.Semaphore(AT_ONCE)
 
     async def take_all(self) -> None:
         """Take every situation and every page, light and dark, on a phone and on a desktop; and two more languages."""
         situations = [
-            self.take(size, scheme, state, "en") for size, scheme, state in product(SIZES, SCHEMES, SITUATIONS)
+            self.take(size, scheme, state, "en") for size, scheme, state in product(SIZES, SCHEMES, self.situations)
         ]
-        foreign = [self.take("phone", "light", state, code) for code in ("de", "ar") for state in SITUATIONS]
+        foreign = [self.take("phone", "light", state, code) for code in ("de", "ar") for state in self.situations]
         await asyncio.gather(*situations, *foreign)
         elsewhere = product(SIZES, SCHEMES, ("en", "ar"))
         await asyncio.gather(*(self.take_pages(size, scheme, language) for size, scheme, language in elsewhere))
@@ -82,7 +83,7 @@ class Album:
         await page.screenshot(path=self.out / f"{name}-{language}-{scheme}-{size}.png")
 
 
-async def main(out: Path) -> None:
+async def main(out: Path, situations: list[str]) -> None:
     """Start everything, take the pictures, and stop everything."""
     out.mkdir(parents=True, exist_ok=True)
     with (
@@ -92,11 +93,13 @@ async def main(out: Path) -> None:
     ):
         async with async_playwright() as playwright:
             browser = await playwright.chromium.launch(executable_path=chromium.find(), args=chromium.ARGUMENTS)
-            await Album(browser, stack, backstage, out).take_all()
+            await Album(browser, stack, backstage, out, situations).take_all()
             await browser.close()
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("build/screenshots"), help="folder for the PNG files")
-    asyncio.run(main(parser.parse_args().out))
+    parser.add_argument("--only", nargs="+", choices=SITUATIONS, default=SITUATIONS, help="situations, instead of all")
+    options = parser.parse_args()
+    asyncio.run(main(options.out, options.only))

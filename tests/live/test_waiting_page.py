@@ -217,6 +217,10 @@ async def test_job_that_is_gone_is_looked_for_a_while_and_then_given_up(page, ba
         await expect(status_of(page)).not_to_contain_text("cannot be found")
         await page.clock.run_for(seconds * 1_000)
     await expect(status_of(page)).to_contain_text("cannot be found any more")
+    await expect(status_of(page)).not_to_contain_text("Working")
+    await expect(status_of(page)).not_to_contain_text("Reconnecting")
+    await expect(page.locator(".jobs-waiting")).to_have_attribute("data-state", "gone")  # nothing turns any more
+    await expect(page.get_by_role("button", name="Leave, and tell me")).to_be_hidden()
     await expect(page.get_by_role("link", name="Reload")).to_be_visible()
     assert len(looks) == 6
 

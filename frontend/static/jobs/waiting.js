@@ -137,6 +137,7 @@ export class WaitingPage {
 		if (reason === "gone") dataset.state = "gone";
 		this.view.say("word", reason === "gone" ? "" : this.view.state);
 		this.view.say("note", reason);
+		this.view.say("link", "");
 		for (const part of ["cancel", "leave"]) this.view.toggle(part, false);
 		this.view.toggle("ready", mayTry);
 		this.view.toggle("reload", !mayTry);
