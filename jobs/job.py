@@ -323,6 +323,8 @@ class Job(KnownJob):
             self._write_progress()
         except JobError as error:
             self._stop = error
+        finally:
+            connections.close_all()  # the timer's thread ends here, and nobody else could close them
 
     def _write_data(self, key: str, text: str | None) -> None:
         def decide(record: Record) -> Decision:

@@ -28,6 +28,8 @@ Message = dict[str, str]
 
 TIMEOUT = 3.0  # seconds that a push may hold a task up
 
+_making = threading.Lock()
+
 
 def prepare(messages: Iterable[Message]) -> list[tuple[str, bytes]] | None:
     """Return each message as a Redis channel and what to PUBLISH there, or None where it has to be sent by `send`."""
@@ -85,8 +87,14 @@ def _riding_prefix() -> str | None:
     return f"{config.get('prefix', 'asgi')}__group__" if rides else None
 
 
-@cache
 def _loop() -> asyncio.AbstractEventLoop:
+    """Return this process's loop; one thread at a time, as `cache` lets two make one each."""
+    with _making:
+        return _running_loop()
+
+
+@cache
+def _running_loop() -> asyncio.AbstractEventLoop:
     loop = asyncio.new_event_loop()
     threading.Thread(target=loop.run_forever, name="jobs-publisher", daemon=True).start()
     return loop
@@ -98,8 +106,10 @@ def _forget(**kwargs: Any) -> None:
 
 
 def _after_fork() -> None:
+    global _making
+    _making = threading.Lock()
     _forget()
-    _loop.cache_clear()
+    _running_loop.cache_clear()
 
 
 setting_changed.connect(_forget, dispatch_uid="jobs.publisher")

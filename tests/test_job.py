@@ -3,12 +3,14 @@
 import json
 import logging
 import math
+import threading
 from itertools import product
 from time import monotonic
 
 import pytest
 from django.contrib.auth.models import Group
 from django.db import connections, transaction
+from django.db.backends.signals import connection_created
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 
@@ -434,6 +436,22 @@ def test_progress_that_is_said_while_another_is_being_written_is_not_lost(monkey
     monkeypatch.setattr(Job, "_write", write)
     job.set_progress(1, 10)
     eventually(lambda: again(job).progress.current == 10, seconds=1)
+
+
+def test_a_late_progress_call_leaves_no_connection_to_the_database(redis_client):
+    opened = []
+
+    def note(connection, **_):
+        opened.append((threading.current_thread(), connection))
+
+    job = started_job()
+    job.set_progress(1, 10)
+    redis_client.delete(store.job_key(job.id))  # so that the next write asks the archive
+    connection_created.connect(note)
+    job.set_progress(2, 10)
+    eventually(lambda: opened and not opened[0][0].is_alive())
+    assert [connection.connection for _thread, connection in opened] == [None]
+    assert again(job).progress.current == 2
 
 
 RUBBISH = [None, "half", -1, float("nan"), float("inf"), -math.inf, 10**400, object(), [], True, 1j]

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import threading
+from contextlib import suppress
 
 import pytest
 from channels.layers import channel_layers, get_channel_layer
@@ -11,7 +12,7 @@ from jobs import publisher
 from jobs.conf import jobs_settings
 from jobs.events import group_of, message_of
 
-from .factories import NOWHERE, create_job, started_job
+from .factories import NOWHERE, at_once, create_job, started_job
 
 PUBSUB = "channels_redis.pubsub.RedisPubSubChannelLayer"
 CORE = "channels_redis.core.RedisChannelLayer"
@@ -204,3 +205,17 @@ def test_all_messages_are_sent_by_one_thread_kept_for_the_process(use_layer):
     for _ in range(5):
         publisher.send([MESSAGE])
     assert threading.enumerate() == before
+
+
+def test_threads_that_send_for_the_first_time_at_once_share_one_loop(use_layer, monkeypatch):
+    use_layer(IN_MEMORY)
+    publisher._after_fork()  # as in a process that has not sent yet
+    really_make, both = asyncio.new_event_loop, threading.Barrier(2)
+
+    def make_slowly():
+        with suppress(threading.BrokenBarrierError):
+            both.wait(0.2)
+        return really_make()
+
+    monkeypatch.setattr(asyncio, "new_event_loop", make_slowly)
+    assert len(set(at_once([publisher._loop] * 2))) == 1
