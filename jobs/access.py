@@ -53,7 +53,7 @@ class Viewer:
 
     def has_ticket_for(self, job: Job) -> bool:
         """Say whether their ticket opens one of the job's topics."""
-        return self.topic in events.topics_of(job.id, job.owner, job.tags)
+        return self.topic in job.topics
 
     def topics_for(self, target: Mapping[str, Any]) -> list[str]:
         """Return the topics of what a client asks to listen to: a job, its own jobs, a tag; none if it may not."""

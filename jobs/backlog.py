@@ -1,6 +1,6 @@
 """What could not be written while the store or the archive was away, kept by this process until it is taken.
 
-One thread for each of the two, made when it is first needed and again in a forked child.
+One thread for each of the three, made when it is first needed and again in a forked child.
 """
 
 import logging
@@ -9,6 +9,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from functools import cache
+from math import inf
 from time import sleep
 
 from django.db import DatabaseError, connections
@@ -19,13 +20,15 @@ from .forking import no_fork
 logger = logging.getLogger("jobs.backlog")
 
 PAUSE = 1.0  # seconds between two tries
+WITHDRAWALS = 1000  # jobs at most that are to be taken back; what is more expires
 
 
 class Backlog:
-    """Runs actions in order, each until it no longer raises `retry_on`."""
+    """Runs actions in order, each until it no longer raises `retry_on`; what is more than the limit is left undone."""
 
-    def __init__(self, retry_on: type[Exception] = StoreUnavailable) -> None:
+    def __init__(self, retry_on: type[Exception] = StoreUnavailable, limit: float = inf) -> None:
         self._retry_on = retry_on
+        self._limit = limit
         self._actions: deque[Callable[[], None]] = deque()
         self._lock = threading.Lock()
         self._is_running = False
@@ -33,6 +36,8 @@ class Backlog:
     def add(self, action: Callable[[], None]) -> None:
         """Run it later, from another thread; what it raises besides is logged."""
         with self._lock:
+            if len(self._actions) >= self._limit:
+                return
             self._actions.append(action)
             if not self._is_running:
                 self._is_running = True
@@ -77,7 +82,14 @@ def archive_backlog() -> Backlog:
     return Backlog(DatabaseError)
 
 
+@cache
+def withdrawals() -> Backlog:
+    """Return this process's backlog of jobs whose creation was not answered, and which the store shall take back."""
+    return Backlog(limit=WITHDRAWALS)
+
+
 def _forget() -> None:
+    withdrawals.cache_clear()
     backlog.cache_clear()
     archive_backlog.cache_clear()
 

@@ -17,7 +17,7 @@ from .conf import jobs_settings
 from .exceptions import StoreUnavailable
 from .hub import hub
 from .models import JobRecord
-from .store import async_reader
+from .reader import async_reader
 
 logger = logging.getLogger("jobs.health")
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS, connections, transaction
 
-from . import events, publisher, signals, store
+from . import events, indexes, publisher, signals, store
 from .announce import announce_ended, archive, find_archived, send_signal
 from .backlog import backlog
 from .conf import jobs_settings
@@ -83,10 +83,13 @@ class Job(KnownJob):
         return self
 
     def create(self, change: Change) -> None:
-        """Store a draft for the first time and push `created`; raises `JobExists`, and then nothing has changed."""
+        """Store a draft for the first time and push `created`.
+
+        Raises `JobExists`, `StoreUnavailable`; then it remains a draft.
+        """
         messages = self._messages(self.record, change, events.CREATED)
         pushes = publisher.prepare(messages)
-        outcome = store.write(None, self.record, change, pushes or ())
+        outcome = store.create(self.record, change, pushes or ())
         if not outcome.written or outcome.record is None:
             raise exists(self.id)
         self.is_draft = False
@@ -110,7 +113,7 @@ class Job(KnownJob):
         if outcome.record is not None and not self._is_newer_than(outcome):
             self._know(outcome.record, outcome.now)
         if outcome.written:
-            store.add_to_indexes(self.record)
+            indexes.add_to_indexes(self.record)
         return outcome.written
 
     def believe_archive(self) -> None:

@@ -66,6 +66,11 @@ class KnownJob:
         return self.record.tags
 
     @property
+    def topics(self) -> list[str]:
+        """Every topic on which its events are sent."""
+        return events.topics_of(self.id, self.owner, self.tags)
+
+    @property
     def language(self) -> str:
         """The language that was active at `create`."""
         return self.record.language

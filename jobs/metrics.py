@@ -28,7 +28,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
-from . import signals, store
+from . import indexes, signals, store
 from .exceptions import StoreUnavailable
 from .job import Job
 from .states import ALIVE
@@ -72,7 +72,7 @@ class Living(Collector):
         yield GaugeMetricFamily("jobs_store_up", "Whether the store answers", value=is_up)
 
     def _tally(self) -> Tally[str]:
-        glances = store.glance(store.indexed(store.ALL, LOOK))
+        glances = store.glance(indexes.indexed(indexes.ALL, LOOK))
         self.clock_ahead = _clock_ahead()
         return Tally(glance.state for glance in glances if glance.is_alive and not glance.is_overdue)
 

@@ -15,8 +15,10 @@ from .conf import jobs_settings
 from .data import encode_all
 from .exceptions import StoreUnavailable
 from .handlers import JobHandler, find_handler, path_of
+from .indexes import indexed
 from .job import Job, exists, not_found
 from .models import JobRecord
+from .reader import async_reader
 from .record import Record, local_path
 from .store import Change, Outcome
 
@@ -80,7 +82,6 @@ class JobRepository:
         """
         seconds = jobs_settings().START_TIMEOUT if start_timeout is None else start_timeout
         job.create(Change(stamp="created_at", deadline=delay + seconds))
-        store.add_to_indexes(job.record)
         send_signal(signals.job_created, job)
         return job
 
@@ -105,15 +106,16 @@ class JobRepository:
         """Return the newest jobs of somebody who is several owners (a user, and the visitor they were before)."""
         found: dict[str, Job] = {}
         for owner in owners:
-            found |= {job.id: job for job in self.of_topic(events.owner_topic(owner), limit) if job.owner == owner}
+            found |= {job.id: job for job in self.of_topic(events.owner_topic(owner), limit)}
             for archived in JobRecord.objects.of_owner(owner)[:limit]:
                 found.setdefault(archived.pk, Job(archived.to_record()))
         return sorted(found.values(), key=lambda job: job.record.created_at, reverse=True)[:limit]
 
     def of_topic(self, topic: str, limit: int = 20) -> list[Job]:
         """Return the newest jobs of an owner's or a tag's topic that Redis still holds."""
-        ids = store.indexed(topic, limit)
-        jobs = [Job(outcome.record, outcome.now) for outcome in store.read_all(ids) if outcome.record is not None]
+        found = store.read_all(indexed(topic, limit))
+        jobs = [Job(outcome.record, outcome.now) for outcome in found if outcome.record is not None]
+        jobs = [job for job in jobs if topic in job.topics]
         for job in jobs:
             job.settle()
         return jobs
@@ -127,7 +129,7 @@ class JobRepository:
         if not is_id(id):
             raise not_found(id)
         try:
-            outcome = await store.async_reader().read(id)
+            outcome = await async_reader().read(id)
         except StoreUnavailable:
             return await sync_to_async(self._archived)(id, or_else=_unreadable())
         job = Job(outcome.record, outcome.now) if outcome.record is not None else None

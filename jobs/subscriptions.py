@@ -13,8 +13,8 @@ from .conf import jobs_settings
 from .exceptions import JobNotFound
 from .hub import hub
 from .job import Job, not_found
+from .reader import async_reader
 from .repository import settled
-from .store import async_reader
 
 if TYPE_CHECKING:
     from .consumers import JobConsumer
@@ -126,6 +126,6 @@ class Subscription:
             for outcome in await async_reader().read_all(list(dict.fromkeys([*ids, *alive]))):
                 if outcome.record is not None and (not outcome.record.claimed_at or outcome.record.id in alive):
                     job = Job(outcome.record, outcome.now)
-                    if self._viewer.may_see(job):
+                    if topic in job.topics and self._viewer.may_see(job):
                         found[job.id] = await settled(job)
         return sorted(found.values(), key=lambda job: job.record.created_at)

@@ -7,7 +7,7 @@ and takes off the list what needs no second look. Two may run at once; what one 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from . import store
+from . import indexes, store
 from .announce import archive
 from .conf import jobs_settings
 from .job import Job
@@ -32,16 +32,16 @@ def sweep() -> Swept:
     """Look at every job of the list once; raises `StoreUnavailable`, and `DatabaseError` if there is no archive."""
     swept = Swept()
     start = 0
-    while ids := store.all_ids(start, PAGE):
+    while ids := indexes.all_ids(start, PAGE):
         kept = _sweep_page(ids, swept)
-        store.forget([job_id for job_id in ids if job_id not in kept])
+        indexes.forget([job_id for job_id in ids if job_id not in kept])
         start += len(kept)
     return swept
 
 
 def alive_jobs(look: int, limit: int) -> list[Job]:
     """Return the newest jobs that are alive, at most so many, among so many of the list; three round trips."""
-    ids = store.indexed(store.ALL, look)
+    ids = indexes.indexed(indexes.ALL, look)
     alive = [job_id for job_id, glance in zip(ids, store.glance(ids), strict=True) if glance.is_alive]
     jobs = _read(alive[:limit])
     for job in jobs:

@@ -16,7 +16,7 @@ from channels.routing import URLRouter
 from channels.testing import WebsocketCommunicator
 from django.http import HttpRequest
 
-from . import publisher, store, tasks
+from . import link, publisher, store, tasks
 from .attempt import Attempt
 from .events import HEADER
 from .exceptions import StoreUnavailable
@@ -93,13 +93,7 @@ def broker_away() -> Iterator[None]:
 @contextmanager
 def store_away() -> Iterator[None]:
     """Have no Redis: whatever asks it raises `StoreUnavailable`, and what only the archive knows is still found."""
-
-    @contextmanager
-    def refuse() -> Iterator[None]:
-        raise StoreUnavailable("jobs.testing.store_away")
-        yield
-
-    with patch.object(store, "_errors", refuse):
+    with patch.object(link, "give_respite", side_effect=StoreUnavailable("jobs.testing.store_away")):
         yield
 
 
@@ -187,9 +181,9 @@ class JobCommunicator(WebsocketCommunicator):
 
 
 def _put_back(key: str, seconds: float) -> None:
-    stored: Any = store.client().hgetall(key)
+    stored: Any = link.client().hgetall(key)
     past: Any = {name: int(stored[name]) - round(seconds * 1_000_000) for name in TIMES if int(stored.get(name, 0))}
     if stored:
-        left: Any = store.client().ttl(key)
-        store.client().hset(key, mapping=past)
-        store.client().expire(key, max(0, left - round(seconds)))
+        left: Any = link.client().ttl(key)
+        link.client().hset(key, mapping=past)
+        link.client().expire(key, max(0, left - round(seconds)))

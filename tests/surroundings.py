@@ -8,7 +8,7 @@ import pytest
 from asgiref.sync import SyncToAsync
 from django.db import connections
 
-from jobs import store
+from jobs import reader
 from jobs.hub import hub
 
 
@@ -43,4 +43,4 @@ async def nothing_left(settings):
     if left := asyncio.all_tasks() - {asyncio.current_task()}:
         _done, left = await asyncio.wait(left, timeout=2)
     assert left == set()
-    await store.async_reader().close()
+    await reader.async_reader().close()

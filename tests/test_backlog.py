@@ -53,6 +53,16 @@ def test_what_waits_is_done_in_order():
     assert [name for name, _thread in done] == list(range(10))
 
 
+def test_what_is_more_than_the_limit_is_left_undone():
+    done, backlog = [], Backlog(limit=2)
+    for n in range(4):
+        backlog.add(failing(10 if n == 0 else 0, done, n))
+    eventually(lambda: len(done) == 2)
+    backlog.add(failing(0, done, "later"))
+    eventually(lambda: len(done) == 3)
+    assert [name for name, _thread in done] == [0, 1, "later"]
+
+
 @pytest.mark.parametrize(("error", "level"), [(JobEnded, logging.WARNING), (RuntimeError, logging.ERROR)])
 def test_an_action_that_can_never_be_done_is_logged_and_makes_room_for_the_next(caplog, error, level):
     done, backlog = [], Backlog()

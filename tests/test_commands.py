@@ -6,7 +6,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import OperationalError
 
-from jobs import store
+from jobs import link
 from jobs.doctor import Finding
 from jobs.exceptions import StoreUnavailable
 
@@ -45,7 +45,7 @@ def test_a_purge_that_makes_no_sense_deletes_nothing(arguments):
 
 @pytest.mark.django_db
 def test_the_sweep_says_what_there_was_to_do():
-    plant(store.client(), create_job(), deadline=1)
+    plant(link.client(), create_job(), deadline=1)
     started_job()
     ended_job()
     assert run("sweep_jobs") == "1 alive, 1 ended as overdue, 0 archived late.\n"

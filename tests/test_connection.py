@@ -7,6 +7,7 @@ from jobs import connection, store
 from jobs.checks import check_settings
 from jobs.connection import is_store_server, parse
 from jobs.exceptions import StoreUnavailable
+from jobs.reader import async_reader
 
 THREE = "redis+sentinel://a,b:26380,[::1]:26381/main"
 
@@ -96,7 +97,7 @@ async def test_sentinels_that_are_away_are_an_error_of_our_own(settings):
     with pytest.raises(StoreUnavailable, match="a moment ago"):  # a request does not ask them for each of its commands
         store.standby()
     settings.JOBS = dict(settings.JOBS)  # nobody has asked yet
-    reader = store.async_reader()
+    reader = async_reader()
     with pytest.raises(StoreUnavailable, match="No master found"):
         await reader.read("parcel-1")
     await reader.close()

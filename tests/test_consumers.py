@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from jobs import store
+from jobs import reader
 from jobs.consumers import BAD, NOT_FOUND, TOO_MANY, TRY_LATER, BadFrame, JobConsumer, _parse
 from jobs.events import message_of
 from jobs.hub import hub
@@ -381,4 +381,4 @@ async def test_a_killed_pubsub_connection_costs_a_page_nothing_but_a_moment(redi
 
 
 async def test_a_reader_for_sockets_is_shared_by_all_of_a_server():
-    assert store.async_reader() is store.async_reader()
+    assert reader.async_reader() is reader.async_reader()

@@ -8,7 +8,7 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured
 from django.db import transaction
 
-from jobs import django_tasks, store
+from jobs import django_tasks, indexes, store
 from jobs.django_tasks import current_job, start_job, submit_job
 from jobs.exceptions import HandlerNotFound, StoreUnavailable, UnserializableData
 from jobs.models import JobRecord
@@ -79,14 +79,14 @@ def test_an_asynchronous_task_has_its_job_too():
 @since_6
 def test_a_task_that_is_just_enqueued_is_no_job():
     tasks.plain.enqueue()
-    assert store.all_ids(0, 10) == []
+    assert indexes.all_ids(0, 10) == []
 
 
 @since_6
 def test_a_task_that_enqueues_others_keeps_its_own_job():
     job = start_job(ann(), tasks.send_two, first="books", second="cheese")
     assert (job.state, job.data["receipt"]) == ("complete", "books")
-    assert len(store.all_ids(0, 10)) == 2
+    assert len(indexes.all_ids(0, 10)) == 2
 
 
 @since_6

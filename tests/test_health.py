@@ -8,7 +8,7 @@ from django.urls import path
 from jobs import health as module
 from jobs.health import health
 from jobs.hub import hub
-from jobs.store import async_reader
+from jobs.reader import async_reader
 
 from .factories import NOWHERE
 from .test_hub import Page

@@ -15,7 +15,10 @@ ROWS = """
 exceptions conf states signals throttle deathwatch forking logs probe
 then backlog
 record data events handlers origin connection
+then link
+then indexes
 store publisher message
+then reader
 models
 announce known estimates retention history
 then job
@@ -37,7 +40,7 @@ PLACES = {name: place for place, row in enumerate(ROWS.split("\n")) for name in 
 HOMES = {
     "celery": {"tasks", "attempt", "worker", "canvas"},
     "channels": {"publisher", "hub", "consumers", "routing", "checks", "testing"},
-    "redis": {"store", "connection"},
+    "redis": {"connection", "link"},
 }
 
 

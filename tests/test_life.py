@@ -7,7 +7,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
-from jobs import store
+from jobs import link, store
 from jobs.claim import claim
 from jobs.exceptions import JobCancelled, JobEnded
 from jobs.handlers import JobHandler
@@ -42,7 +42,7 @@ class JobLife(RuleBasedStateMachine):
         JobRecord.objects.all().delete()
         Group.objects.all().delete()
         self.job_id = create_job(handler_class=LifeHandler).id
-        self.backup = store.client().hgetall(store.job_key(self.job_id))
+        self.backup = link.client().hgetall(store.job_key(self.job_id))
         self.state, self.attempt, self.data = PENDING, 0, {}
         self.is_cancel_asked = self.is_claimed = False
         self.held: dict[int, int] = {}  # by worker: the attempt that it is working on
@@ -145,7 +145,7 @@ class JobLife(RuleBasedStateMachine):
     @precondition(lambda self: self.state not in ENDED)
     @rule()
     def let_the_deadline_pass(self):
-        store.client().hset(store.job_key(self.job_id), "deadline", 1)
+        link.client().hset(store.job_key(self.job_id), "deadline", 1)
         self.state = LOST if self.state is RUNNING else EXPIRED
 
     @precondition(lambda self: self.state in ENDED)
@@ -161,7 +161,7 @@ class JobLife(RuleBasedStateMachine):
     def forget_everything(self):
         """Redis restarts empty; who works on the job, or its message, writes it anew."""
         job = self.found()
-        store.client().flushall()
+        link.client().flushall()
         if self.state not in ENDED:
             Job(job.record).restore(keep_version=True)
 
@@ -169,8 +169,8 @@ class JobLife(RuleBasedStateMachine):
     @rule()
     def go_back_to_a_backup(self):
         """Redis is restored from a backup made when the job was new; what has ended is in the archive."""
-        store.client().delete(store.job_key(self.job_id))
-        store.client().hset(store.job_key(self.job_id), mapping=self.backup)
+        link.client().delete(store.job_key(self.job_id))
+        link.client().hset(store.job_key(self.job_id), mapping=self.backup)
 
     @invariant()
     def the_store_says_what_the_model_says(self):

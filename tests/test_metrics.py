@@ -10,12 +10,12 @@ from asgiref.sync import sync_to_async
 from django.test import RequestFactory
 from prometheus_client import REGISTRY
 
-from jobs import metrics, signals, store
+from jobs import link, metrics, signals
 from jobs.apps import JobsConfig, MeasuredJobsConfig
 from jobs.hub import hub
+from jobs.reader import async_reader
 from jobs.repository import JobRepository
 from jobs.states import JobState
-from jobs.store import async_reader
 from jobs.testing import JobCommunicator
 
 from .factories import ANN, NOWHERE, commands, create_job, ended_job, plant, started_job
@@ -67,7 +67,7 @@ def test_jobs_are_counted_by_handler_and_outcome(grown):
 def test_waiting_and_running_are_timed_by_redis_s_clock(grown):
     job = create_job()
     job.start()
-    plant(store.client(), job, started_at=job.record.created_at + 1, state="running")
+    plant(link.client(), job, started_at=job.record.created_at + 1, state="running")
     job.refresh().record = job.record.replace(started_at=job.version - 7_000_000)
     job.end(JobState.COMPLETE)
     assert grown("jobs_waiting_seconds_count", **HANDLER) == 1
@@ -84,7 +84,7 @@ def test_a_second_attempt_has_not_waited_again(grown):
 def test_what_is_alive_is_counted_when_somebody_asks():
     create_job()
     started_job()
-    plant(store.client(), create_job(), deadline=1)  # overdue: whoever reads it ends it
+    plant(link.client(), create_job(), deadline=1)  # overdue: whoever reads it ends it
     ended_job()
     assert [figure("jobs_alive", state=state) for state in ("pending", "running")] == [1, 1]
     assert figure("jobs_alive", state="retrying") == 0

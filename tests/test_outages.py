@@ -70,7 +70,7 @@ def test_f04_what_a_task_stores_while_redis_is_away_is_read_back_and_saved_when_
     assert dict(job.data) == {"receipt": "kept"}
     settings.JOBS = here
     eventually(lambda: dict(JobRepository().find(job.id).data) == {"receipt": "kept"})
-    assert not job._unsaved
+    eventually(lambda: not job._unsaved)
 
 
 @pytest.mark.parametrize("is_back", [True, False], ids=["which is back", "which is still away"])

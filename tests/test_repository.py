@@ -8,7 +8,7 @@ from asgiref.sync import sync_to_async
 from django.contrib.auth.models import AnonymousUser, User
 from django.utils.translation import gettext_lazy, override
 
-from jobs import signals, store
+from jobs import reader, signals, store
 from jobs.exceptions import HandlerNotFound, JobExists, JobNotFound, StoreUnavailable, UnserializableData
 from jobs.handlers import JobHandler
 from jobs.models import JobRecord
@@ -165,7 +165,7 @@ async def test_a_job_is_created_and_found_from_asynchronous_code():
     job = await repository.acreate("parcel-1", owner=OWNER, parcel="books")
     known = await repository.afind("parcel-1")
     assert (known.id, known.data, known.version) == ("parcel-1", {"parcel": "books"}, job.version)
-    await store.async_reader().close()
+    await reader.async_reader().close()
 
 
 # Ids
@@ -246,7 +246,7 @@ async def test_asynchronous_code_finds_in_the_archive_too(redis_client):
     assert (await repository.afind(job.id)).state is JobState.COMPLETE
     with pytest.raises(JobNotFound):
         await repository.afind("nobody")
-    await store.async_reader().close()
+    await reader.async_reader().close()
 
 
 async def test_asynchronous_code_enforces_deadlines_too(settings):
@@ -254,7 +254,7 @@ async def test_asynchronous_code_enforces_deadlines_too(settings):
     job = await sync_to_async(create_job)()
     await asyncio.sleep(0.03)
     assert (await repository.afind(job.id)).state is JobState.EXPIRED
-    await store.async_reader().close()
+    await reader.async_reader().close()
 
 
 async def test_asynchronous_code_falls_back_to_the_archive_while_redis_is_away(settings):

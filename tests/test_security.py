@@ -6,7 +6,7 @@ import pytest
 from asgiref.sync import sync_to_async
 from django.apps import apps
 
-from jobs import store
+from jobs import link, store
 from jobs.exceptions import StoreUnavailable
 from jobs.models import JobRecord
 from jobs.sweep import sweep
@@ -63,9 +63,9 @@ def test_that_user_reaches_nothing_else(limited_url, redis_client, settings):
     settings.JOBS = settings.JOBS | {"REDIS_URL": limited_url}
     for command in (["GET", "session:1"], ["FLUSHALL"], ["CONFIG", "GET", "*"], ["KEYS", "*"]):
         with pytest.raises(Exception, match="permission"):
-            store.client().execute_command(*command)
-    with pytest.raises(StoreUnavailable), store._errors():
-        store.client().set("session:1", "forged")
+            link.client().execute_command(*command)
+    with pytest.raises(StoreUnavailable), link.errors():
+        link.client().set("session:1", "forged")
 
 
 def test_redis_holds_a_job_and_three_kinds_of_lists_and_forgets_them_all(redis_client):

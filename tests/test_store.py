@@ -13,13 +13,13 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from jobs import connection, events, store
-from jobs.conf import jobs_settings
+from jobs import connection, events, indexes, link, reader, store
 from jobs.exceptions import StoreUnavailable
 from jobs.record import MAX_VERSION, Record
 from jobs.states import JobState
 from jobs.store import Change
 
+from .bench.trips import counted_trips
 from .factories import NOWHERE, at_once, commands, eventually, hash_of
 
 NEW = Record("parcel-1", handler_class="tests.handlers.PostHandler", owner="visitor:ann", tags=("post",))
@@ -158,17 +158,17 @@ def test_scripts_are_loaded_again_into_a_redis_that_has_forgotten_them(redis_cli
 
 
 @contextmanager
-def proxy_that_loses_an_answer(redis_client):
-    """Pass bytes on to Redis, but cut the first connection on which an EVALSHA was sent before its answer arrives."""
-    lost = threading.Event()
+def proxy_that_loses_answers(redis_client, number=1):
+    """Pass bytes on to Redis, but cut the first connections on which an EVALSHA was sent before its answer arrives."""
+    lost = []
 
     def serve(client, upstream):
         with client, upstream, suppress(OSError):
             while request := client.recv(65536):
                 upstream.sendall(request)
                 answer = upstream.recv(65536)
-                if b"EVALSHA" in request and b"NOSCRIPT" not in answer and not lost.is_set():
-                    lost.set()
+                if b"EVALSHA" in request and b"NOSCRIPT" not in answer and len(lost) < number:
+                    lost.append(request)
                     return
                 client.sendall(answer)
 
@@ -187,15 +187,72 @@ def proxy_that_loses_an_answer(redis_client):
 
 def test_a_write_whose_answer_was_lost_is_recognised_by_its_mark(redis_client, settings):
     old = created()
-    with proxy_that_loses_an_answer(redis_client) as (url, lost), redis_client.pubsub() as listener:
+    with proxy_that_loses_answers(redis_client) as (url, lost), redis_client.pubsub() as listener:
         listener.subscribe("heard")
         settings.JOBS = settings.JOBS | {"REDIS_URL": url}
         outcome = store.write(old, old.replace(note="once"), Change(), [("heard", b"once")])
-        assert lost.is_set()
+        assert len(lost) == 1
         assert outcome.written and outcome.record == store.read("parcel-1").record
-        store.client().close()
+        link.client().close()
         assert [listener.get_message(timeout=1)["type"] for _ in range(2)] == ["subscribe", "message"]
         assert listener.get_message(timeout=0.05) is None
+
+
+@pytest.fixture
+def scripts_are_known():
+    """See to it that the scripts need not be loaded first."""
+    store.create(NEW.replace(id="parcel-0"), Change())
+
+
+@pytest.mark.usefixtures("scripts_are_known")
+def test_a_job_is_created_listed_and_announced_in_one_round_trip(redis_client):
+    with counted_trips() as trips:
+        assert store.create(NEW, Change(stamp="created_at")).written
+    assert trips.count == 1
+    assert [indexes.indexed(topic, 1) for topic in ("owner:visitor:ann", "tag:post", "all")] == [["parcel-1"]] * 3
+
+
+def test_a_redis_that_knows_no_script_yet_is_given_them(redis_client):
+    redis_client.script_flush()
+    assert store.create(NEW, Change()).written
+    assert indexes.indexed("tag:post", 1) == ["parcel-1"]
+
+
+def test_what_was_created_is_taken_back_when_a_list_does_not_take_it(redis_client):
+    redis_client.set("jobs:index:tag:post", "no list")
+    with pytest.raises(StoreUnavailable):
+        store.create(NEW, Change())
+    assert not redis_client.exists(KEY)
+    redis_client.delete("jobs:index:tag:post")
+    assert store.create(NEW, Change()).written
+
+
+def test_a_job_of_somebody_else_s_is_not_taken_back(redis_client):
+    first = created()
+    redis_client.set("jobs:index:tag:post", "no list")
+    with pytest.raises(StoreUnavailable):
+        store.create(NEW.replace(owner="visitor:bob"), Change())
+    assert store.read("parcel-1").record == first
+
+
+@pytest.mark.parametrize("is_away", [False, True], ids=["it answers again", "it does not answer yet"])
+@pytest.mark.usefixtures("scripts_are_known")
+def test_what_was_created_without_an_answer_is_taken_back(redis_client, settings, monkeypatch, is_away):
+    really_run, away = store.run, [StoreUnavailable("away")] * is_away
+
+    def run(call):
+        assert redis_client.exists(KEY)
+        if away:
+            raise away.pop()
+        return really_run(call)
+
+    monkeypatch.setattr(store, "run", run)
+    with proxy_that_loses_answers(redis_client, number=2) as (url, lost):
+        settings.JOBS = settings.JOBS | {"REDIS_URL": url}
+        with pytest.raises(StoreUnavailable):
+            store.create(NEW, Change())
+        eventually(lambda: not redis_client.exists(KEY), seconds=1)
+        assert len(lost) == 2
 
 
 def test_a_push_goes_out_with_the_write_and_not_without_it(redis_client):
@@ -235,19 +292,9 @@ def test_bytes_that_are_no_text_pass_through_the_script_as_they_are(redis_client
     | st.sampled_from([951_782_400_000_000, 951_868_799_999_999, 4_107_542_400_000_000])
 )
 def test_the_script_writes_times_as_python_does(microseconds):
-    source = (store.LUA / "write.lua").read_text().partition("local key = KEYS[1]")[0]
-    answer = store.client().eval(source + "\nreturn iso(tonumber(ARGV[1]))", 0, microseconds)
+    source = (link.LUA / "write.lua").read_text().partition("local key = KEYS[1]")[0]
+    answer = link.client().eval(source + "\nreturn iso(tonumber(ARGV[1]))", 0, microseconds)
     assert answer == events.iso(microseconds)
-
-
-def test_the_newest_jobs_of_a_topic_are_listed_first_and_only_so_many_are_kept(monkeypatch, redis_client):
-    monkeypatch.setattr(store, "INDEX_SIZE", 3)
-    for n in range(5):
-        store.add_to_indexes(NEW.replace(id=f"parcel-{n}", version=n + 1))
-    assert store.indexed("owner:visitor:ann", 10) == ["parcel-4", "parcel-3", "parcel-2"]
-    assert store.indexed("tag:post", 2) == ["parcel-4", "parcel-3"]
-    assert store.indexed("tag:other", 2) == []
-    assert redis_client.ttl("jobs:index:tag:post") == jobs_settings().TTL
 
 
 def test_a_heartbeat_puts_off_the_deadline_of_running_jobs_only(redis_client):
@@ -303,8 +350,8 @@ def test_a_key_of_another_type_is_not_written_over(redis_client):
         lambda: store.write(None, NEW, Change()),
         lambda: store.read("parcel-1"),
         lambda: store.read_all(["parcel-1", "parcel-2"]),
-        lambda: store.add_to_indexes(NEW),
-        lambda: store.indexed("tag:post", 5),
+        lambda: indexes.add_to_indexes(NEW),
+        lambda: indexes.indexed("tag:post", 5),
         lambda: store.beat(["parcel-1"], 5),
         store.ping,
         lambda: asyncio.run(read_async("parcel-1")),
@@ -320,9 +367,9 @@ def test_a_redis_that_is_not_there_is_an_error_of_our_own(settings, ask):
 async def read_async(job_id):
     """Read a job as the sockets do, and leave no connection behind."""
     try:
-        return await store.async_reader().read(job_id)
+        return await reader.async_reader().read(job_id)
     finally:
-        await store.async_reader().close()
+        await reader.async_reader().close()
 
 
 def test_a_redis_without_memory_takes_nothing_and_goes_on_when_it_has_some(redis_client):
@@ -338,7 +385,7 @@ def test_a_redis_without_memory_takes_nothing_and_goes_on_when_it_has_some(redis
 
 def test_a_redis_that_hangs_holds_nobody_up_for_long(redis_client, monkeypatch, settings):
     monkeypatch.setattr(connection, "TIMEOUT", 0.1)
-    monkeypatch.setattr(store, "RESPITE", 0.1)
+    monkeypatch.setattr(link, "RESPITE", 0.1)
     settings.JOBS = dict(settings.JOBS)  # new connections, with the short time-out
     redis_client.execute_command("CLIENT", "PAUSE", 600, "ALL")
     with pytest.raises(StoreUnavailable, match="[Tt]imeout"):
@@ -351,86 +398,20 @@ def test_a_ping_says_nothing_when_all_is_well():
     assert store.ping() is None
 
 
-async def test_jobs_that_are_asked_for_at_the_same_moment_share_one_round_trip(redis_client):
-    created()
-    reader = store.async_reader()
-    await reader.read("parcel-1")  # the connection is there now
-    calls = []
-    really_read_all = reader.read_all
-
-    async def read_all(job_ids):
-        calls.append(list(job_ids))
-        return await really_read_all(job_ids)
-
-    reader.read_all = read_all
-    try:
-        outcomes = await asyncio.gather(*(reader.read(name) for name in ["parcel-1", "gone", "parcel-1"] * 50))
-        assert len(calls) == 1 and sorted(calls[0]) == ["gone", "parcel-1"]
-        assert [outcome.record and outcome.record.id for outcome in outcomes[:3]] == ["parcel-1", None, "parcel-1"]
-    finally:
-        del reader.read_all
-        await reader.close()
-
-
-async def test_what_is_asked_for_during_a_round_trip_is_read_after_it():
-    old = created()
-    reader = store.async_reader()
-    first = asyncio.ensure_future(reader.read("parcel-1"))
-    await asyncio.sleep(0)
-    await asyncio.to_thread(store.write, old, old.replace(note="newer"), Change())
-    second = await reader.read("parcel-1")
-    assert second.record.note == "newer"
-    await first
-    await reader.close()
-
-
-async def test_who_gives_up_waiting_does_not_spoil_it_for_the_others():
-    created()
-    reader = store.async_reader()
-    impatient, patient = (asyncio.ensure_future(reader.read("parcel-1")) for _ in range(2))
-    await asyncio.sleep(0)
-    impatient.cancel()
-    assert (await patient).record.id == "parcel-1"
-    await reader.close()
-
-
-async def test_one_job_that_cannot_be_read_at_all_leaves_nobody_waiting(redis_client):
-    redis_client.hset(
-        "jobs:{deep}", mapping={"state": "running", "version": 1, "handler_class": "", "tags": "[" * 99999}
-    )
-    reader = store.async_reader()
-    outcome = await asyncio.wait_for(reader.read("deep"), 2)
-    assert outcome.record.state is JobState.FAILED
-    await reader.close()
-
-
-async def test_a_topic_is_listed_from_asynchronous_code():
-    store.add_to_indexes(NEW.replace(version=1))
-    assert await store.async_reader().indexed("tag:post", 5) == ["parcel-1"]
-    await store.async_reader().close()
-
-
-def test_every_event_loop_has_a_reader_of_its_own():
-    async def reader():
-        return store.async_reader() is store.async_reader(), store.async_reader()
-
-    (same, first), (_same, second) = asyncio.run(reader()), asyncio.run(reader())
-    assert same and first is not second
-
-
 def test_a_change_of_a_job_is_one_command(redis_client):
     old = created()
     assert commands(redis_client, lambda: store.write(old, old.replace(note="x"), Change())) == ["EVALSHA"]
 
 
 def test_no_command_looks_through_all_keys():
-    sources = [file.read_text() for file in [*store.LUA.glob("*.lua"), store.LUA.parent / "store.py"]]
+    modules = [link.LUA.parent / f"{name}.py" for name in ("link", "indexes", "store", "reader")]
+    sources = [file.read_text() for file in [*link.LUA.glob("*.lua"), *modules]]
     assert not re.search(r"\b(keys|scan|scan_iter)\(|'(KEYS|SCAN)'", "".join(sources), re.IGNORECASE)
 
 
 def test_keys_of_a_job_stand_in_braces_so_that_a_cluster_keeps_them_together():
     assert store.job_key("parcel-1") == KEY
-    assert json.dumps(store.index_key("tag:ü")) == '"jobs:index:tag:\\u00fc"'
+    assert json.dumps(indexes.index_key("tag:ü")) == '"jobs:index:tag:\\u00fc"'
 
 
 def test_the_redis_module_s_errors_do_not_leave_the_store():

@@ -7,7 +7,7 @@ import pytest
 from asgiref.sync import sync_to_async
 from django.core import signing
 
-from jobs import store, subscriptions
+from jobs import reader, store, subscriptions
 from jobs.access import TICKET_SALT, Viewer, ticket
 from jobs.consumers import JobConsumer
 from jobs.events import message_of
@@ -284,13 +284,13 @@ async def test_looking_again_takes_one_reading_for_all_who_wait(monkeypatch):
         for job in jobs:
             await page.subscribe(job=job.id)
             await page.event("started")
-        calls, really_read_all = [], store.async_reader().read_all
+        calls, really_read_all = [], reader.async_reader().read_all
 
         async def read_all(job_ids):
             calls.append(sorted(job_ids))
             return await really_read_all(job_ids)
 
-        monkeypatch.setattr(store.async_reader(), "read_all", read_all)
+        monkeypatch.setattr(reader.async_reader(), "read_all", read_all)
         await hub().look_again()
         assert calls == [sorted(job.id for job in jobs)]
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from jobs import store
+from jobs import indexes, link, store
 from jobs.exceptions import StoreUnavailable
 from jobs.models import JobRecord
 from jobs.record import Record
@@ -17,12 +17,12 @@ pytestmark = pytest.mark.django_db
 
 def overdue(job):
     """Let a job's deadline pass."""
-    plant(store.client(), job, deadline=1)
+    plant(link.client(), job, deadline=1)
     return job
 
 
 def listed():
-    return set(store.all_ids(0, 1000))
+    return set(indexes.all_ids(0, 1000))
 
 
 def states():
@@ -63,7 +63,7 @@ def test_a_claimed_outcome_is_left_alone():
     job = started_job()
     job.end(JobState.LOST)
     JobRecord.objects.update(claimed_at="2026-01-01T00:00:00Z")
-    plant(store.client(), job, state="complete")
+    plant(link.client(), job, state="complete")
     assert sweep() == Swept()
     assert states() == {job.id: "lost"}
 
@@ -121,17 +121,17 @@ def test_a_page_of_living_jobs_costs_two_round_trips_and_no_query(redis_client, 
 
 def test_a_damaged_record_does_not_stop_the_sweep(redis_client):
     redis_client.hset(store.job_key("damaged"), mapping={"state": "no state"})
-    store.add_to_indexes(Record("damaged"))
+    indexes.add_to_indexes(Record("damaged"))
     late = overdue(create_job())
     assert sweep().ended == 1
     assert states() == {late.id: "expired"}
 
 
 def test_the_list_of_all_jobs_is_bounded(monkeypatch):
-    monkeypatch.setattr(store, "ALL_SIZE", 3)
+    monkeypatch.setattr(indexes, "ALL_SIZE", 3)
     for n in range(5):
-        store.add_to_indexes(Record(f"parcel-{n}", version=n + 1))
-    assert store.all_ids(0, 10) == ["parcel-2", "parcel-3", "parcel-4"]
+        indexes.add_to_indexes(Record(f"parcel-{n}", version=n + 1))
+    assert indexes.all_ids(0, 10) == ["parcel-2", "parcel-3", "parcel-4"]
 
 
 def test_a_job_without_owner_and_tags_is_listed_too(redis_client):

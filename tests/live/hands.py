@@ -132,7 +132,7 @@ def end_unarchived(job_id):
 
 def rename_handler(job_id, path):
     """Store another handler's path, as if the class had been renamed since, or the path were planted."""
-    store.client().hset(store.job_key(job_id), "handler_class", path)
+    link.client().hset(store.job_key(job_id), "handler_class", path)
 
 
 def ticket(job_id):
@@ -263,7 +263,7 @@ if __name__ == "__main__":
     from django.test import Client
     from django.utils.module_loading import import_string
 
-    from jobs import access, events, store
+    from jobs import access, events, link, store
     from jobs.conf import jobs_settings
     from jobs.exceptions import JobError, StoreUnavailable
     from jobs.models import JobRecord

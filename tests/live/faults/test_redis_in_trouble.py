@@ -38,7 +38,10 @@ def test_f16_broker_in_trouble_gives_a_failed_job_and_its_page_and_nothing_runs_
 
 
 @pytest.mark.parametrize("trouble", [down, hanging])
-def test_f16_store_in_trouble_gives_a_plain_503_page_and_no_message(stack, person, trouble):
+def test_f16_store_in_trouble_gives_a_plain_503_page_and_no_message_and_no_job(stack, person, trouble):
+    person.start("keep", {"queue": "f16.before"})  # the server has a connection now, which can take what is sent
+    with stack.store_client() as store:
+        before = set(store.keys("jobs:{*"))
     started = time.monotonic()
     with trouble(stack.redis):
         answer = person.try_to_start("keep", {"queue": "f16.store"}, word="ghost")
@@ -48,6 +51,9 @@ def test_f16_store_in_trouble_gives_a_plain_503_page_and_no_message(stack, perso
     assert "StoreUnavailable" not in answer.text and "Traceback" not in answer.text
     with stack.broker_client() as broker:
         assert not broker.exists("f16.store")
+    until(lambda: person.try_to_start("keep", {"queue": "f16.after"}).status_code == 302)  # so all has arrived by now
+    with stack.store_client() as store:
+        until(lambda: len(set(store.keys("jobs:{*")) - before) == 1)
 
 
 @pytest.mark.parametrize("trouble", [down, hanging])

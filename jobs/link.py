@@ -1,0 +1,124 @@
+"""This process's link to the Redis that holds the jobs: one client, errors of our own, and scripts.
+
+A script is sent by its name only; a Redis that does not know it, being new or restarted, is given it.
+"""
+
+import os
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from time import monotonic
+from typing import Any, NamedTuple
+
+import redis
+from django.core.signals import setting_changed
+from redis.exceptions import NoScriptError, RedisError, ResponseError
+
+from . import connection
+from .exceptions import StoreUnavailable
+
+RESPITE = 1.0  # seconds without another try after a time-out: a request waits once, not for each of its commands
+
+LUA = Path(__file__).parent / "lua"
+
+_making = threading.Lock()
+
+
+class Call(NamedTuple):
+    """One run of a script."""
+
+    script: str
+    key: str
+    arguments: Sequence[Any]
+
+
+@contextmanager
+def errors() -> Iterator[None]:
+    """Turn what goes wrong with Redis into `StoreUnavailable`; raise it at once shortly after a time-out."""
+    give_respite()
+    try:
+        yield
+    except (RedisError, OSError) as error:
+        if isinstance(error, connection.HANGS):
+            _Hang.at = monotonic()
+        raise StoreUnavailable(f"Redis at JOBS['REDIS_URL'] does not do its work: {error}") from error
+
+
+def give_respite() -> None:
+    """Raise `StoreUnavailable` shortly after a time-out."""
+    if monotonic() - _Hang.at < RESPITE:
+        raise StoreUnavailable("Redis at JOBS['REDIS_URL'] has not answered a moment ago.")
+
+
+def client() -> "redis.Redis":
+    """Return this process's connection pool; made anew in a forked child.
+
+    One thread at a time: `cache` lets two make one each, and the one that is dropped closes its connections in use.
+    """
+    with _making:
+        return _client()
+
+
+def run(call: Call) -> Any:
+    """Run a script in one round trip and return its answer."""
+    with errors():
+        return _script(call.script)(keys=[call.key], args=call.arguments)
+
+
+def run_all(calls: Sequence[Call]) -> list[Any]:
+    """Run scripts in one round trip, and return the answer of each, or the error with which Redis refused it.
+
+    All of them are sent again if Redis does not know one yet, or if the answers got lost: they are safe to repeat.
+    """
+    with errors():
+        answers = _send(calls)
+        if any(isinstance(answer, NoScriptError) for answer in answers):
+            for name in {call.script for call in calls}:
+                client().script_load(_script(name).script)
+            answers = _send(calls)
+    return answers
+
+
+def is_of_another_type(answer: Any) -> bool:
+    """Say whether Redis refused a command because somebody has put something else under the key."""
+    return isinstance(answer, ResponseError) and str(answer).startswith("WRONGTYPE")
+
+
+def _send(calls: Sequence[Call]) -> list[Any]:
+    pipeline = client().pipeline(transaction=False)
+    for call in calls:
+        pipeline.evalsha(_script(call.script).sha, 1, call.key, *call.arguments)
+    return pipeline.execute(raise_on_error=False)
+
+
+_client = cache(connection.connect)
+
+
+@cache
+def _script(name: str) -> Any:
+    return client().register_script((LUA / f"{name}.lua").read_text())
+
+
+class _Hang:
+    """When a command timed out last, by this process's monotonic clock."""
+
+    at = -RESPITE
+
+
+def _forget(**kwargs: Any) -> None:
+    if kwargs.get("setting", "JOBS") == "JOBS":
+        _client.cache_clear()
+        _script.cache_clear()
+        _Hang.at = -RESPITE
+
+
+def _after_fork() -> None:
+    global _making
+    _making = threading.Lock()
+    _forget()
+
+
+setting_changed.connect(_forget, dispatch_uid="jobs.link")
+os.register_at_fork(after_in_child=_after_fork)

@@ -1,0 +1,9 @@
+-- Enter a job in one list, as its newest; one that is in it stays where it is. Only the newest are kept.
+--
+-- KEYS[1] the list, a sorted set of ids by the time at which they were entered
+-- ARGV    1 the id, 2 how many are kept, 3 time to live in seconds
+
+local time = redis.call('TIME')
+redis.call('ZADD', KEYS[1], 'NX', string.format('%.0f', time[1] * 1000000 + time[2]), ARGV[1])
+redis.call('ZREMRANGEBYRANK', KEYS[1], 0, -ARGV[2] - 1)
+redis.call('EXPIRE', KEYS[1], ARGV[3])
