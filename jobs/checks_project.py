@@ -16,6 +16,7 @@ from .handlers import find_handler
 from .middleware import StoreUnavailableMiddleware
 
 COOKIES = ("SESSION_COOKIE_SECURE", "CSRF_COOKIE_SECURE")
+REDIS, RABBITMQ = ("redis", "rediss", "sentinel"), ("amqp", "amqps", "pyamqp")  # transports of Celery's
 LOOPBACK = ("127.0.0.1", "::1")
 
 
@@ -30,11 +31,15 @@ def check_handlers(**_: Any) -> list[CheckMessage]:
 
 @register(Tags.compatibility)
 def check_broker(**_: Any) -> list[CheckMessage]:
-    """Look for a Redis broker that could hold a view up for ever."""
+    """Look for a broker that could hold a view up for ever: a Redis, or a RabbitMQ that is to confirm."""
     transport, options = workers.broker_options()
-    if transport not in ("redis", "rediss", "sentinel") or options.get("socket_timeout"):
+    if transport in REDIS and not options.get("socket_timeout"):
+        advice = '{"socket_timeout": 3, "socket_connect_timeout": 3}'
+    elif transport in RABBITMQ and options.get("confirm_publish") and not options.get("read_timeout"):
+        advice = '{"confirm_publish": True, "read_timeout": 2, "write_timeout": 2}'
+    else:
         return []
-    hint = 'CELERY_BROKER_TRANSPORT_OPTIONS = {"socket_timeout": 3, "socket_connect_timeout": 3}'
+    hint = f"CELERY_BROKER_TRANSPORT_OPTIONS = {advice}"
     return [Hazard("A broker that hangs would hold views up for ever.", hint=hint, id="jobs.W006")]
 
 

@@ -73,9 +73,11 @@ def test_a_task_with_a_handler_that_is_no_job_task_is_named():
         ("rediss", {"socket_timeout": None}, ["jobs.W006"]),
         ("sentinel", {"visibility_timeout": 3600}, ["jobs.W006"]),
         ("amqp", {}, []),
+        ("amqp", {"confirm_publish": True}, ["jobs.W006"]),
+        ("amqps", {"confirm_publish": True, "read_timeout": 2}, []),
     ],
 )
-def test_a_redis_broker_that_could_hang_for_ever_is_named(broker, transport, options, found):
+def test_a_broker_that_could_hang_for_ever_is_named(broker, transport, options, found):
     broker(transport, options)
     assert ids(check_broker()) == found
 

@@ -28,8 +28,10 @@ CHANNEL_LAYERS = {
 CELERY_BROKER_URL = os.environ["CELERY_BROKER_URL"]
 CELERY_BROKER_TRANSPORT_OPTIONS = {
     "confirm_publish": True,  # a message counts as sent when RabbitMQ has it
-    "read_timeout": 5,  # seconds; a broker that hangs holds no view up for longer
-    "write_timeout": 5,
+    "read_timeout": 2,  # seconds; without it a broker that hangs would hold views up for ever
+    "write_timeout": 2,
 }
+CELERY_BROKER_CONNECTION_TIMEOUT = 2  # seconds
+CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 1, "interval_start": 0}
 CELERY_TASK_ACKS_LATE = True  # a worker that dies has its tasks run again, by another
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1

@@ -14,6 +14,7 @@ from playwright.async_api import expect
 from .grown.engines import missing
 from .grown.fleet import Fleet
 from .pages import Page, eventually, listening, lost, say
+from .stack import paused
 
 PATIENCE = 30  # seconds
 
@@ -197,3 +198,15 @@ async def test_jobs_outlive_a_restart_of_the_broker(fleet, gate):
         gate.open()
         assert await lost(pages, PATIENCE) == []
     assert gone_back(pages) == []
+
+
+async def test_a_broker_that_hangs_holds_no_view_up(fleet, gate):
+    gate.open()
+    with paused(fleet.broker.child):
+        started = time.monotonic()
+        (refused,) = await gate.start(1)
+        took = time.monotonic() - started
+    say(f"a job that a hanging broker does not take has failed after {took:.1f} s")
+    assert took < 12 and states(fleet, [refused]) == {"failed"}
+    (taken,) = await gate.start(1)
+    await eventually(lambda: states(fleet, [taken]) == {"complete"}, PATIENCE)
