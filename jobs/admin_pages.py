@@ -113,11 +113,16 @@ class SummaryPage(AdminPage):
         days = list(last_days(DAYS))
         most = max(day.total for day in days) or 1
         usual_times = [(short_handler(name), usual(name)) for name in handler_paths()]
+        longest = max((time for _name, times in usual_times for time in times[2:] if time), default=1)
         return {
             "title": _("Summary of jobs"),
             "days": [(day, list(_bars(list(day.counts.items()), most))) for day in days],
             "states": list(days[0].counts),
-            "usual_times": [(name, times) for name, times in usual_times if any(time is not None for time in times)],
+            "usual_times": [
+                (name, times, _span(times[2:], longest))
+                for name, times in usual_times
+                if any(time is not None for time in times)
+            ],
         }
 
 
@@ -184,6 +189,12 @@ def _bars(counts: list[tuple[Any, int]], most: int) -> Iterator[tuple[str, float
         width = 100 * count / most
         yield state.value, round(place, 2), round(width, 2)
         place += width
+
+
+def _span(times: tuple[float | None, ...], longest: float) -> list[tuple[str, float, float]]:
+    """Return name, place and width of the two parts of a handler's bar: where half have ended, then nine of ten."""
+    half, most = (100 * (time or 0) / longest for time in times)
+    return [("half", 0, round(half, 2)), ("most", round(half, 2), round(most - half, 2))]
 
 
 def short_handler(handler_class: str) -> str:

@@ -1,5 +1,6 @@
 """The admin's lists and pages: quick whatever there is, open to who may watch every job, safe to press."""
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -166,10 +167,18 @@ def test_the_summary_counts_days_and_tells_usual_times(sam):
     estimates.forget()
     archive(8)
     page = text_of(sam.get(SUMMARY))
-    assert page.count("<rect ") == 1 and 'width="100.0"' in page
+    assert page.count('<rect class="jobs-complete" x="0.0" width="100.0"') == page.count('<rect class="jobs-comp') == 1
     assert '<td class="jobs-number">8</td>' in page and "PostHandler" in page
     assert "style=" not in page.partition('id="content"')[2] and "<script>" not in page
     estimates.forget()
+
+
+def test_how_long_jobs_take_is_drawn_for_each_handler(sam, monkeypatch):
+    times = {"tests.handlers.PostHandler": (1, 2, 5, 20), "tests.handlers.PostHandler.Express": (None, None, 1, 10)}
+    monkeypatch.setattr(admin_pages, "usual", lambda name: times.get(name, (None,) * 4))
+    page = text_of(sam.get(SUMMARY))
+    bars = re.findall(r'<rect class="jobs-(half|most)" x="([\d.]+)" width="([\d.]+)"', page)
+    assert bars == [("half", "0", "25.0"), ("most", "25.0", "75.0"), ("half", "0", "5.0"), ("most", "5.0", "45.0")]
 
 
 def test_a_summary_of_nothing_says_so(sam):
