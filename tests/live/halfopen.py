@@ -100,25 +100,25 @@ async def be_cut_off(site: Site, seconds: float) -> dict:
     gate = Path(site.directory.name) / "gate"
     ids = watched, unread = await asyncio.to_thread(site.hands.start_task, "wait_for_file", number=2, path=str(gate))
     async with listening([page := Page(site.base_url, watched, ticket_for(watched))]):
-        await eventually(lambda: all(state_of(site, job_id) == b"running" for job_id in ids), PATIENCE)
+        await eventually(lambda: all(state_of(site, job_id) == "running" for job_id in ids), PATIENCE)
         site.proxy.silence()
         gate.write_text("open")
         since = time.monotonic()
         await eventually(lambda: {site.hands.archived(job_id) for job_id in ids} == {"complete"}, PATIENCE)
         archived = time.monotonic() - since
         await asyncio.sleep(seconds - archived)
-        was_running = state_of(site, unread) == b"running"
+        was_running = state_of(site, unread) == "running"
         site.proxy.speak()
         back = time.monotonic()
-        await eventually(lambda: state_of(site, unread) == b"complete", MENDED)
+        await eventually(lambda: state_of(site, unread) == "complete", MENDED)
         stored = time.monotonic() - back
         unheard = await lost([page], 1)
     return {"lost": len(unheard), "archived": archived, "was_running": was_running, "stored": stored}
 
 
-def state_of(site: Site, job_id: str) -> bytes:
+def state_of(site: Site, job_id: str) -> str:
     """Return the stored state, without enforcing the deadline as a reader does."""
-    return site.client.hget(f"jobs:{{{job_id}}}", "state") or b""
+    return str(json.loads(site.client.hget(f"jobs:{{{job_id}}}", "state") or '""'))
 
 
 async def run_one(site: Site, seconds: float, happen: Callable[[Site, float], Awaitable[dict]]) -> None:

@@ -4,6 +4,7 @@ nginx in front of two daphne and one uvicorn processes, two workers, Redis behin
 """
 
 import asyncio
+import json
 import os
 import statistics
 import time
@@ -86,7 +87,7 @@ def states(fleet, ids):
 
 def runners(fleet, ids):
     with fleet.redis.client(6379) as client:
-        return {client.hget(f"jobs:{{{job_id}}}", "runner").split("@")[0] for job_id in ids}
+        return {json.loads(client.hget(f"jobs:{{{job_id}}}", "runner")).split("@")[0] for job_id in ids}
 
 
 def test_the_doctor_finds_nothing_wrong_from_the_broker_to_the_public_address(fleet):
