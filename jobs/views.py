@@ -187,5 +187,5 @@ def _frame(job: Job, status: int = 200) -> HttpResponse:
 
 
 def _wants_json(request: HttpRequest) -> bool:
-    preferred: str | None = request.get_preferred_type(["text/html", "application/json"])
-    return preferred == "application/json"
+    kinds = ["text/html", "application/json", "application/json; charset=utf-8"]  # Django tells a parameter apart
+    return (request.get_preferred_type(kinds) or "").startswith("application/json")

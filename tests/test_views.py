@@ -149,6 +149,8 @@ def test_a_script_gets_200_when_the_job_has_ended(ann, state, event):
         ("*/*", "text/html; charset=utf-8"),
         ("", "text/html; charset=utf-8"),
         ("text/html;q=0.5, application/json", "application/json"),
+        ("application/json; charset=utf-8", "application/json"),
+        ("application/json, text/plain, */*", "application/json"),
         ("image/png", "text/html; charset=utf-8"),
         ("rubbish;;;q=x", "text/html; charset=utf-8"),
     ],
