@@ -93,7 +93,7 @@ def runners(fleet, ids):
 def test_the_doctor_finds_nothing_wrong_from_the_broker_to_the_public_address(fleet):
     lines = fleet.manage("jobs_doctor", "--url", fleet.base_url)
     assert [line.split()[0] for line in lines] == ["ok"] * 10, lines
-    assert fleet.manage("check", "--deploy", "--tag", "security", "--fail-level", "ERROR")
+    assert [line for line in fleet.manage("check", "--deploy") if "jobs." in line] == []
 
 
 async def test_jobs_of_both_workers_reach_pages_on_all_servers(fleet, gate):

@@ -1,7 +1,6 @@
 """All of it: engines, three server processes behind nginx, two workers. Started by `start`, stopped by `stop`."""
 
 import json
-import os
 import shutil
 import ssl
 import tempfile
@@ -63,7 +62,7 @@ class Fleet:
     def start(self) -> None:
         """Start what is slowest first, and everything at the same time where it can be."""
         settings = self.machine.install("settings.py", "/srv/settings.py")
-        os.environ.update(PRINTED_SETTINGS=str(settings), JOBS_SETTINGS=json.dumps(LIMITS))
+        self.machine.extra_env |= {"PRINTED_SETTINGS": str(settings), "JOBS_SETTINGS": json.dumps(LIMITS)}
         link_environment(self.machine)
         self.broker.start()
         self.redis.start()

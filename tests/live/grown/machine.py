@@ -29,6 +29,7 @@ class Machine:
     def __init__(self, root: Path):
         self.root = root
         self.printed: list[str] = []
+        self.extra_env: dict[str, str] = {}
         self.ports = dict(zip(PORTS, free_ports(len(PORTS)), strict=True))
 
     @property
@@ -69,7 +70,7 @@ class Machine:
         lines = self.printed_file("mysite.env").splitlines()
         given = dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
         paths = f"{self.path('/srv/mysite')}:{ROOT}"
-        return {**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONPATH": paths, **given}
+        return {**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONPATH": paths, **self.extra_env, **given}
 
 
 class Unit:
