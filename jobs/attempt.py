@@ -4,6 +4,7 @@ import logging
 import os
 import secrets
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -95,8 +96,7 @@ class Attempt:
 
     def _started_job(self) -> Job:
         try:
-            job = self._when_store_answers(self._found_job)
-            self._when_store_answers(lambda: job.start(runner_name(self._request.hostname, os.getpid())))
+            job = self._when_store_answers(self._start)
             redeliveries = job.attempt - 1 - self._request.retries
             if redeliveries > (DEATHS if self._task.max_retries is None else self._task.max_retries):
                 job.end(JobState.FAILED, _("The work was interrupted again and again."))
@@ -127,14 +127,26 @@ class Attempt:
             else:
                 raise Retry("the store is away", when=OUTAGE_PAUSE)
 
-    def _found_job(self) -> Job:
-        """Find the job, or write it anew from the message if Redis has lost it."""
+    def _start(self) -> Job:
+        """Start the job: as its message describes it, so that nothing has to be read, or as it has become since."""
+        runner = runner_name(self._request.hostname, os.getpid())
+        job = Job(record_in(self._request.id, self._request.headers[HEADER], self._request.kwargs))
+        if job.state is JobState.PENDING:
+            job.believe_archive()
+            with suppress(JobNotFound):
+                job.start(runner)
+                return job
+        job = self._found(job)
+        job.start(runner)
+        return job
+
+    def _found(self, sent: Job) -> Job:
+        """Find the job, or write it anew as it was sent if Redis has lost it."""
         try:
-            return JobRepository().find(self._request.id)
+            return JobRepository().find(sent.id)
         except JobNotFound:
-            job = Job(record_in(self._request.id, self._request.headers[HEADER], self._request.kwargs))
-            job.restore()
-            return job
+            sent.restore()
+            return sent
 
     def _retry_later(self, job: Job, retry: Retry) -> None:
         """Write down that the job waits for its next attempt, for which the message is on its way already."""

@@ -14,6 +14,7 @@ from django.utils.translation import override
 from kombu import Connection
 
 from jobs import store
+from jobs.events import HEADER
 from jobs.exceptions import HandlerNotFound, JobError, JobNotFound, StoreUnavailable, UnserializableData
 from jobs.job import DetachedJob
 from jobs.models import JobRecord
@@ -357,6 +358,32 @@ def test_a_record_that_redis_has_lost_before_the_start_is_written_anew_from_the_
     assert (known.state, known.owner, known.tags, runs) == ("complete", OWNER, ("post",), ["books"])
     assert known.data == {"weight": 3, "x": [1], "receipt": "books sent"}
     assert known.version > int(before["version"])
+
+
+def test_a_worker_that_gets_a_message_late_runs_the_job_as_it_has_become(broker, runs):
+    job = send_parcel.start_job(annas(), parcel="books")
+    again(job).data["weight"] = 3
+    deliver(broker())
+    assert again(job).data["weight"] == 3 and again(job).state is JobState.COMPLETE and runs == ["books"]
+
+
+@pytest.mark.parametrize("end", [JobState.COMPLETE, JobState.CANCELLED])
+def test_a_message_whose_job_redis_has_forgotten_the_end_of_runs_nothing(broker, redis_client, runs, end):
+    job = send_parcel.start_job(annas(), parcel="books")
+    backup = redis_client.hgetall(store.job_key(job.id))
+    again(job).end(end)
+    redis_client.hset(store.job_key(job.id), mapping=backup)  # restored from an old backup
+    deliver(broker())
+    assert runs == [] and again(job).state is end
+
+
+@pytest.mark.parametrize("damage", [{"version": "soon"}, {"state": '"ready"'}, {"tags": "post"}])
+def test_a_message_that_describes_its_job_badly_is_no_hindrance(broker, runs, damage):
+    job = send_parcel.start_job(annas(), parcel="books")
+    message = broker()
+    message.headers[HEADER]["record"] |= damage
+    deliver(message)
+    assert runs == ["books"] and again(job).state is JobState.COMPLETE
 
 
 def test_a_task_that_cannot_ask_the_store_is_put_back(broker, settings, runs):

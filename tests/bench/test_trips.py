@@ -15,7 +15,7 @@ from .trips import VERBS, a_request, count_verb, counted_trips, live
 pytestmark = pytest.mark.usefixtures("database_file")
 
 COMMANDS = 7  # EVALSHA, and in the script TIME, HMGET, HSET, EXPIRE, PUBLISH to the job and to its owner
-LIFE = 8  # round trips: two to create, find, start and complete in the worker, find, lease and mark in the view
+LIFE = 6  # round trips: create, start and complete in the worker, find, lease and mark in the view
 SOCKETS = 10
 
 
