@@ -20,7 +20,7 @@ FULL = Plan(
     calls=300,
     growth=(100, 300, 1000, 2500, 5000),
     stored=(1000, 1_000_000),
-    peers_rounds=2,
+    peers_rounds=1,
     lives=100,
 )
 QUICK = Plan(
