@@ -5,7 +5,7 @@ Puts a table in the place of what stands between `<!-- bench: NAME -->` and `<!-
 
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -58,17 +58,37 @@ LABELS = {
 }
 
 
-def goals(run: Run) -> Iterator[str]:
+HEADLINES = (
+    "p50_vs_limit",
+    "p50_vs_tutorial",
+    "p50_vs_polling",
+    "deliveries_vs_tutorial",
+    "fanout_vs_tutorial",
+    "kb_per_socket",
+    "round_trips_per_life",
+    "lost",
+)
+
+
+def goals(run: Run, names: Iterable[str] = tuple(LABELS)) -> Iterator[str]:
     """Yield the goals, what was measured, and which were missed."""
     yield "| figure | goal | daphne | on uvicorn | |"
     yield "| --- | --- | --- | --- | --- |"
     plan = run["plan"]
     spans = {"growth": (plan["growth"][0], plan["growth"][-1]), "stored": plan["stored"]}
-    for name, label in LABELS.items():
+    for name in names:
         goal = f"≤ {AT_MOST[name]:g}" if name in AT_MOST else f"≥ {AT_LEAST[name]:g}"
         other = _spread(run["uvicorn"], run["uvicorn_ranges"], name) if name in run["uvicorn"] else ""
         mine = _spread(run, run["ranges"], name)
-        yield f"| {label.format(**spans)} | {goal} | {mine} | {other} | {_word(run, name)} |"
+        yield f"| {LABELS[name].format(**spans)} | {goal} | {mine} | {other} | {_word(run, name)} |"
+
+
+def summary(run: Run) -> Iterator[str]:
+    """Yield the most telling goals, and how many of all were reached."""
+    yield from goals(run, HEADLINES)
+    missed = sum(not verdict(name, run[name]).endswith("yes") for name in LABELS)
+    yield ""
+    yield f"Of {len(LABELS)} goals {len(LABELS) - missed} were reached and {missed} missed on daphne."
 
 
 def subjects(run: Run) -> Iterator[str]:
@@ -107,6 +127,7 @@ def machine(run: Run) -> Iterator[str]:
 
 TABLES: dict[str, Callable[[Run], Iterator[str]]] = {
     "goals": goals,
+    "summary": summary,
     "subjects": subjects,
     "calls": calls,
     "machine": machine,
