@@ -29,6 +29,7 @@ logger = logging.getLogger("jobs.admin")
 
 LOOK = 2000  # newest jobs that are looked at; `sweep_jobs` takes off that list what has ended
 SHOWN = 200  # of those that are alive
+LIVE = 40  # of those, the newest: each subscribes when the page opens, and a socket takes 50 frames a second
 DAYS = 14  # that the summary tells of
 SHOWN_OF_TOKEN = 6  # characters of a visitor's token; enough to tell visitors apart
 
@@ -72,7 +73,8 @@ class AlivePage(AdminPage):
             jobs = []
         return {
             "title": _("Jobs that are alive"),
-            "rows": list(map(self._row, jobs)),
+            "rows": [self._row(job, is_live=number < LIVE) for number, job in enumerate(jobs)],
+            "live": LIVE,
             "looked_at": LOOK,
             "shown": SHOWN,
         }
@@ -93,9 +95,10 @@ class AlivePage(AdminPage):
             messages.success(request, text)
         return HttpResponseRedirect(request.path)
 
-    def _row(self, job: Job) -> dict[str, Any]:
+    def _row(self, job: Job, is_live: bool) -> dict[str, Any]:
         return {
             "job": job,
+            "is_live": is_live,
             "handler": short_handler(job.handler_class),
             "owner": shown_owner(job.owner),
             "may_cancel": not job.is_cancel_asked,

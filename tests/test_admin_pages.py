@@ -13,7 +13,7 @@ from jobs.models import JobRecord
 from jobs.repository import JobRepository
 from jobs.states import JobState
 
-from .factories import NOWHERE, browser, create_job, ended_job, staff, started_job, user
+from .factories import NOWHERE, browser, create_job, ended_job, plant, staff, started_job, user
 
 pytestmark = pytest.mark.django_db
 
@@ -210,3 +210,17 @@ def test_a_handler_is_named_shortly(path, name):
 def test_a_visitor_s_token_is_not_shown():
     assert shown_owner("visitor:abcdefghijkl") == "visitor:abcdef…"
     assert shown_owner("user:12345678901234567890") == "user:12345678901234567890"
+
+
+def test_the_newest_of_the_alive_change_by_themselves(sam, monkeypatch):
+    monkeypatch.setattr(admin_pages, "LIVE", 2)
+    jobs = [started_job(owner=TOKEN) for _ in range(3)]
+    page = text_of(sam.get(ALIVE))
+    assert [job.id for job in jobs if f'<job-status job="{job.id}"' in page] == [job.id for job in jobs[1:]]
+    assert page.count("<job-progress ") == 2 and page.count("elements.js") == 1 and TOKEN not in page
+
+
+def test_one_whose_handler_is_gone_is_listed_all_the_same(sam, redis_client):
+    job = started_job()
+    plant(redis_client, job, handler_class='"gone.handlers.Gone"')
+    assert job.id in text_of(sam.get(ALIVE))
