@@ -89,8 +89,6 @@ ELSEWHERE = "redis://127.0.0.1:6390"
 def test_nothing_rides_where_a_plain_publish_would_not_be_the_same(use_layer, settings, backend, config):
     here = settings.JOBS["REDIS_URL"]
     hosts = [here if host == "here" else host for host in config.get("hosts", ["here"]) or []]
-    if "symmetric_encryption_keys" in config:
-        pytest.importorskip("cryptography")
     use_layer(backend, **({} if backend == IN_MEMORY else {**config, "hosts": hosts}))
     assert publisher.prepare([MESSAGE]) is None
 
