@@ -3,7 +3,7 @@
 The hub joins the groups of the topics that are watched here and hands each frame to the watchers of its topic. It
 hears itself: a beat through the layer every few seconds; when beats are missed it starts afresh with a new connection
 and reads every watched job (a half-open link is deaf for ever otherwise: redis-py takes ETIMEDOUT for "no message").
-A push is a hint: every `RECONCILE_SECONDS` the watched jobs are read again, all in one round trip.
+A push is a hint: every `RECONCILE_SECONDS` the watched jobs are read again, 500 in a round trip.
 """
 
 from __future__ import annotations

@@ -13,6 +13,8 @@ from .indexes import index_key
 from .link import errors
 from .store import Outcome, ask, outcomes
 
+AT_ONCE = 500  # jobs in one round trip; the server's other sockets are served between two
+
 
 class AsyncReader:
     """Reads jobs for one event loop."""
@@ -55,14 +57,17 @@ class AsyncReader:
             await self._answer(wanted)
 
     async def _answer(self, wanted: dict[str, asyncio.Future[Outcome]]) -> None:
-        try:
-            outcomes = await self.read_all(list(wanted))
-        except StoreUnavailable as error:
-            for future in wanted.values():
-                future.set_exception(error)
-        else:
-            for future, outcome in zip(wanted.values(), outcomes, strict=True):
-                future.set_result(outcome)
+        ids = list(wanted)
+        for start in range(0, len(ids), AT_ONCE):
+            some = ids[start : start + AT_ONCE]
+            try:
+                outcomes = await self.read_all(some)
+            except StoreUnavailable as error:
+                for job_id in ids[start:]:
+                    wanted[job_id].set_exception(error)
+                return
+            for job_id, outcome in zip(some, outcomes, strict=True):
+                wanted[job_id].set_result(outcome)
 
 
 _readers: WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncReader] = WeakKeyDictionary()

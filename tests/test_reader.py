@@ -2,7 +2,10 @@
 
 import asyncio
 
+import pytest
+
 from jobs import indexes, reader, store
+from jobs.exceptions import StoreUnavailable
 from jobs.states import JobState
 from jobs.store import Change
 
@@ -28,6 +31,37 @@ async def test_jobs_that_are_asked_for_at_the_same_moment_share_one_round_trip(r
     finally:
         del shared.read_all
         await shared.close()
+
+
+@pytest.fixture
+async def sizes(monkeypatch):
+    """Return how many jobs each round trip has read; the third fails."""
+    sizes = []
+    really_read_all = reader.AsyncReader.read_all
+
+    async def read_all(self, job_ids):
+        sizes.append(len(job_ids))
+        if len(sizes) == 3:
+            raise StoreUnavailable("away")
+        return await really_read_all(self, job_ids)
+
+    monkeypatch.setattr(reader.AsyncReader, "read_all", read_all)
+    yield sizes
+    await reader.async_reader().close()
+
+
+async def test_of_very_many_some_hundreds_are_read_at_a_time_so_that_nobody_else_waits_for_all(sizes):
+    outcomes = await asyncio.gather(*(reader.async_reader().read(f"parcel-{n}") for n in range(reader.AT_ONCE + 1)))
+    assert sizes == [reader.AT_ONCE, 1]
+    assert [outcome.record for outcome in outcomes] == [None] * (reader.AT_ONCE + 1)
+
+
+async def test_when_the_store_goes_away_in_between_the_rest_is_not_asked_for(sizes):
+    reads = (reader.async_reader().read(f"parcel-{n}") for n in range(4 * reader.AT_ONCE))
+    outcomes = await asyncio.gather(*reads, return_exceptions=True)
+    assert sizes == [reader.AT_ONCE] * 3
+    assert [isinstance(one, StoreUnavailable) for one in outcomes].index(True) == 2 * reader.AT_ONCE
+    assert all(isinstance(one, StoreUnavailable) for one in outcomes[2 * reader.AT_ONCE :])
 
 
 async def test_what_is_asked_for_during_a_round_trip_is_read_after_it():
