@@ -1,7 +1,9 @@
 """docs/tutorial.md, followed as printed: from an empty folder and the built wheel to the redirect."""
 
 import json
+import os
 import subprocess
+import sys
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -34,9 +36,12 @@ class Terminal:
         """Run them, and return what they print."""
         self.shell.stdin.write(f"{{\n{commands}}} </dev/null\necho; echo 'the end'\n")
         self.shell.stdin.flush()
-        lines = list(iter(self.shell.stdout.readline, "the end\n"))
-        assert self.shell.poll() is None, "".join(lines)
-        return "".join(lines)
+        lines = []
+        for line in self.shell.stdout:
+            if line == "the end\n":
+                return "".join(lines)
+            lines.append(line)
+        pytest.fail("".join(lines))
 
     def close(self):
         """End the shell."""
@@ -58,8 +63,9 @@ def tutorial(wheel, tmp_path):
     """Follow the tutorial; return the server's address and what the commands printed, while everything runs."""
     with ExitStack() as stack:
         redis = stack.enter_context(EmbeddedServer())
+        path = f"{Path(sys.executable).resolve().parent}{os.pathsep}{os.environ['PATH']}"  # the Python of this run
         offline = {"PIP_NO_INDEX": "1", "PIP_NO_DEPS": "1", "PIP_FIND_LINKS": str(wheel.parent), "PIP_NO_COLOR": "1"}
-        env = clean_environment(REDIS_URL=redis.url, PYTHONUNBUFFERED="1", **offline)
+        env = clean_environment(PATH=path, REDIS_URL=redis.url, PYTHONUNBUFFERED="1", **offline)
         terminal = Terminal(tmp_path, env)
         stack.callback(terminal.close)
         project, port, printed, children = tmp_path / "tutorial", free_port(), [], []
