@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 import redis
 from django.core import signing
 
@@ -149,3 +150,14 @@ def in_thread(action, *args) -> Iterator[threading.Thread]:
         yield thread
     finally:
         thread.join()
+
+
+def claim(browser: httpx.Client, job_id: str) -> httpx.Response:
+    """Call back as the page does; return the answer."""
+    browser.get(f"/jobs/{job_id}/", headers={"Accept": "text/html"})
+    return browser.post(f"/jobs/{job_id}/ready/", headers={"X-CSRFToken": browser.cookies["csrftoken"]})
+
+
+def hash_of(site: Site, job_id: str) -> dict:
+    """Return what Redis holds of a job."""
+    return site.client.hgetall(f"jobs:{{{job_id}}}")

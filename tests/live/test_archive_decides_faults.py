@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from .pages import Page, eventually, listening, lost
-from .site import Site, ticket_for
+from .site import Site, claim, hash_of, ticket_for
 
 LIMITS = {"RECONCILE_SECONDS": 2, "HEARTBEAT": 1, "LOST_AFTER": 6}  # seconds
 JSON = {"Accept": "application/json"}
@@ -32,16 +32,6 @@ def ann(site):
 
 def page_of(site, job_id, **options):
     return Page(site.base_url, job_id, ticket_for(job_id), **options)
-
-
-def claim(ann, job_id):
-    """Call back as the page does; return the answer."""
-    ann.get(f"/jobs/{job_id}/", headers={"Accept": "text/html"})
-    return ann.post(f"/jobs/{job_id}/ready/", headers={"X-CSRFToken": ann.cookies["csrftoken"]})
-
-
-def hash_of(site, job_id):
-    return site.client.hgetall(f"jobs:{{{job_id}}}")
 
 
 async def test_f05_an_ended_job_outlives_a_flush_before_its_hook_has_run(site, ann):

@@ -11,7 +11,7 @@ import redis
 from project.demo.embedded import EmbeddedServer
 
 from .pages import Page, eventually, listening, lost, say
-from .site import Site, threads, ticket_for
+from .site import Site, claim, hash_of, threads, ticket_for
 from .stack import paused
 
 LIMITS = {"RECONCILE_SECONDS": 2, "HEARTBEAT": 1, "LOST_AFTER": 6}  # seconds
@@ -36,16 +36,6 @@ def ann(site):
 
 def page_of(site, job_id, **options):
     return Page(site.base_url, job_id, ticket_for(job_id), **options)
-
-
-def claim(ann, job_id):
-    """Call back as the page does; return the answer."""
-    ann.get(f"/jobs/{job_id}/", headers={"Accept": "text/html"})
-    return ann.post(f"/jobs/{job_id}/ready/", headers={"X-CSRFToken": ann.cookies["csrftoken"]})
-
-
-def hash_of(site, job_id):
-    return site.client.hgetall(f"jobs:{{{job_id}}}")
 
 
 async def ask_for_all(ann, ids, seconds=30.0):
