@@ -232,5 +232,8 @@ async def _close(layer: Any) -> None:
 
 
 async def _end(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    await asyncio.wait([task], timeout=TIMEOUT)
+    """Cancel until it has ended: one cancel may be swallowed, by the pubsub layer's flush or Python 3.11's wait_for."""
+    for _ in range(10):
+        task.cancel()
+        if (await asyncio.wait([task], timeout=TIMEOUT / 10))[0]:
+            return

@@ -292,6 +292,26 @@ async def test_a_layer_that_is_away_is_asked_for_once_and_not_by_each_watcher(wa
     assert caplog.text.count("the channel layer does not answer") == 1
 
 
+async def test_the_hub_ends_though_a_cancel_of_its_keeper_is_swallowed(watch, quick, monkeypatch):
+    """As Python 3.11's wait_for swallows one that comes in the turn of the loop in which its command has ended."""
+    page = await watch()
+    sending = asyncio.Event()
+
+    async def swallow(channel, message):
+        if not sending.is_set():
+            sending.set()
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.sleep(60)
+
+    async def in_this_task(command, seconds):
+        return await command
+
+    monkeypatch.setattr(watch.hub._layer, "send", swallow)
+    monkeypatch.setattr(asyncio, "wait_for", in_this_task)
+    await sending.wait()
+    await watch.hub.unwatch(TOPIC, page)
+
+
 async def test_everybody_looks_again_at_the_intervals_of_the_setting(watch, settings):
     settings.JOBS = settings.JOBS | {"RECONCILE_SECONDS": 0.02}
     page = await watch()
