@@ -6,17 +6,19 @@ Whoever may not see a job is told the same as if there were none.
 import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from importlib import import_module
 from typing import Any
 
-from asgiref.sync import sync_to_async
+from django.conf import settings
 from django.contrib.auth import get_user
 from django.core import signing
-from django.http import HttpRequest
+from django.http import HttpRequest, parse_cookie
 
 from . import events
 from .conf import jobs_settings
 from .job import Job, not_found
 from .repository import JobRepository, is_id, owner_name
+from .threads import in_thread
 
 TICKET_SALT = "jobs.ticket"
 VISITOR_KEY = "jobs_visitor"  # in the session; it survives the change of the session's key at login
@@ -109,7 +111,7 @@ def viewer_of(request: HttpRequest) -> Viewer:
 
 async def viewer_of_scope(scope: Any, anew: bool = False) -> Viewer:
     """Return who opened a socket, from its session, read `anew` if asked for: at most two queries, in a thread."""
-    return await sync_to_async(_scope_viewer)(scope, anew)
+    return await in_thread(_scope_viewer, scope, anew)
 
 
 def visitor_owner(session: Any) -> str:
@@ -129,7 +131,7 @@ def owner_of(request: HttpRequest) -> str:
 
 
 def _scope_viewer(scope: Any, anew: bool) -> Viewer:
-    session = scope.get("session")
+    session = scope["session"] if "session" in scope else _session_of(scope)
     if session is None:
         return _viewer(scope.get("user"), None)
     if anew and (key := getattr(session, "session_key", None)):
@@ -138,6 +140,13 @@ def _scope_viewer(scope: Any, anew: bool) -> Viewer:
     request.session = session
     user = None if anew else scope.get("user")
     return _viewer(user or get_user(request), session)
+
+
+def _session_of(scope: Any) -> Any:
+    """Return the session that a socket's cookie names, where no middleware has put it into the scope."""
+    cookies = b"; ".join(value for name, value in scope.get("headers", ()) if name == b"cookie")
+    key = parse_cookie(cookies.decode("latin-1")).get(settings.SESSION_COOKIE_NAME)
+    return import_module(settings.SESSION_ENGINE).SessionStore(key)
 
 
 def _viewer(user: Any, session: Any) -> Viewer:

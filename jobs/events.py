@@ -3,7 +3,9 @@
 import json
 import logging
 from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
@@ -72,8 +74,13 @@ def topics_of(job_id: str, owner: str, tags: tuple[str, ...]) -> list[str]:
 
 
 def group_of(topic: str, shards: int) -> str:
-    """Name the channel layer's group that carries a topic; many topics share one."""
-    return f"jobs.{crc32(topic.encode('utf-8', 'surrogatepass')) % shards}"
+    """Name the channel layer's group that carries a topic; many topics of a kind share one.
+
+    A server on whose pages nobody listens to owners or tags is not told of theirs.
+    """
+    kind = topic.partition(":")[0]
+    number = crc32(topic.encode("utf-8", "surrogatepass")) % shards
+    return f"jobs.{number}" if kind == "job" else f"jobs.{kind}.{number}"
 
 
 def message_of(frame: str, topic: str, job_id: str) -> dict[str, str]:
@@ -92,9 +99,9 @@ def is_end(frame: str) -> bool:
     return frame.startswith(_ENDS)
 
 
-def address(frame: str, targets: Iterable[Mapping[str, Any]]) -> str:
-    """Return an encoded frame with the subscriptions of one socket that it is for, without encoding it again."""
-    return f'{frame[:-1]},"for":{_encoder.encode(list(targets))}}}'
+def address(frame: str, keys: Iterable[str]) -> str:
+    """Return an encoded frame with the subscriptions of one socket that it is for, each encoded, as JSON text."""
+    return f'{frame[:-1]},"for":[{",".join(keys)}]}}'
 
 
 def encode(value: Mapping[str, Any]) -> str:
@@ -109,28 +116,38 @@ def frame(event: str, job: "Job") -> dict[str, Any]:
 
 def job_object(job: "Job") -> dict[str, Any]:
     """Return what browsers see of a job; the first keys are those that the store may still have to fill in."""
-    with translation.override(job.language or None):
-        progress = job.progress
+    with _speaking(job.record.language):
+        record, progress = job.record, job.progress
         core = {
-            "version": job.version,
-            "created_at": iso(job.record.created_at),
-            "started_at": iso(job.record.started_at),
-            "ended_at": iso(job.record.ended_at),
-            "id": job.id,
-            "state": job.state.value,
+            "version": record.version,
+            "created_at": iso(record.created_at),
+            "started_at": iso(record.started_at),
+            "ended_at": iso(record.ended_at),
+            "id": record.id,
+            "state": str(record.state),
             "header": _text(job, "header"),
             "message": _text(job, "message"),
             "progress": progress._asdict() | {"message": cut(progress.message, "note")},
             "eta_seconds": job.eta_seconds,
-            "attempt": job.attempt,
+            "attempt": record.attempt,
             "max_attempts": job.max_attempts,
-            "retry_at": iso(job.record.retry_at) if job.state is JobState.RETRYING else None,
-            "error": cut(job.error, "error"),
-            "url": job.record.path,
+            "retry_at": iso(record.retry_at) if record.state is JobState.RETRYING else None,
+            "error": cut(record.error, "error"),
+            "url": record.path,
         }
         return core | {name: value for name, value in _public_data(job).items() if name not in core}
 
 
+def _speaking(language: str) -> AbstractContextManager[None]:
+    """Have lazy texts speak a language (none: as they were written), as they mostly do already."""
+    return (
+        nullcontext()
+        if language and language == translation.get_language()
+        else translation.override(language or None)
+    )
+
+
+@lru_cache(maxsize=1000)
 def iso(microseconds: int) -> str | None:
     """Return a time of the store as ISO 8601 in UTC, always 32 characters long."""
     if microseconds == VERSION_TO_COME:
@@ -161,7 +178,7 @@ def _text(job: "Job", name: str) -> str:
 def _public_data(job: "Job") -> dict[str, Any]:
     try:
         data = dict(job.handler.public_data())
-        plain: dict[str, Any] = json.loads(_encoder.encode(data))  # lazy texts speak the job's language here
+        plain: dict[str, Any] = json.loads(_encoder.encode(data)) if data else {}  # lazy texts speak its language here
     except Exception:
         logger.exception("job %s: %s.public_data failed", job.id, job.handler_class)
         return {}

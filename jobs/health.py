@@ -6,7 +6,6 @@ To be put into the host project's URLs: `path("health/", jobs.health.health)`. I
 import logging
 from collections.abc import Awaitable
 
-from asgiref.sync import sync_to_async
 from django.contrib.auth.decorators import login_not_required
 from django.db import DatabaseError
 from django.http import HttpRequest, JsonResponse
@@ -18,6 +17,7 @@ from .exceptions import StoreUnavailable
 from .hub import hub
 from .models import JobRecord
 from .reader import async_reader
+from .threads import in_thread
 
 logger = logging.getLogger("jobs.health")
 
@@ -35,7 +35,7 @@ async def health(request: HttpRequest) -> JsonResponse:
     """
     parts = {
         "store": await _tried("store", async_reader().read_all([])),
-        "archive": await _tried("archive", sync_to_async(_ask_archive)()) if jobs_settings().ARCHIVE else OFF,
+        "archive": await _tried("archive", in_thread(_ask_archive)) if jobs_settings().ARCHIVE else OFF,
         "hub": HUB[hub().is_deaf],
     }
     is_down = DOWN in parts.values()

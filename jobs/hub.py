@@ -232,7 +232,7 @@ async def _close(layer: Any) -> None:
 
 
 async def _end(task: asyncio.Task[None]) -> None:
-    """Cancel until it has ended: one cancel may be swallowed, by the pubsub layer's flush or Python 3.11's wait_for."""
+    """Cancel until it has ended: the pubsub layer's flush and Python 3.11's wait_for may swallow a cancel."""
     for _ in range(10):
         task.cancel()
         if (await asyncio.wait([task], timeout=TIMEOUT / 10))[0]:

@@ -57,7 +57,7 @@ class Job(KnownJob):
         self._unsaved = Unsaved()
         self._stop: JobError | None = None  # to be raised by the next progress call
 
-    @property
+    @cached_property
     def handler(self) -> JobHandler:
         """The handler; raises `HandlerNotFound` if its class is no longer there."""
         return find_handler(self.record.handler_class)(self)
@@ -151,7 +151,7 @@ class Job(KnownJob):
             return new, Change(deadline=countdown + seconds)
 
         with self._lock:
-            self._throttle.stop()
+            self._forget_late_progress()
             self._apply(decide, events.RETRYING)
             self._attempt_held = None
 
@@ -186,11 +186,11 @@ class Job(KnownJob):
 
         def decide(record: Record) -> Decision:
             self._require(record, state)
-            new = self._with_unsaved(record).replace(state=state, error=_clean(error))
+            new = self._with_unsaved(record).replace(state=state, error=_clean(error) if error else "")
             return new, Change(stamp="ended_at", deadline=0)
 
         with self._lock:
-            self._throttle.stop()
+            self._forget_late_progress()
             try:
                 self._apply(decide, events.OF_STATE[state])
             except StoreUnavailable:
@@ -306,6 +306,10 @@ class Job(KnownJob):
     @cached_property
     def _throttle(self) -> Throttle:
         return Throttle(jobs_settings().PROGRESS_PER_SECOND, self._write_progress, self._write_progress_later)
+
+    def _forget_late_progress(self) -> None:
+        if "_throttle" in self.__dict__:  # else there was no progress yet, and there is no need of one
+            self._throttle.stop()
 
     def _write_progress(self) -> None:
         def decide(record: Record) -> Decision:
@@ -434,7 +438,9 @@ class Job(KnownJob):
         )
 
     def _with_unsaved(self, record: Record) -> Record:
-        return self._with_progress(record.replace(data=self._unsaved.upon(record.data)))
+        if self._unsaved:
+            record = record.replace(data=self._unsaved.upon(record.data))
+        return self._with_progress(record)
 
     def _living(self, record: Record) -> Record:
         """Return the record if it may still be written to; one that was given up for lost by us comes back to life."""

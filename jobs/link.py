@@ -5,8 +5,7 @@ A script is sent by its name only; a Redis that does not know it, being new or r
 
 import os
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from time import monotonic
@@ -34,16 +33,17 @@ class Call(NamedTuple):
     arguments: Sequence[Any]
 
 
-@contextmanager
-def errors() -> Iterator[None]:
+class errors:  # noqa: N801 - reads as a function, as contextlib's do; a class, for it is entered with every command
     """Turn what goes wrong with Redis into `StoreUnavailable`; raise it at once shortly after a time-out."""
-    give_respite()
-    try:
-        yield
-    except (RedisError, OSError) as error:
-        if isinstance(error, connection.HANGS):
-            _Hang.at = monotonic()
-        raise StoreUnavailable(f"Redis at JOBS['REDIS_URL'] does not do its work: {error}") from error
+
+    def __enter__(self) -> None:
+        give_respite()
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, (RedisError, OSError)):
+            if isinstance(error, connection.HANGS):
+                _Hang.at = monotonic()
+            raise StoreUnavailable(f"Redis at JOBS['REDIS_URL'] does not do its work: {error}") from error
 
 
 def give_respite() -> None:
@@ -63,8 +63,12 @@ def client() -> "redis.Redis":
 
 def run(call: Call) -> Any:
     """Run a script in one round trip and return its answer."""
+    script = _script(call.script)
     with errors():
-        return _script(call.script)(keys=[call.key], args=call.arguments)
+        try:
+            return client().evalsha(script.sha, 1, call.key, *call.arguments)
+        except NoScriptError:
+            return script(keys=[call.key], args=call.arguments)
 
 
 def run_all(calls: Sequence[Call]) -> list[Any]:

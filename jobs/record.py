@@ -6,8 +6,9 @@ Reading is forgiving: a hash that somebody has damaged becomes a failed job with
 import json
 import logging
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, fields, replace
-from typing import Any
+from itertools import compress
+from operator import ne
+from typing import Any, NamedTuple
 
 from django.utils.translation import gettext_lazy as _
 
@@ -23,8 +24,7 @@ MAX_VERSION = 9 * 10**15  # microseconds since 1970; above it JavaScript and Lua
 BROKEN = _("The record of this job is damaged.")
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """One job as it is stored. Times and versions are microseconds of Redis's clock, 0 where there is none."""
 
     id: str
@@ -51,12 +51,12 @@ class Record:
     leased_until: int = 0  # somebody is claiming the job
     claimed_at: int = 0
     claimed_url: str = ""
-    data: Mapping[str, str] = field(default_factory=dict)
+    data: Mapping[str, str] = {}
     parts: frozenset[str] = frozenset()  # the task ids of those parts of a canvas that have ended well
 
     def replace(self, **values: Any) -> "Record":
         """Return a copy with other values."""
-        return replace(self, **values)
+        return self._replace(**values)
 
 
 def to_hash(record: Record) -> dict[str, str]:
@@ -68,16 +68,14 @@ def to_hash(record: Record) -> dict[str, str]:
 
 def changed_fields(old: Record, new: Record) -> tuple[dict[str, str], list[str]]:
     """Return what has to be written and what has to be deleted to turn one stored record into another."""
-    written = {
-        name: dump(getattr(new, name))
-        for name, (dump, _load) in _CODECS.items()
-        if getattr(new, name) != getattr(old, name)
-    }
+    names = compress(Record._fields, map(ne, old, new))
+    written = {name: _CODECS[name][0](getattr(new, name)) for name in names if name in _CODECS}
     written |= {PART + task_id: "1" for task_id in new.parts - old.parts}
+    deleted = [PART + task_id for task_id in old.parts - new.parts]
     if new.data is not old.data:
         written |= {data_field(key): text for key, text in new.data.items() if old.data.get(key) != text}
-        return written, [data_field(key) for key in old.data.keys() - new.data.keys()]
-    return written, []
+        deleted += [data_field(key) for key in old.data.keys() - new.data.keys()]
+    return written, deleted
 
 
 def from_hash(job_id: str, stored: Mapping[str, str]) -> Record:
@@ -159,7 +157,7 @@ def _is_true(text: str) -> bool:
 _Codec = tuple[Callable[[Any], str], Callable[[str], Any]]
 _TEXT: _Codec = (json.dumps, text_of)
 _CODECS: dict[str, _Codec] = (
-    dict.fromkeys((f.name for f in fields(Record) if f.name not in ("id", "data", "parts")), _TEXT)
+    dict.fromkeys((name for name in Record._fields if name not in ("id", "data", "parts")), _TEXT)
     | {
         "state": (json.dumps, lambda text: JobState(text_of(text))),
         "version": (str, _version),

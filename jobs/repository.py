@@ -5,7 +5,6 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 from uuid import uuid4
 
-from asgiref.sync import sync_to_async
 from django.urls import NoReverseMatch, reverse
 from django.utils.translation import get_language
 
@@ -21,6 +20,7 @@ from .models import JobRecord
 from .reader import async_reader
 from .record import Record, local_path
 from .store import Change, Outcome
+from .threads import in_thread
 
 ID = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
 OWNER = re.compile(r"(user|visitor):.+", re.DOTALL)
@@ -122,7 +122,7 @@ class JobRepository:
 
     async def acreate(self, *args: Any, **kwargs: Any) -> Job:
         """Create a job from asynchronous code; see `create`."""
-        return await sync_to_async(self.create)(*args, **kwargs)
+        return await in_thread(self.create, *args, **kwargs)
 
     async def afind(self, id: str) -> Job:  # noqa: A002
         """Find a job from asynchronous code, sharing the round trip with whoever asks at the same moment."""
@@ -131,10 +131,10 @@ class JobRepository:
         try:
             outcome = await async_reader().read(id)
         except StoreUnavailable:
-            return await sync_to_async(self._archived)(id, or_else=_unreadable())
+            return await in_thread(self._archived, id, or_else=_unreadable())
         job = Job(outcome.record, outcome.now) if outcome.record is not None else None
         if job is None or job.is_overdue:
-            return await sync_to_async(self._job)(id, outcome)
+            return await in_thread(self._job, id, outcome)
         return job
 
     def _job(self, job_id: str, outcome: Outcome) -> Job:
@@ -155,7 +155,7 @@ class JobRepository:
 async def settled(job: Job) -> Job:
     """Return the job with its deadline enforced, in a thread if there is anything to write."""
     if job.is_overdue:
-        await sync_to_async(job.settle)()
+        await in_thread(job.settle)
     return job
 
 

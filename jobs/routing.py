@@ -1,7 +1,9 @@
 """The sockets' addresses, for the host project's ASGI application."""
 
-from channels.routing import URLRouter
-from channels.sessions import SessionMiddlewareStack
+from collections.abc import Coroutine
+from typing import Any
+
+from asgiref.sync import markcoroutinefunction
 from django.urls import re_path
 
 from .consumers import JobConsumer, NotFoundConsumer
@@ -12,4 +14,19 @@ websocket_urlpatterns = [
     re_path(r"(?s)^ws/jobs/.*$", NotFoundConsumer.as_asgi()),
 ]
 
-websocket_application = SessionMiddlewareStack(URLRouter(websocket_urlpatterns))
+
+def websocket_application(scope: dict[str, Any], receive: Any, send: Any) -> Coroutine[Any, Any, None]:
+    """Serve the sockets; an ASGI application.
+
+    What `URLRouter(websocket_urlpatterns)` does, without the copies of the scope and the waiting calls that it keeps
+    for each open socket. Raises `ValueError` for an address that is not below `ws/jobs/`.
+    """
+    path = scope["path"].removeprefix(scope.get("root_path", "")).lstrip("/")
+    for pattern in websocket_urlpatterns:
+        if found := pattern.pattern.match(path):
+            consumer: JobConsumer | NotFoundConsumer = pattern.callback.consumer_class(**found[2])
+            return consumer(scope, receive, send)
+    raise ValueError(f"{scope['path']!r} is no address of the jobs' sockets; those are below /ws/jobs/.")
+
+
+markcoroutinefunction(websocket_application)

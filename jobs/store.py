@@ -4,7 +4,6 @@ Each change of a job is one script: it checks that nobody else has written since
 Every time that is compared is read off Redis's clock. Connection errors become `StoreUnavailable`.
 """
 
-import json
 import os
 import secrets
 from collections.abc import Sequence
@@ -175,7 +174,7 @@ def _process_mark() -> str:
 
 
 def _new_mark() -> str:
-    return json.dumps(f"{_process_mark()}{next(_marks)}")
+    return f'"{_process_mark()}{next(_marks)}"'
 
 
 def _call(old: Record | None, new: Record, change: Change, pushes: Sequence[Push], mark: str) -> Call:

@@ -5,9 +5,7 @@ from __future__ import annotations
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from asgiref.sync import sync_to_async
-
-from . import signals
+from . import events, signals
 from .access import Viewer, ticket
 from .conf import jobs_settings
 from .exceptions import JobNotFound
@@ -15,6 +13,7 @@ from .hub import hub
 from .job import Job, not_found
 from .reader import async_reader
 from .repository import settled
+from .threads import in_thread
 
 if TYPE_CHECKING:
     from .consumers import JobConsumer
@@ -28,13 +27,16 @@ HELD = 100  # pushes kept while the first reading is under way; it tells the sta
 class Subscription:
     """One subscription of one socket, named by what the client asked for: a job, its own jobs, or a tag."""
 
+    __slots__ = ("_admitted_at", "_held", "_owners", "_socket", "_topics", "_viewer", "key", "target")
+
     def __init__(self, socket: JobConsumer, target: dict[str, Any], viewer: Viewer) -> None:
         self.target = target
+        self.key = events.encode(target)
         self._socket = socket
         self._viewer = viewer
         self._admitted_at = monotonic()
         self._topics = viewer.topics_for(target)
-        self._owners: set[str] = set(viewer.owners)  # whose logout ends it
+        self._owners = viewer.owners  # whose logout ends it
         self._held: list[tuple[str, int, str]] | None = []  # None once the client may hear
 
     async def open(self) -> None:
@@ -53,10 +55,10 @@ class Subscription:
             raise
         await self._socket.say("subscribed", **self.target)
         for job in jobs:
-            await self._socket.show(job, self.target, again=True)
+            await self._socket.show(job, self.key, again=True)
         held, self._held = self._held or [], None
         for push in held:
-            await self._socket.push(*push, self.target)
+            await self._socket.push(*push, self.key)
 
     async def close(self) -> None:
         """Leave; may be called twice."""
@@ -66,7 +68,7 @@ class Subscription:
     async def deliver(self, job_id: str, version: int, frame: str) -> None:
         """Take a push from the hub."""
         if self._held is None:
-            await self._socket.push(job_id, version, frame, self.target)
+            await self._socket.push(job_id, version, frame, self.key)
         elif len(self._held) < HELD:
             self._held.append((job_id, version, frame))
 
@@ -85,9 +87,9 @@ class Subscription:
         if is_due:
             await self._renew_ticket()
         for job in jobs:
-            if (seen := self._socket.versions.get(job.id, 0)) < job.version:
+            if (seen := self._socket.told.version(job.id)) < job.version:
                 signals.push_missed.send_robust(Subscription, job=job, seen=seen)
-            await self._socket.show(job, self.target)
+            await self._socket.show(job, self.key)
 
     async def on_logout(self, owner: str) -> None:
         """Close the socket if it, or the job that it waits for, is the owner's."""
@@ -107,9 +109,10 @@ class Subscription:
     async def _read(self) -> list[Job]:
         if "job" in self.target:
             job = await self._viewer.afind(self.target["job"])
-            if job.version < self._socket.versions.get(job.id, 0):  # Redis was restored from an old backup
-                await sync_to_async(job.believe_archive)()
-            self._owners.add(job.owner)
+            if job.version < self._socket.told.version(job.id):  # Redis was restored from an old backup
+                await in_thread(job.believe_archive)
+            if job.owner not in self._owners:
+                self._owners += (job.owner,)
             return [job]
         return await self._read_topics()
 
@@ -120,7 +123,7 @@ class Subscription:
         been claimed elsewhere meanwhile.
         """
         found: dict[str, Job] = {}
-        alive = self._socket.alive_for(self.target)
+        alive = self._socket.told.alive_for(self.key)
         for topic in self._topics:
             ids = await async_reader().indexed(topic, FIRST_JOBS)
             for outcome in await async_reader().read_all(list(dict.fromkeys([*ids, *alive]))):

@@ -13,14 +13,17 @@ django_application = get_asgi_application()  # fills the app registry, which the
 from jobs.routing import websocket_application  # noqa: E402
 
 
-async def websocket(scope, receive, send):
-    """Serve the jobs' paths; accept any other and close it, so that the browser sees why (4404: not found)."""
-    if scope["path"].startswith("/ws/jobs/"):
-        await websocket_application(scope, receive, send)
-    else:
-        await receive()
-        await send({"type": "websocket.accept"})
-        await send({"type": "websocket.close", "code": 4404})
+def websocket(scope, receive, send):
+    """Serve the jobs' paths; any other is told so."""
+    application = websocket_application if scope["path"].startswith("/ws/jobs/") else not_found
+    return application(scope, receive, send)
+
+
+async def not_found(scope, receive, send):
+    """Accept and close, so that the browser sees why (4404: not found)."""
+    await receive()
+    await send({"type": "websocket.accept"})
+    await send({"type": "websocket.close", "code": 4404})
 
 
 pages = ASGIStaticFilesHandler(django_application) if settings.DEBUG else django_application

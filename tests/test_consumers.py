@@ -12,7 +12,8 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from jobs import reader
-from jobs.consumers import BAD, NOT_FOUND, TOO_MANY, TRY_LATER, BadFrame, JobConsumer, _parse
+from jobs.asked import BadFrame, parse
+from jobs.consumers import BAD, NOT_FOUND, TOO_MANY, TRY_LATER
 from jobs.events import message_of
 from jobs.hub import hub
 from jobs.routing import websocket_urlpatterns
@@ -290,7 +291,7 @@ async def test_subscribing_again_to_the_same_is_not_one_more(settings):
 @given(st.text() | st.binary().map(lambda data: data.decode("latin-1")) | st.from_regex(r'\{"action": .*\}'))
 def test_any_text_is_a_frame_of_the_protocol_or_a_bad_frame(text):
     try:
-        action, target, _ticket = _parse(text)
+        action, target, _ticket = parse(text)
     except BadFrame:
         return
     assert action in ("ping", "subscribe", "unsubscribe") and len(target) == (action != "ping")
@@ -320,23 +321,6 @@ async def test_a_job_that_has_failed_tells_what_its_owner_may_know():
     job = await ended_job(JobState.FAILED, "The parcel is too heavy.")
     async with JobCommunicator(ANN, job.id) as page:
         assert (await page.event("failed"))["error"] == "The parcel is too heavy."
-
-
-async def test_a_socket_remembers_the_versions_of_so_many_jobs_and_no_more(monkeypatch):
-    monkeypatch.setattr("jobs.consumers.VERSIONS", 3)
-    consumer = JobConsumer()
-    consumer.is_open, consumer.versions, sent = True, __import__("collections").OrderedDict(), []
-    consumer.told, consumer.alive = {}, set()
-
-    async def send(frame):
-        sent.append(frame)
-
-    consumer.send = send
-    for number in range(5):
-        await consumer.push(f"job {number}", 1, "{}", {"mine": True})
-    await consumer.push("job 4", 1, "{}", {"mine": True})
-    assert list(consumer.versions) == ["job 2", "job 3", "job 4"] and len(sent) == 5
-    assert set(consumer.told) == consumer.alive == {"job 2", "job 3", "job 4"}
 
 
 async def test_two_pages_of_one_job_hear_the_same():

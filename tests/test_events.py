@@ -56,6 +56,11 @@ def test_a_topic_s_group_is_the_same_in_every_process_and_version():
     assert {events.group_of(f"job:{n}", 4) for n in range(100)} == {f"jobs.{n}" for n in range(4)}
 
 
+def test_owners_and_tags_have_groups_of_their_own_so_that_who_waits_for_jobs_is_not_told_of_them():
+    assert events.group_of("owner:user:7", 1) == "jobs.owner.0"
+    assert events.group_of("tag:classroom:42", 1) == "jobs.tag.0"
+
+
 @pytest.mark.parametrize("topic", ["tag:\ud800", "tag:😀", "tag:" + "x" * 200])
 def test_any_topic_has_a_group_whose_name_channels_accepts(topic):
     assert events.group_of(topic, 64).startswith("jobs.")

@@ -12,7 +12,7 @@ FOLDER = Path(jobs.__file__).parent
 
 # Rows from top to bottom; in a row of one list nobody knows a sibling, "then" starts the next list of the same row.
 ROWS = """
-exceptions conf states signals throttle deathwatch forking logs probe
+exceptions conf states signals throttle deathwatch forking logs probe threads asked told
 then backlog
 record data events handlers origin connection
 then link
@@ -39,7 +39,7 @@ PLACES = {name: place for place, row in enumerate(ROWS.split("\n")) for name in 
 # Only these may import the three libraries; the first names the package to look for.
 HOMES = {
     "celery": {"tasks", "attempt", "worker", "canvas"},
-    "channels": {"publisher", "hub", "consumers", "routing", "checks", "testing"},
+    "channels": {"publisher", "hub", "consumers", "checks", "testing"},
     "redis": {"connection", "link"},
 }
 

@@ -29,9 +29,19 @@ local function iso(us)
     math.floor(rest / 3600), math.floor(rest / 60) % 60, rest % 60, us - seconds * 1000000)
 end
 
-local function fill(payload, stand_in, value)
-  local from, to = string.find(payload, stand_in, 1, true)
-  return from and payload:sub(1, from - 1) .. value .. payload:sub(to + 1) or payload
+-- Put values into the places that were kept for them, in the order in which they stand in the payload.
+local function fill(payload, places)
+  local parts, from = {}, 1
+  for _, place in ipairs(places) do
+    local first, last = string.find(payload, place[1], from, true)
+    if first then
+      parts[#parts + 1] = payload:sub(from, first - 1)
+      parts[#parts + 1] = place[2]
+      from = last + 1
+    end
+  end
+  parts[#parts + 1] = payload:sub(from)
+  return table.concat(parts)
 end
 
 local function read_version(text, key)
@@ -82,11 +92,13 @@ for from = at, at + deleted - 1, UNPACKED do
 end
 at = at + deleted
 redis.call('EXPIRE', key, ARGV[4])
-for push = at, #ARGV, 2 do
-  local payload = fill(fill(ARGV[push + 1], ARGV[7], version), ARGV[7], version)
+if at < #ARGV then
+  local places = {{ARGV[7], version}, {ARGV[7], version}} -- of the message and of the frame in it
   if ARGV[6] ~= '' then
-    payload = fill(payload, ARGV[8], iso(tonumber(version)))
+    places[3] = {ARGV[8], iso(tonumber(version))}
   end
-  redis.call('PUBLISH', ARGV[push], payload)
+  for push = at, #ARGV, 2 do
+    redis.call('PUBLISH', ARGV[push], fill(ARGV[push + 1], places))
+  end
 end
 return {1, version}
