@@ -16,7 +16,8 @@ from django.http import HttpRequest, parse_cookie
 
 from . import events
 from .conf import jobs_settings
-from .job import Job, not_found
+from .exceptions import not_found
+from .job import Job
 from .repository import JobRepository, is_id, owner_name
 from .threads import in_thread
 

@@ -14,9 +14,10 @@ from django.utils import translation
 from django.utils.translation import gettext as _
 
 from .backlog import backlog
+from .detached import DetachedJob
 from .events import HEADER, PART
 from .exceptions import JobCancelled, JobError, JobNotFound, StoreUnavailable
-from .job import DetachedJob, Job
+from .job import Job
 from .logs import logs_of
 from .message import delay_of, record_in
 from .record import runner_name

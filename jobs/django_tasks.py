@@ -21,9 +21,10 @@ from . import store
 from .access import owner_of
 from .attempt import end, explain
 from .conf import jobs_settings
+from .detached import DetachedJob
 from .exceptions import JobCancelled, JobError, JobNotFound, StoreUnavailable
 from .handlers import JobHandler, path_of
-from .job import DetachedJob, Job
+from .job import Job
 from .record import Record
 from .repository import HandlerClass, JobRepository
 from .states import JobState

@@ -34,3 +34,13 @@ class UnserializableData(JobError):
 
 class StoreUnavailable(JobError):
     """The Redis that holds the jobs does not answer, or does not take writes."""
+
+
+def not_found(job_id: str) -> JobNotFound:
+    """Return the error for an id that is neither alive nor archived."""
+    return JobNotFound(f"There is no job {job_id!r}.")
+
+
+def exists(job_id: str) -> JobExists:
+    """Return the error for an id that has been used."""
+    return JobExists(f"There is a job {job_id!r} already; an id is the Celery task id and is used once.")

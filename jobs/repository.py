@@ -12,10 +12,10 @@ from . import events, signals, store
 from .announce import find_archived, send_signal
 from .conf import jobs_settings
 from .data import encode_all
-from .exceptions import StoreUnavailable
+from .exceptions import StoreUnavailable, exists, not_found
 from .handlers import JobHandler, find_handler, path_of
 from .indexes import indexed
-from .job import Job, exists, not_found
+from .job import Job
 from .models import JobRecord
 from .reader import async_reader
 from .record import Record, local_path

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from . import events, signals
 from .access import Viewer, ticket
 from .conf import jobs_settings
-from .exceptions import JobNotFound
+from .exceptions import JobNotFound, not_found
 from .hub import hub
-from .job import Job, not_found
+from .job import Job
 from .reader import async_reader
 from .repository import settled
 from .threads import in_thread

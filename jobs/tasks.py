@@ -15,10 +15,11 @@ from django.utils.translation import gettext as _
 from . import store
 from .access import owner_of
 from .attempt import Attempt, end
+from .detached import DetachedJob
 from .events import HEADER, PART
 from .exceptions import JobCancelled, JobEnded, JobError, StoreUnavailable
 from .handlers import JobHandler, path_of
-from .job import DetachedJob, Job
+from .job import Job
 from .message import delay_of, header_of
 from .record import Record
 from .repository import HandlerClass, JobRepository, is_id

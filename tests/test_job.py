@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 
 from jobs import backlog, events, publisher, signals, store
+from jobs.detached import DetachedJob
 from jobs.exceptions import (
     JobCancelled,
     JobEnded,
@@ -23,7 +24,7 @@ from jobs.exceptions import (
     StoreUnavailable,
     UnserializableData,
 )
-from jobs.job import DetachedJob, Job
+from jobs.job import Job
 from jobs.models import JobRecord
 from jobs.record import Record
 from jobs.repository import JobRepository
@@ -503,7 +504,7 @@ def test_a_store_that_does_not_answer_does_not_stop_the_task(settings, caplog):
 
 
 def test_progress_pauses_while_the_store_is_away_and_then_goes_on(settings, monkeypatch):
-    monkeypatch.setattr("jobs.job.OUTAGE_PAUSE", 0.2)
+    monkeypatch.setattr("jobs.working.OUTAGE_PAUSE", 0.2)
     job, here = started_job(), settings.JOBS
     settings.JOBS = here | {"REDIS_URL": NOWHERE}
     start = monotonic()

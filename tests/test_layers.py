@@ -21,7 +21,10 @@ store publisher message
 then reader
 models
 announce known estimates retention history
+then stored
+then working
 then job
+then detached
 then repository sweep metrics diagnosis
 access hub claim
 worker subscriptions logout health doorstep rerun middleware

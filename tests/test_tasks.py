@@ -14,9 +14,9 @@ from django.utils.translation import override
 from kombu import Connection
 
 from jobs import store
+from jobs.detached import DetachedJob
 from jobs.events import HEADER
 from jobs.exceptions import HandlerNotFound, JobError, JobNotFound, StoreUnavailable, UnserializableData
-from jobs.job import DetachedJob
 from jobs.models import JobRecord
 from jobs.repository import JobRepository
 from jobs.states import JobState

@@ -1,0 +1,179 @@
+"""One job as it stands in Redis: read, settled, written by one atomic transition, and put back when Redis lost it.
+
+The version that we have read goes along with what we write; if somebody else has written meanwhile, nothing happens,
+we look again and decide anew. So a pushed frame is always the stored job, and the first end wins.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from functools import cached_property
+from typing import TYPE_CHECKING, Self, cast
+
+from . import events, indexes, publisher, store
+from .announce import announce_ended, find_archived
+from .conf import jobs_settings
+from .exceptions import JobCancelled, JobEnded, JobNotFound, StoreUnavailable, exists, not_found
+from .handlers import JobHandler, find_handler
+from .known import KnownJob
+from .record import Record
+from .states import JobState
+from .store import Change, Outcome
+
+if TYPE_CHECKING:
+    from .job import Job
+
+MAX_TRIES = 1000  # each failed one means that another writer has succeeded
+
+Decision = tuple[Record, Change]
+
+
+class StoredJob(KnownJob):
+    """A job as it was when it was read; `refresh()` reads it again, and every write brings it up to date."""
+
+    def __init__(self, record: Record, now: int = 0) -> None:
+        super().__init__(record, now)
+        self.is_draft = False
+        self._attempt_held: int | None = None  # the attempt that this process is working on, if it is
+        self._lock = threading.RLock()
+
+    @cached_property
+    def handler(self) -> JobHandler:
+        """The handler; raises `HandlerNotFound` if its class is no longer there."""
+        return find_handler(self.record.handler_class)(cast("Job", self))
+
+    def refresh(self) -> Self:
+        """Read the job again, with its deadline enforced, from the archive if Redis has lost it.
+
+        Raises `JobNotFound`, `StoreUnavailable`.
+        """
+        outcome = store.read(self.id)
+        if outcome.record is not None and not self._is_newer_than(outcome):
+            self._know(outcome.record, outcome.now)
+            self.settle()
+        elif (known := find_archived(self.id) or outcome.record) is not None:
+            self._know(known)
+        else:
+            raise not_found(self.id)
+        return self
+
+    def create(self, change: Change) -> None:
+        """Store a draft for the first time and push `created`.
+
+        Raises `JobExists`, `StoreUnavailable`; then it remains a draft.
+        """
+        messages = self._messages(self.record, change, events.CREATED)
+        pushes = publisher.prepare(messages)
+        outcome = store.create(self.record, change, pushes or ())
+        if not outcome.written or outcome.record is None:
+            raise exists(self.id)
+        self.is_draft = False
+        self._know(outcome.record)
+        self._send_unless_pushed(pushes, messages)
+
+    def restore(self, found: Outcome | None = None, keep_version: bool = False) -> bool:
+        """Write the whole record anew, as its worker or the archive knows it, if Redis has lost it; says if so.
+
+        `found` is what Redis has instead, when it was restored from an old backup. The version grows, so that a page
+        takes the record for newer than what it has seen; who may have missed the last changes keeps it, so that the
+        process which made them finds that it knows better.
+        """
+        if (ended := self._ended_meanwhile()) is not None:
+            self._know(ended)
+        old = found.record if found else None
+        is_overdue = old is not None and found is not None and 0 < old.deadline <= found.now
+        deadline = jobs_settings().LOST_AFTER if self.state is JobState.RUNNING else 0 if self.is_ended else None
+        change = Change(deadline=deadline, overdue=is_overdue, keep_version=keep_version)
+        outcome = store.write(old, self.record, change)
+        if outcome.record is not None and not self._is_newer_than(outcome):
+            self._know(outcome.record, outcome.now)
+        if outcome.written:
+            indexes.add_to_indexes(self.record)
+        return outcome.written
+
+    def believe_archive(self) -> None:
+        """Take the archive's word for a job that Redis shows as it was before its end, being an old backup."""
+        if not self.is_ended and (ended := self._ended_meanwhile()) is not None:
+            self._know(ended)
+
+    def settle(self) -> None:
+        """End a job whose deadline has passed, as expired or lost; whoever reads it first does this. Idempotent."""
+        with self._lock:
+            while self.is_overdue:
+                state = JobState.LOST if self.state is JobState.RUNNING else JobState.EXPIRED
+                new = self._ended_meanwhile() or self.record.replace(state=state)
+                change = Change(stamp="" if new.ended_at else "ended_at", deadline=0, overdue=True)
+                if self._write(new, change, events.OF_STATE[new.state]):
+                    announce_ended(self)
+
+    def _apply(self, decide: Callable[[Record], Decision], event: str | Callable[[Record], str] = "") -> None:
+        """Decide on what is stored, and write it; look again and decide anew as long as others are faster."""
+        self._require_stored()
+        with self._lock:
+            for _try in range(MAX_TRIES):
+                self.settle()
+                self._require_held()
+                new, change = decide(self.record)
+                if self._write(new, change, event if isinstance(event, str) else event(new)):
+                    return
+        raise StoreUnavailable(f"Job {self.id} is being written to by too many at once.")
+
+    def _write(self, new: Record, change: Change, event: str) -> bool:
+        messages = self._messages(new, change, event) if event else []
+        pushes = publisher.prepare(messages)
+        outcome = store.write(self.record, new, change, pushes or ())
+        if outcome.record is None or self._is_newer_than(outcome):
+            if self._attempt_held is None and self.state is not JobState.LOST:
+                raise not_found(self.id)
+            self.restore(outcome)
+            return False
+        self._know(outcome.record, outcome.now)
+        if outcome.written:
+            self._send_unless_pushed(pushes, messages)
+        return outcome.written
+
+    def _ended_meanwhile(self) -> Record | None:
+        """Return the end that the archive knows of, if it is later than what we know."""
+        archived = find_archived(self.id)
+        return archived if archived is not None and archived.version > self.version else None
+
+    def _is_newer_than(self, outcome: Outcome) -> bool:
+        """Say whether Redis has less than we know of: it was emptied, or restored from an old backup."""
+        return outcome.record is None or outcome.record.version < self.version
+
+    def _send_unless_pushed(self, pushes: object, messages: list[dict[str, str]]) -> None:
+        if pushes is None:
+            time = events.iso(self.version) or ""
+            publisher.send([events.stamp(message, self.version, time) for message in messages])
+
+    def _messages(self, new: Record, change: Change, event: str) -> list[dict[str, str]]:
+        stamped = {change.stamp: events.VERSION_TO_COME} if change.stamp else {}
+        future = type(self)(new.replace(version=events.VERSION_TO_COME, **stamped), self.now)
+        frame = events.encode(events.frame(event, cast("Job", future)))
+        return [events.message_of(frame, topic, new.id) for topic in events.topics_of(new.id, new.owner, new.tags)]
+
+    def _living(self, record: Record) -> Record:
+        """Return the record if it may still be written to; one that was given up for lost by us comes back to life."""
+        if record.state is JobState.LOST and self._attempt_held is not None and not self._is_claimed(record):
+            return record.replace(state=JobState.RUNNING, ended_at=0)
+        if record.state is JobState.CANCELLED:
+            raise JobCancelled(f"Job {record.id} was cancelled.")
+        if record.state.is_ended:
+            raise JobEnded(f"Job {record.id} has ended ({record.state}); nothing can be written to it any more.")
+        return record
+
+    def _require(self, record: Record, state: JobState) -> None:
+        if not record.state.may_become(state) or self._is_claimed(record):
+            raise JobEnded(f"Job {record.id} is {record.state} and cannot become {state}; the first end wins.")
+
+    def _is_claimed(self, record: Record) -> bool:
+        return bool(record.claimed_at) or record.leased_until > self.now
+
+    def _require_held(self) -> None:
+        if self._attempt_held is not None and self._attempt_held < self.record.attempt:
+            raise JobEnded(f"Job {self.id}: attempt {self._attempt_held} was overtaken by {self.record.attempt}.")
+
+    def _require_stored(self) -> None:
+        if self.is_draft:
+            raise JobNotFound(f"Job {self.id} will be there when the surrounding transaction has committed.")
