@@ -10,6 +10,7 @@ from django.contrib.auth.models import Permission
 from django.db import connections
 from django.test import Client, RequestFactory
 
+from jobs import store
 from jobs.repository import JobRepository
 from jobs.states import JobState
 
@@ -120,3 +121,32 @@ def commands(redis_client, action):
         next(command for command in seen if "from here" in command["command"])
         between = takewhile(lambda command: "to here" not in command["command"], seen)
         return [command["command"].split()[0] for command in between if command["client_type"] != "lua"]
+
+
+def again(job):
+    """Return the job as another process finds it."""
+    return JobRepository().find(job.id)
+
+
+def event_names(frames):
+    """Return what the frames tell of."""
+    return [frame["event"] for frame in frames]
+
+
+def overdue(job):
+    """Wait until the job's deadline has passed, and look at nothing but Redis."""
+    eventually(lambda: store.read(job.id).now > store.read(job.id).record.deadline)
+
+
+def lost_job():
+    """Return a job as its worker holds it, and as everybody else sees it: lost."""
+    worker = started_job()
+    overdue(worker)
+    known = again(worker)
+    assert known.state is JobState.LOST
+    return worker, known
+
+
+def draft(**data):
+    """Return a job that is not stored yet."""
+    return JobRepository().draft(None, "tests.handlers.PostHandler", "visitor:ann", [], data)

@@ -14,10 +14,9 @@ from jobs import claim as claim_module
 from jobs.claim import ClaimFailed, claim
 from jobs.handlers import JobHandler
 from jobs.models import JobRecord
-from jobs.repository import JobRepository
 from jobs.states import JobState
 
-from .factories import ANN, NOWHERE, at_once, commands, ended_job, eventually, plant, request_of, started_job
+from .factories import ANN, NOWHERE, again, at_once, commands, ended_job, eventually, plant, request_of, started_job
 from .surroundings import database_file  # noqa: F401 - a fixture
 
 pytestmark = pytest.mark.usefixtures("database_file")
@@ -28,10 +27,6 @@ def visit(**headers):
     request = request_of(dict(ANN), path="/jobs/", **headers)
     request._messages = default_storage(request)
     return request
-
-
-def again(job):
-    return JobRepository().find(job.id)
 
 
 def hooks():

@@ -25,7 +25,7 @@ from jobs.testing import capture_events, run_job
 from project.celery import app
 
 from . import tasks
-from .factories import ANN, NOWHERE, OWNER, browser, create_job, eventually, hash_of, request_of, user
+from .factories import ANN, NOWHERE, OWNER, again, browser, create_job, eventually, hash_of, request_of, user
 from .surroundings import database_file  # noqa: F401 - a fixture
 from .tasks import end_inside_a_transaction, remember_language, send_parcel, stumble, try_again, wait_for_cancel
 
@@ -61,10 +61,6 @@ def deliver(message, **changes):
     task = app.tasks[message.headers["task"]]
     request = {**message.headers, "hostname": "worker@here", "delivery_info": {}, **changes}
     return build_tracer(task.name, task, app=app)(message.headers["id"], args, kwargs, request)
-
-
-def again(job):
-    return JobRepository().find(job.id)
 
 
 def annas():

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from jobs import views
 from jobs.access import bearer_of, ticket
 from jobs.models import JobRecord
-from jobs.repository import JobRepository
 from jobs.states import JobState
 
 from .factories import (
@@ -17,6 +16,7 @@ from .factories import (
     BOB,
     JSON,
     NOWHERE,
+    again,
     at_once,
     browser,
     create_job,
@@ -49,10 +49,6 @@ def bob():
 
 def url(job, route=""):
     return f"/jobs/{job if isinstance(job, str) else job.id}/{route}"
-
-
-def again(job):
-    return JobRepository().find(job.id)
 
 
 def hooks():

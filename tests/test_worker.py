@@ -14,12 +14,11 @@ from celery.worker import state as worker_state
 from jobs import store, worker
 from jobs.backlog import backlog
 from jobs.exceptions import StoreUnavailable
-from jobs.repository import JobRepository
 from jobs.states import JobState
 from jobs.worker import Heart, JobRequest
 from project.celery import app
 
-from .factories import NOWHERE, create_job, eventually, hash_of, plant, started_job
+from .factories import NOWHERE, again, create_job, eventually, hash_of, plant, started_job
 from .surroundings import database_file  # noqa: F401 - a fixture
 from .tasks import send_parcel
 
@@ -53,10 +52,6 @@ def received():
             return job, request
 
         yield receive
-
-
-def again(job):
-    return JobRepository().find(job.id)
 
 
 def info_of(error, from_the_child=False):
