@@ -10,17 +10,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import defaultdict
+from collections import Counter
 from contextlib import suppress
 from time import monotonic
 from typing import Any, Protocol
 from weakref import WeakKeyDictionary
 
-from channels.layers import InMemoryChannelLayer, channel_layers, get_channel_layer
-
 from . import signals
 from .conf import jobs_settings
 from .events import EVERYBODY, FRAME, LOGOUT, group_of
+from .layers import close_layer, new_layer
 
 logger = logging.getLogger("jobs.hub")
 
@@ -47,8 +46,9 @@ class Hub:
     """Hands the layer's frames to the watchers of one event loop. Starts with the first, stops with the last."""
 
     def __init__(self) -> None:
-        self._watchers: dict[str, set[Watcher]] = defaultdict(set)
-        self._groups: set[str] = set()
+        self._watchers: dict[str, set[Watcher]] = {}  # of each topic that is watched
+        self._topics: Counter[str] = Counter()  # how many of them are in each group
+        self._groups: set[str] = set()  # that are joined, or shall be
         self._layer: Any = None
         self._channel = ""
         self._heard_at = 0.0
@@ -64,10 +64,14 @@ class Hub:
         The watcher is registered first, so nothing is missed. With the layer out of reach nobody waits for it: the
         topic's group is joined later, and until then the watcher is asked to look again.
         """
+        group = group_of(topic, jobs_settings().SHARDS)
+        if topic not in self._watchers:
+            self._watchers[topic] = set()
+            self._topics[group] += 1
         self._watchers[topic].add(watcher)
         if not self._keepers:
             self._keepers = [asyncio.create_task(keep()) for keep in (self._keep_hearing, self._keep_reconciling)]
-        groups = {EVERYBODY, group_of(topic, jobs_settings().SHARDS)}
+        groups = {EVERYBODY, group}
         if self._is_away:
             self._groups |= groups
             return
@@ -76,14 +80,19 @@ class Hub:
                 await self._join(group)
 
     async def unwatch(self, topic: str, watcher: Watcher) -> None:
-        """Stop handing out; may be called twice. With the last watcher the hub stops."""
-        self._watchers[topic].discard(watcher)
-        if not self._watchers[topic]:
-            del self._watchers[topic]
-        if not self._watchers and self._keepers:
-            async with self._lock:
-                if not self._watchers and self._keepers:
-                    await self._stop()
+        """Stop handing out; may be called twice. A group without a topic is left; without any the hub stops."""
+        watchers = self._watchers.get(topic, set())
+        watchers.discard(watcher)
+        if watchers or topic not in self._watchers:
+            return
+        group = group_of(topic, jobs_settings().SHARDS)
+        del self._watchers[topic]
+        self._topics[group] -= 1
+        async with self._lock:
+            if self._watchers:
+                await self._leave(group)
+            elif self._keepers:
+                await self._stop()
 
     @property
     def is_deaf(self) -> bool | None:
@@ -109,10 +118,21 @@ class Hub:
         except Exception as error:
             await self._give_up(error)
 
+    async def _leave(self, group: str) -> None:
+        if self._topics[group] or group not in self._groups:  # somebody has come meanwhile, or has done it
+            return
+        del self._topics[group]
+        self._groups.discard(group)
+        if self._listener is not None:
+            try:
+                await asyncio.wait_for(self._layer.group_discard(group, self._channel), TIMEOUT)
+            except Exception as error:
+                await self._give_up(error)
+
     async def _connect(self) -> None:
         """Open a new connection, join every group of a watched topic, and start to listen; or log why not."""
         try:
-            self._layer = _new_layer()
+            self._layer = new_layer()
             self._channel = await asyncio.wait_for(self._layer.new_channel(), TIMEOUT)
             joined: set[str] = set()
             while missing := self._groups - joined:  # watchers may come meanwhile
@@ -138,7 +158,8 @@ class Hub:
         if listener is not None:
             await _end(listener)
         if layer is not None:
-            await _close(layer)
+            with suppress(Exception):
+                await asyncio.wait_for(close_layer(layer), TIMEOUT)
 
     async def _stop(self) -> None:
         keepers, self._keepers = self._keepers, []
@@ -149,6 +170,7 @@ class Hub:
                 with suppress(Exception):
                     await asyncio.wait_for(self._layer.group_discard(group, self._channel), TIMEOUT)
         self._groups.clear()
+        self._topics.clear()
         self._is_away = False
         await self._disconnect()
 
@@ -212,23 +234,6 @@ _hubs: WeakKeyDictionary[asyncio.AbstractEventLoop, Hub] = WeakKeyDictionary()
 def hub() -> Hub:
     """Return the hub of the running event loop."""
     return _hubs.setdefault(asyncio.get_running_loop(), Hub())
-
-
-def _new_layer() -> Any:
-    """Return a layer of the hub's own, so that a new connection harms nobody else; one in memory has to be shared."""
-    alias = jobs_settings().CHANNEL_LAYER
-    shared = get_channel_layer(alias)
-    if shared is None or isinstance(shared, InMemoryChannelLayer):
-        return shared
-    return channel_layers.make_backend(alias)
-
-
-async def _close(layer: Any) -> None:
-    if isinstance(layer, InMemoryChannelLayer):
-        return
-    close = layer.close_pools if hasattr(layer, "close_pools") else layer.flush  # the core layer's flush empties Redis
-    with suppress(Exception):
-        await asyncio.wait_for(close(), TIMEOUT)
 
 
 async def _end(task: asyncio.Task[None]) -> None:

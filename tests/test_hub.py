@@ -346,3 +346,41 @@ async def test_without_any_layer_pages_read_their_jobs(watch, settings):
     page = await watch()
     await asyncio.wait_for(page.looked.wait(), 3)
     channel_layers.backends.clear()
+
+
+async def groups_heard(redis_client):
+    """Return the groups of topics that anybody is subscribed to."""
+    channels = await asyncio.to_thread(redis_client.pubsub_channels, "*__group__*")
+    return {(name if isinstance(name, str) else name.decode()).partition("__group__")[2] for name in channels}
+
+
+async def test_a_group_in_which_nobody_watches_any_more_is_left(watch, redis_client):
+    leaving, staying = await watch("job:1"), await watch("job:2")
+    first, second = group_of("job:1", 64), group_of("job:2", 64)
+    assert await groups_heard(redis_client) == {EVERYBODY, first, second}
+    await watch.hub.unwatch("job:1", leaving)
+    assert await groups_heard(redis_client) == {EVERYBODY, second}
+    back = await watch("job:1")
+    await publish(message(7, "job:1"))
+    assert (await back.next())[1] == 7
+    assert staying.heard.empty()
+
+
+async def test_a_group_in_which_others_watch_is_kept(watch, settings, redis_client):
+    settings.JOBS = settings.JOBS | {"SHARDS": 1}
+    first, second, staying = await watch("job:1"), await watch("job:1"), await watch("job:2")
+    await watch.hub.unwatch("job:1", first)
+    await watch.hub.unwatch("job:1", second)
+    await watch.hub.unwatch("job:1", second)
+    assert await groups_heard(redis_client) == {EVERYBODY, "jobs.0"}
+    await publish(message(7, "job:2"))
+    assert (await staying.next())[1] == 7
+
+
+async def test_who_comes_while_the_last_of_a_group_leaves_hears(watch, settings):
+    settings.JOBS = settings.JOBS | {"SHARDS": 1}
+    await watch("owner:visitor:ann")  # so that the hub does not stop
+    leaving = await watch("job:1")
+    _left, coming = await asyncio.gather(watch.hub.unwatch("job:1", leaving), watch("job:2"))
+    await publish(message(7, "job:2"))
+    assert (await coming.next())[1] == 7

@@ -17,7 +17,7 @@ then backlog
 record data events handlers origin connection
 then link
 then indexes
-store publisher message
+store publisher message layers
 then reader
 models
 announce known estimates retention history
@@ -42,7 +42,7 @@ PLACES = {name: place for place, row in enumerate(ROWS.split("\n")) for name in 
 # Only these may import the three libraries; the first names the package to look for.
 HOMES = {
     "celery": {"tasks", "attempt", "worker", "canvas"},
-    "channels": {"publisher", "hub", "consumers", "checks", "testing"},
+    "channels": {"publisher", "layers", "consumers", "checks", "testing"},
     "redis": {"connection", "link"},
 }
 
