@@ -88,6 +88,8 @@ class Hub:
         group = group_of(topic, jobs_settings().SHARDS)
         del self._watchers[topic]
         self._topics[group] -= 1
+        if self._topics[group] and self._watchers:
+            return
         async with self._lock:
             if self._watchers:
                 await self._leave(group)
