@@ -1,5 +1,6 @@
 """The ASGI application: pages by Django, the jobs' sockets by Channels, and static files while DEBUG is on."""
 
+import gc
 import os
 
 from channels.routing import ProtocolTypeRouter
@@ -43,3 +44,7 @@ application = ProtocolTypeRouter(
         "websocket": websocket,
     }
 )
+
+# What is loaded by now stays for ever, so a full collection, which holds every socket up, need not look at it.
+gc.collect()
+gc.freeze()
