@@ -1,8 +1,9 @@
 """In from the channel layer: one channel and one membership per group for a whole server process.
 
 The hub joins the groups of the topics that are watched here and hands each frame to the watchers of its topic. It
-hears itself: a beat through the layer every few seconds; when beats are missed it starts afresh with a new connection
-and reads every watched job (a half-open link is deaf for ever otherwise: redis-py takes ETIMEDOUT for "no message").
+hears itself: a numbered beat through the layer every second. When one is missing others' messages may be too, so every
+watched job is read; when none comes it starts afresh with a new connection (a half-open link is deaf for ever
+otherwise: redis-py takes ETIMEDOUT for "no message").
 A push is a hint: every `RECONCILE_SECONDS` the watched jobs are read again, 500 in a round trip.
 """
 
@@ -23,10 +24,11 @@ from .layers import close_layer, new_layer
 
 logger = logging.getLogger("jobs.hub")
 
-BEAT = 3.0  # seconds between two messages to itself
+BEAT = 0.9  # seconds between two messages to itself; the pubsub layer's connection, once broken, is away for a second
 DEAF_AFTER = 10.0  # seconds without hearing one
 TIMEOUT = 3.0  # seconds for one command of the channel layer
 PAUSE = 0.5  # seconds before listening again on a broken connection
+BEAT_TYPE = "hub.beat"
 
 
 class Watcher(Protocol):
@@ -52,6 +54,8 @@ class Hub:
         self._layer: Any = None
         self._channel = ""
         self._heard_at = 0.0
+        self._beats = 0  # sent
+        self._beat_heard = 0  # the number of the last
         self._is_away = False  # the layer did not answer; the keeper tries again
         self._missed_some = asyncio.Event()
         self._listener: asyncio.Task[None] | None = None
@@ -146,6 +150,7 @@ class Hub:
             return
         self._is_away = False
         self._heard_at = monotonic()
+        self._beat_heard = self._beats
         self._listener = asyncio.create_task(self._listen(self._layer, self._channel))
 
     async def _give_up(self, error: Exception) -> None:
@@ -192,6 +197,10 @@ class Hub:
                 await watcher.on_logout(message["owner"])
         elif message["type"] == FRAME:
             await self._hand_out_frame(message)
+        elif message["type"] == BEAT_TYPE:
+            if message["number"] > self._beat_heard + 1:
+                self._missed_some.set()
+            self._beat_heard = message["number"]
 
     async def _hand_out_frame(self, message: dict[str, Any]) -> None:
         job_id, version, frame = message["job"], int(message["version"]), message["frame"]
@@ -207,8 +216,10 @@ class Hub:
         while True:
             await asyncio.sleep(BEAT)
             if self._listener is not None:
+                self._beats += 1
+                beat = {"type": BEAT_TYPE, "number": self._beats}
                 with suppress(Exception):
-                    await asyncio.wait_for(self._layer.send(self._channel, {"type": "hub.beat"}), TIMEOUT)
+                    await asyncio.wait_for(self._layer.send(self._channel, beat), TIMEOUT)
             if self.is_deaf:
                 async with self._lock:
                     await self._disconnect()

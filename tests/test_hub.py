@@ -274,6 +274,32 @@ async def test_a_hub_on_a_half_open_link_makes_a_new_one_and_has_everybody_look_
     assert await hears_again(page, redis_client)
 
 
+async def test_when_a_beat_got_lost_other_messages_may_have_been_too_so_everybody_looks_again(watch, monkeypatch):
+    monkeypatch.setattr(hub_module, "BEAT", 0.02)
+    page = await watch()
+    page.looked.clear()
+    send, lost = watch.hub._layer.send, []
+
+    async def lose_two(channel, message):
+        if len(lost) == 2:
+            await send(channel, message)
+        else:
+            lost.append(message)
+
+    monkeypatch.setattr(watch.hub._layer, "send", lose_two)
+    await asyncio.wait_for(page.looked.wait(), 3)  # far sooner than it is deaf, or than RECONCILE_SECONDS
+    assert len(lost) == 2
+
+
+async def test_as_long_as_no_beat_is_missing_nobody_looks_again(watch, monkeypatch):
+    monkeypatch.setattr(hub_module, "BEAT", 0.02)
+    page = await watch()
+    page.looked.clear()
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(page.looked.wait(), 0.3)
+    assert watch.hub._beat_heard >= 3 and not page.looked.is_set()
+
+
 async def test_watching_works_with_the_layer_out_of_reach_and_hears_when_it_is_back(
     watch, quick, use_hosts, settings, caplog, redis_client
 ):
