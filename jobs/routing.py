@@ -21,11 +21,12 @@ def websocket_application(scope: dict[str, Any], receive: Any, send: Any) -> Cor
     What `URLRouter(websocket_urlpatterns)` does, without the copies of the scope and the waiting calls that it keeps
     for each open socket. Raises `ValueError` for an address that is not below `ws/jobs/`.
     """
-    path = scope["path"].removeprefix(scope.get("root_path", "")).lstrip("/")
-    for pattern in websocket_urlpatterns:
-        if found := pattern.pattern.match(path):
-            consumer: JobConsumer | NotFoundConsumer = pattern.callback.consumer_class(**found[2])
-            return consumer(scope, receive, send)
+    prefix = scope.get("root_path", "")  # with daphne any client may name one, so it is no more than a hint
+    for path in (scope["path"].removeprefix(prefix), scope["path"]):
+        for pattern in websocket_urlpatterns:
+            if found := pattern.pattern.match(path.lstrip("/")):
+                consumer: JobConsumer | NotFoundConsumer = pattern.callback.consumer_class(**found[2])
+                return consumer(scope, receive, send)
     raise ValueError(f"{scope['path']!r} is no address of the jobs' sockets; those are below /ws/jobs/.")
 
 

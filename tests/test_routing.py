@@ -52,3 +52,28 @@ async def test_the_application_brings_the_session_and_does_not_load_it_before_it
     await communicator.send_json_to({"action": "subscribe", "mine": True})
     assert (await communicator.receive_json_from())["code"] == "not_found" and loaded == ["parcel-1-session"]
     await communicator.disconnect()
+
+
+@pytest.mark.parametrize(
+    ("path", "prefix"),
+    [
+        ("/ws/jobs/", ""),
+        ("/shop/ws/jobs/", "/shop"),
+        ("/ws/jobs/", "/ws"),
+        ("/ws/jobs/", "/ws/jobs/"),
+        ("/ws/jobs/", "/x"),
+    ],
+)
+async def test_a_prefix_is_taken_off_and_one_that_a_client_has_made_up_does_no_harm(path, prefix):
+    headers = [(b"host", b"testserver"), (b"origin", b"http://testserver")]
+    communicator = WebsocketCommunicator(websocket_application, path, headers=headers)
+    communicator.scope["root_path"] = prefix
+    assert (await communicator.connect())[0]
+    await communicator.send_json_to({"action": "ping"})
+    assert await communicator.receive_json_from() == {"event": "pong"}
+    await communicator.disconnect()
+
+
+def test_an_address_of_somebody_else_s_is_an_error_that_names_it():
+    with pytest.raises(ValueError, match="'/ws/other/' is no address of the jobs' sockets"):
+        websocket_application({"path": "/ws/other/"}, None, None)
