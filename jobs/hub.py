@@ -125,9 +125,11 @@ class Hub:
             await self._give_up(error)
 
     async def _leave(self, group: str) -> None:
-        if self._topics[group] or group not in self._groups:  # somebody has come meanwhile, or has done it
+        if self._topics[group]:  # somebody has come meanwhile
             return
         del self._topics[group]
+        if group not in self._groups:  # somebody has left it meanwhile
+            return
         self._groups.discard(group)
         if self._listener is not None:
             try:
