@@ -19,6 +19,7 @@ from jobs.hub import hub
 from jobs.routing import websocket_urlpatterns
 from jobs.states import JobState
 from jobs.testing import JobCommunicator
+from jobs.threads import in_thread
 
 from . import factories
 from .factories import ANN, BOB, NOWHERE, browser
@@ -29,10 +30,6 @@ pytestmark = pytest.mark.usefixtures("database_file", "nothing_left")
 create_job, started_job, ended_job = map(
     sync_to_async, (factories.create_job, factories.started_job, factories.ended_job)
 )
-
-
-def in_thread(action, *args):
-    return sync_to_async(action)(*args)
 
 
 def socket_at(path, headers=((b"host", b"testserver"), (b"origin", b"http://testserver")), session=None):

@@ -15,6 +15,7 @@ from jobs.hub import hub
 from jobs.repository import JobRepository
 from jobs.states import JobState
 from jobs.testing import JobCommunicator
+from jobs.threads import in_thread
 
 from .factories import ANN, BOB, OWNER, create_job, ended_job, plant, started_job
 from .surroundings import database_file, nothing_left  # noqa: F401 - fixtures
@@ -22,10 +23,6 @@ from .surroundings import database_file, nothing_left  # noqa: F401 - fixtures
 pytestmark = pytest.mark.usefixtures("database_file", "nothing_left")
 
 create_job, started_job, ended_job = map(sync_to_async, (create_job, started_job, ended_job))
-
-
-def in_thread(action, *args):
-    return sync_to_async(action)(*args)
 
 
 async def push(version, job_id, topic=None, frame='{"event":"old"}'):

@@ -6,6 +6,7 @@ Asynchronous tests of this folder share one event loop, the session's, because t
 import os
 from pathlib import Path
 
+import httpx
 import pytest
 import pytest_asyncio
 from playwright.async_api import async_playwright
@@ -84,6 +85,15 @@ def own_stack(prepared_database):
     """Return the same for one test, which may break it."""
     with LiveStack(prepared_database) as stack:
         yield stack
+
+
+@pytest.fixture
+def ann(site):
+    """Return the HTTP client of the visitor who owns the jobs of a module's `site`; it asks for JSON."""
+    cookies = {"sessionid": site.hands.session("ann")}
+    headers = {"Accept": "application/json"}
+    with httpx.Client(base_url=site.base_url, cookies=cookies, headers=headers, trust_env=False, timeout=30) as client:
+        yield client
 
 
 @pytest.fixture(autouse=True)

@@ -12,6 +12,8 @@ from datetime import datetime
 from websockets.asyncio.client import connect
 from websockets.exceptions import WebSocketException
 
+from .site import Site, ticket_for
+
 FIRST, MOST, STABLE = 0.5, 30.0, 5.0  # seconds: the first delay, the longest, and what makes delays begin anew
 ASK_AFTER, WITHIN = 20.0, 10.0  # seconds of silence until it pings, and until it gives the connection up
 REFUSED = (4400, 4404)
@@ -125,6 +127,11 @@ async def listening(pages: Iterable[Page], seconds: float = 60):
         for page in pages:
             page.stop()
         await asyncio.gather(*(page._running for page in pages), return_exceptions=True)
+
+
+def page_of(site: Site, job_id: str, **options) -> Page:
+    """Return a page of the site that waits for a job, with a ticket; not opened yet."""
+    return Page(site.base_url, job_id, ticket_for(job_id), **options)
 
 
 async def lost(pages: Iterable[Page], seconds: float) -> list[str]:

@@ -8,11 +8,10 @@ from contextlib import closing
 import httpx
 import pytest
 
-from .pages import Page, eventually, listening, lost
+from .pages import eventually, listening, lost, page_of
 from .site import Site, claim, hash_of, ticket_for
 
 LIMITS = {"RECONCILE_SECONDS": 2, "HEARTBEAT": 1, "LOST_AFTER": 6}  # seconds
-JSON = {"Accept": "application/json"}
 
 
 @pytest.fixture(scope="module")
@@ -20,18 +19,6 @@ def site(prepared_database):
     """Return a site that all tests here leave as they found it."""
     with Site(prepared_database, **LIMITS) as site:
         yield site
-
-
-@pytest.fixture
-def ann(site):
-    """Return the HTTP client of the visitor who owns the jobs."""
-    cookies = {"sessionid": site.hands.session("ann")}
-    with httpx.Client(base_url=site.base_url, cookies=cookies, headers=JSON, trust_env=False, timeout=30) as client:
-        yield client
-
-
-def page_of(site, job_id, **options):
-    return Page(site.base_url, job_id, ticket_for(job_id), **options)
 
 
 async def test_f05_an_ended_job_outlives_a_flush_before_its_hook_has_run(site, ann):

@@ -11,9 +11,9 @@ import pytest
 
 from project.demo.embedded import free_port
 
-from .pages import Page, eventually, listening, lost
+from .pages import eventually, listening, lost, page_of
 from .postgres import PostgreSQL, find_postgres
-from .site import Site, ticket_for
+from .site import Site
 
 AT_ONCE = 1.0  # seconds in which a page is told
 BOUND = 4.0  # seconds that a task is held up by an archive that takes nothing, at most
@@ -49,10 +49,6 @@ def site(prepared_database):
         Path(folder).chmod(0o755)  # it runs as another user where this is root
         with PostgresSite(prepared_database, PostgreSQL(Path(folder) / "cluster", free_port())) as site:
             yield site
-
-
-def page_of(site, job_id):
-    return Page(site.base_url, job_id, ticket_for(job_id))
 
 
 async def test_f35_a_job_that_ends_while_the_archives_table_is_locked_is_announced_at_once(site):

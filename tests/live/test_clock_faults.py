@@ -4,7 +4,6 @@ import asyncio
 import time
 from contextlib import contextmanager
 
-import httpx
 import pytest
 
 from .clocks import HOUR, Clock, TimedServer
@@ -13,7 +12,6 @@ from .site import Site, ticket_for
 
 LIMITS = {"RECONCILE_SECONDS": 1, "HEARTBEAT": 0.5, "LOST_AFTER": 2}  # seconds
 LONG = LIMITS["LOST_AFTER"] + 1.5  # seconds; whoever goes by a wrong clock has spoken by then
-JSON = {"Accept": "application/json"}
 
 
 class TimedSite(Site):
@@ -58,14 +56,6 @@ def site(timed):
     """Return a site whose clocks are right at the start of each test."""
     timed.set_clocks()
     return timed
-
-
-@pytest.fixture
-def ann(site):
-    """Return the HTTP client of the visitor who owns the jobs."""
-    cookies = {"sessionid": site.hands.session("ann")}
-    with httpx.Client(base_url=site.base_url, cookies=cookies, headers=JSON, trust_env=False, timeout=30) as client:
-        yield client
 
 
 def look(ann, job_id):

@@ -7,7 +7,7 @@ import time
 import httpx
 import pytest
 
-from .pages import Page, eventually, listening, lost, say
+from .pages import Page, eventually, listening, lost, page_of, say
 from .proxy import Proxy
 from .site import Site, ticket_for
 
@@ -28,10 +28,6 @@ def front(site):
     """Return a proxy between the pages and daphne."""
     with Proxy(site.port) as front:
         yield front
-
-
-def page_of(site, job_id, **options):
-    return Page(site.base_url, job_id, ticket_for(job_id), **options)
 
 
 def page_behind(front, job_id, **options):

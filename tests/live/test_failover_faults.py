@@ -9,8 +9,8 @@ from contextlib import contextmanager
 import pytest
 
 from .engines import Sentinels
-from .pages import Page, eventually, listening, lost, say
-from .site import Site, ticket_for
+from .pages import eventually, listening, lost, page_of, say
+from .site import Site
 from .stack import paused
 
 LIMITS = {"RECONCILE_SECONDS": 2, "HEARTBEAT": 1, "LOST_AFTER": 15}  # seconds; the last is above what a failover takes
@@ -64,10 +64,6 @@ def asked(sentinels):
     """Have the sentinels do it while all is well, as before a machine is maintained."""
     sentinels.ask("FAILOVER")
     yield
-
-
-def page_of(site, job_id):
-    return Page(site.base_url, job_id, ticket_for(job_id))
 
 
 @pytest.mark.parametrize("failover", [killed, frozen, asked])

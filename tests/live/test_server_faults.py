@@ -8,7 +8,7 @@ import httpx
 import pytest
 from playwright.async_api import expect
 
-from .pages import Page, eventually, listening, lost, say
+from .pages import Page, eventually, listening, lost, page_of, say
 from .proxy import Proxy
 from .site import Site, threads, ticket_for
 
@@ -22,10 +22,6 @@ def site(prepared_database):
     """Return a site whose server is restarted again and again."""
     with Site(prepared_database, RECONCILE_SECONDS=R) as site:
         yield site
-
-
-def page_of(site, job_id, **options):
-    return Page(site.base_url, job_id, ticket_for(job_id), **options)
 
 
 def never_went_back(page):

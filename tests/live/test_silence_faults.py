@@ -8,16 +8,12 @@ import pytest
 import pytest_asyncio
 
 from .halfopen import CUT, MENDED, SILENCES, be_cut_off, be_silent
-from .pages import Page, listening, lost, say
-from .site import Site, cpu_seconds, ticket_for
+from .pages import listening, lost, page_of, say
+from .site import Site, cpu_seconds
 
 R = 3.0  # seconds; RECONCILE_SECONDS here
 QUIET = 25  # seconds, of daphne's pings cut to a seventh; tests/live/losses.py is quiet for the whole minute
 DEAF = 25  # seconds; longer than the hub needs to notice it
-
-
-def page_of(site, job_id):
-    return Page(site.base_url, job_id, ticket_for(job_id))
 
 
 def heard_ready_once(page):

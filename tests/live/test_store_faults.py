@@ -10,12 +10,11 @@ import redis
 
 from project.demo.embedded import EmbeddedServer
 
-from .pages import Page, eventually, listening, lost, say
-from .site import Site, claim, hash_of, threads, ticket_for
+from .pages import eventually, listening, lost, page_of, say
+from .site import Site, claim, hash_of, threads
 from .stack import paused
 
 LIMITS = {"RECONCILE_SECONDS": 2, "HEARTBEAT": 1, "LOST_AFTER": 6}  # seconds
-JSON = {"Accept": "application/json"}
 A_FEW = 6.0  # seconds that a page may take while Redis hangs
 
 
@@ -26,22 +25,10 @@ def site(prepared_database):
         yield site
 
 
-@pytest.fixture
-def ann(site):
-    """Return the HTTP client of the visitor who owns the jobs."""
-    cookies = {"sessionid": site.hands.session("ann")}
-    with httpx.Client(base_url=site.base_url, cookies=cookies, headers=JSON, trust_env=False, timeout=30) as client:
-        yield client
-
-
-def page_of(site, job_id, **options):
-    return Page(site.base_url, job_id, ticket_for(job_id), **options)
-
-
 async def ask_for_all(ann, ids, seconds=30.0):
     """Ask for the JSON of many jobs at once; return the status codes, and how long the slowest took."""
     async with httpx.AsyncClient(
-        base_url=ann.base_url, cookies=ann.cookies, headers=JSON, trust_env=False, timeout=seconds
+        base_url=ann.base_url, cookies=ann.cookies, headers=ann.headers, trust_env=False, timeout=seconds
     ) as client:
         started = time.monotonic()
         answers = await asyncio.gather(*(client.get(f"/jobs/{job_id}/") for job_id in ids))
