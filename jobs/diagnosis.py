@@ -22,11 +22,11 @@ class Wrong(Exception):
 def push(topic: str) -> None:
     """Send a frame that no page knows to whoever watches the topic, the way a worker does."""
     frame = events.encode({"event": "doctor", "job": {"version": events.VERSION_TO_COME}})
-    message = events.message_of(frame, topic, "doctor")
-    pushes = publisher.prepare([message])
-    version, _policy = store.examine(pushes or ())
-    if pushes is None:
-        publisher.send([events.stamp(message, version, "")])
+    message = events.message_of(frame, [topic], "doctor")
+    push = publisher.prepare(message)
+    version, _policy = store.examine(push)
+    if push is None:
+        publisher.send(events.stamp(message, version, ""))
 
 
 def within(seconds: float, action: Callable[[], T]) -> T:

@@ -2,16 +2,17 @@
 
 import json
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from zlib import crc32
 
 from django.core.serializers.json import DjangoJSONEncoder
 from django.utils import translation
 
+from .handlers import JobHandler
 from .states import JobState
 
 if TYPE_CHECKING:
@@ -46,6 +47,17 @@ LONGEST = {"header": 200, "message": 1000, "note": 200, "error": 2000}  # charac
 # the frame, and the store's script puts the real ones, of the same length, in their place.
 VERSION_TO_COME = 10**15
 TIME_TO_COME = "0000-00-00T00:00:00.000000+00:00"
+_VERSION, _TIME = str(VERSION_TO_COME).encode(), TIME_TO_COME.encode()
+
+Message = dict[str, Any]
+
+
+class Push(NamedTuple):
+    """What to PUBLISH, and on which of Redis's channels."""
+
+    channels: Sequence[str]
+    payload: bytes
+
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _encoder = DjangoJSONEncoder(separators=(",", ":"), allow_nan=False)
@@ -83,15 +95,21 @@ def group_of(topic: str, shards: int) -> str:
     return f"jobs.{number}" if kind == "job" else f"jobs.{kind}.{number}"
 
 
-def message_of(frame: str, topic: str, job_id: str) -> dict[str, str]:
-    """Return the message that travels over the channel layer for one frame and one topic."""
-    return {"type": FRAME, "version": str(VERSION_TO_COME), "frame": frame, "topic": topic, "job": job_id}
+def message_of(frame: str, topics: Sequence[str], job_id: str) -> Message:
+    """Return the message that travels over the channel layer, the same to every topic's group."""
+    return {"type": FRAME, "version": str(VERSION_TO_COME), "frame": frame, "topics": topics, "job": job_id}
 
 
-def stamp(message: dict[str, str], version: int, time: str) -> dict[str, str]:
+def stamp(message: Message, version: int, time: str) -> Message:
     """Put version and time where their place was kept, as the store's script does."""
     frame = message["frame"].replace(str(VERSION_TO_COME), str(version), 1).replace(TIME_TO_COME, time, 1)
     return message | {"version": str(version), "frame": frame}
+
+
+def pieces(payload: bytes, is_stamped: bool) -> list[bytes]:
+    """Cut what is to be published where the version belongs, of message and frame, and, if one does, the time."""
+    first, *rest = payload.split(_VERSION, 2)
+    return [first, *rest[:-1], *rest[-1].split(_TIME, 1)] if rest and is_stamped else [first, *rest]
 
 
 def is_end(frame: str) -> bool:
@@ -116,26 +134,30 @@ def frame(event: str, job: "Job") -> dict[str, Any]:
 
 def job_object(job: "Job") -> dict[str, Any]:
     """Return what browsers see of a job; the first keys are those that the store may still have to fill in."""
-    with _speaking(job.record.language):
-        record, progress = job.record, job.progress
-        core = {
-            "version": record.version,
-            "created_at": iso(record.created_at),
-            "started_at": iso(record.started_at),
-            "ended_at": iso(record.ended_at),
-            "id": record.id,
-            "state": str(record.state),
-            "header": _text(job, "header"),
-            "message": _text(job, "message"),
-            "progress": progress._asdict() | {"message": cut(progress.message, "note")},
-            "eta_seconds": job.eta_seconds,
-            "attempt": record.attempt,
-            "max_attempts": job.max_attempts,
-            "retry_at": iso(record.retry_at) if record.state is JobState.RETRYING else None,
-            "error": cut(record.error, "error"),
-            "url": record.path,
-        }
-        return core | {name: value for name, value in _public_data(job).items() if name not in core}
+    record, progress = job.record, job.progress
+    core = {
+        "version": record.version,
+        "created_at": iso(record.created_at),
+        "started_at": iso(record.started_at),
+        "ended_at": iso(record.ended_at),
+        "id": record.id,
+        "state": record.state.value,
+        "header": _text(job, "header"),
+        "message": _text(job, "message"),
+        "progress": {
+            "current": progress.current,
+            "total": progress.total,
+            "percent": progress.percent,
+            "message": cut(progress.message, "note"),
+        },
+        "eta_seconds": job.eta_seconds,
+        "attempt": record.attempt,
+        "max_attempts": record.max_attempts or None,
+        "retry_at": iso(record.retry_at) if record.state is JobState.RETRYING else None,
+        "error": cut(record.error, "error"),
+        "url": record.path,
+    }
+    return core | {name: value for name, value in _public_data(job).items() if name not in core}
 
 
 def _speaking(language: str) -> AbstractContextManager[None]:
@@ -162,23 +184,48 @@ def to_datetime(microseconds: int) -> datetime:
 
 def cut(text: object, kind: str) -> str:
     """Bound a text to the documented length of its kind."""
-    string, limit = str(text).encode("utf-8", "replace").decode(), LONGEST[kind]
+    string, limit = str(text), LONGEST[kind]
+    if not string.isascii():
+        string = string.encode("utf-8", "replace").decode()
     return string if len(string) <= limit else string[: limit - 1] + "…"
 
 
 def _text(job: "Job", name: str) -> str:
+    """Return a text of the handler's; a translation that stands in its class is looked up once for all jobs."""
     try:
-        value = getattr(job.handler, name)
-        return cut(value() if callable(value) else value, name)
+        handler, language = job.handler, job.record.language
+        value = None if name in vars(handler) else getattr(type(handler), name)
+        if isinstance(value, str):
+            return cut(value, name)
+        if isinstance(value, _Translation):
+            return _translated(value, name, language)
+        with _speaking(language):
+            value = getattr(handler, name)
+            return cut(value() if callable(value) else value, name)
     except Exception:
         logger.exception("job %s: %s.%s failed", job.id, job.handler_class, name)
         return ""
 
 
+_Translation = type(translation.gettext_lazy(""))
+_translations: dict[tuple[int, str], tuple[object, str]] = {}  # by the identity of what is translated, and language
+
+
+def _translated(text: object, name: str, language: str) -> str:
+    if (id(text), language) not in _translations:
+        with _speaking(language):
+            _translations[id(text), language] = text, cut(text, name)
+    return _translations[id(text), language][1]
+
+
 def _public_data(job: "Job") -> dict[str, Any]:
     try:
-        data = dict(job.handler.public_data())
-        plain: dict[str, Any] = json.loads(_encoder.encode(data)) if data else {}  # lazy texts speak its language here
+        handler = job.handler
+        if type(handler).public_data is JobHandler.public_data:  # as most are, and then no language matters
+            return {}
+        with _speaking(job.record.language):
+            data = dict(handler.public_data())
+            plain: dict[str, Any] = json.loads(_encoder.encode(data)) if data else {}  # lazy texts speak here
     except Exception:
         logger.exception("job %s: %s.public_data failed", job.id, job.handler_class)
         return {}

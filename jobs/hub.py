@@ -54,6 +54,7 @@ class Hub:
         self._layer: Any = None
         self._channel = ""
         self._heard_at = 0.0
+        self._handed_out = ("", 0)  # the job and the version of the last frame
         self._beats = 0  # sent
         self._beat_heard = 0  # the number of the last
         self._is_away = False  # the layer did not answer; the keeper tries again
@@ -152,6 +153,7 @@ class Hub:
             return
         self._is_away = False
         self._heard_at = monotonic()
+        self._handed_out = ("", 0)
         self._beat_heard = self._beats
         self._listener = asyncio.create_task(self._listen(self._layer, self._channel))
 
@@ -187,11 +189,15 @@ class Hub:
         while True:
             try:
                 message = await layer.receive(channel)
-                self._heard_at = monotonic()
-                await self._hand_out(message)
             except Exception as error:  # the core layer raises whenever redis-py's time-out cuts an idle socket
                 logger.debug("the channel layer's connection broke: %r", error)
                 await asyncio.sleep(PAUSE)
+                continue
+            self._heard_at = monotonic()
+            try:
+                await self._hand_out(message)
+            except Exception as error:  # of another version of ours, or of somebody else's
+                logger.warning("a message of the channel layer could not be read: %r", error)
 
     async def _hand_out(self, message: dict[str, Any]) -> None:
         if message["type"] == LOGOUT:
@@ -206,9 +212,13 @@ class Hub:
 
     async def _hand_out_frame(self, message: dict[str, Any]) -> None:
         job_id, version, frame = message["job"], int(message["version"]), message["frame"]
-        if message["topic"] in self._watchers:
+        if (job_id, version) == self._handed_out:  # it has come by another of its topics' groups
+            return
+        self._handed_out = job_id, version
+        watchers = [watcher for topic in message["topics"] for watcher in self._watchers.get(topic, ())]
+        if watchers:
             signals.push_arrived.send_robust(Hub, version=version)
-        for watcher in list(self._watchers.get(message["topic"], ())):
+        for watcher in watchers:
             try:
                 await watcher.deliver(job_id, version, frame)
             except Exception:

@@ -1,6 +1,8 @@
 """This process's link to the Redis that holds the jobs: one client, errors of our own, and scripts.
 
-A script is sent by its name only; a Redis that does not know it, being new or restarted, is given it.
+A script is sent by its name only; a Redis that does not know it, being new or restarted, is given it. One connection
+is kept for scripts alone: redis-py's pool, which looks at a connection and counts it at each use, takes as long as the
+rest of the call.
 """
 
 import os
@@ -66,7 +68,7 @@ def run(call: Call) -> Any:
     script = _script(call.script)
     with errors():
         try:
-            return client().evalsha(script.sha, 1, call.key, *call.arguments)
+            return _kept().execute("EVALSHA", script.sha, 1, call.key, *call.arguments)
         except NoScriptError:
             return script(keys=[call.key], args=call.arguments)
 
@@ -97,6 +99,57 @@ def _send(calls: Sequence[Call]) -> list[Any]:
     return pipeline.execute(raise_on_error=False)
 
 
+class _Kept:
+    """One connection of the client's, kept by whoever comes first; others meanwhile go by the client."""
+
+    def __init__(self) -> None:
+        self._is_free = threading.Lock()
+        self._connection: Any = None
+
+    def execute(self, *command: Any) -> Any:
+        """Send a command and return the answer; as the client does, send it once more if none comes in time."""
+        if not self._is_free.acquire(blocking=False):
+            return self._by_client(command)
+        try:
+            kept = self._connection = self._connection or client().connection_pool.get_connection()
+            try:
+                return self._ask(kept, kept.pack_command(*command))
+            except redis.ConnectionError:  # it was closed while nobody used it, or another server is the master now
+                return self._by_client(command)
+        finally:
+            self._is_free.release()
+
+    def _by_client(self, command: Sequence[Any]) -> Any:
+        untyped: Any = client()
+        return untyped.execute_command(*command)
+
+    def _ask(self, kept: Any, packed: Any) -> Any:
+        try:
+            try:
+                return _ask(kept, packed)
+            except redis.TimeoutError:
+                return _ask(kept, packed)
+        except ResponseError:
+            raise
+        except BaseException:
+            self._connection = None
+            client().connection_pool.release(kept)
+            raise
+
+
+def _ask(kept: Any, packed: Any) -> Any:
+    """Send and read; whatever interrupts this, such as a task's time limit, leaves no answer for another to read."""
+    try:
+        kept.send_packed_command(packed, check_health=False)
+        return kept.read_response()
+    except ResponseError:
+        raise
+    except BaseException:
+        kept.disconnect()
+        raise
+
+
+_kept = cache(_Kept)
 _client = cache(connection.connect)
 
 
@@ -114,6 +167,7 @@ class _Hang:
 def _forget(**kwargs: Any) -> None:
     if kwargs.get("setting", "JOBS") == "JOBS":
         _client.cache_clear()
+        _kept.cache_clear()
         _script.cache_clear()
         _Hang.at = -RESPITE
 

@@ -9,9 +9,9 @@ import asyncio
 import logging
 import os
 import threading
-from collections.abc import Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Sequence
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from channels.layers import get_channel_layer
 from channels_redis.pubsub import RedisPubSubChannelLayer
@@ -20,42 +20,41 @@ from django.core.signals import setting_changed
 
 from .conf import jobs_settings
 from .connection import is_store_server
-from .events import EVERYBODY, group_of
+from .events import EVERYBODY, Message, Push, group_of
 
 logger = logging.getLogger("jobs.publisher")
-
-Message = dict[str, str]
 
 TIMEOUT = 3.0  # seconds that a push may hold a task up
 
 _making = threading.Lock()
 
 
-def prepare(messages: Iterable[Message]) -> list[tuple[str, bytes]] | None:
-    """Return each message as a Redis channel and what to PUBLISH there, or None where it has to be sent by `send`."""
-    prefix = _riding_prefix()
-    if prefix is None:
-        return None
-    layer, shards = _layer(), jobs_settings().SHARDS
-    return [(f"{prefix}{group_of(message['topic'], shards)}", layer.serialize(message)) for message in messages]
+def prepare(message: Message) -> Push | None:
+    """Return how the message reaches its topics' groups by a PUBLISH, or None where it has to be sent by `send`."""
+    way = _way()
+    return Push([way.prefix + group for group in _groups(message)], way.serialize(message)) if way else None
 
 
-def send(messages: Iterable[Message]) -> None:
-    """Send the messages over the channel layer within `TIMEOUT`; a layer that fails is logged, never raised."""
-    shards = jobs_settings().SHARDS
-    _group_send([(group_of(message["topic"], shards), message) for message in messages])
+def send(message: Message) -> None:
+    """Send the message over the channel layer within `TIMEOUT`; a layer that fails is logged, never raised."""
+    _group_send(_groups(message), message)
 
 
 def broadcast(message: Message) -> None:
     """Send a message to every server process; as `send` does."""
-    _group_send([(EVERYBODY, message)])
+    _group_send([EVERYBODY], message)
 
 
-def _group_send(addressed: list[tuple[str, Message]]) -> None:
+def _groups(message: Message) -> list[str]:
+    shards = jobs_settings().SHARDS
+    return [group_of(topic, shards) for topic in message["topics"]]
+
+
+def _group_send(groups: Sequence[str], message: Message) -> None:
     layer = _layer()
     if layer is None:
         return
-    sends = [layer.group_send(group, message) for group, message in addressed]
+    sends = [layer.group_send(group, message) for group in groups]
     try:
         asyncio.run_coroutine_threadsafe(_together(sends), _loop()).result(TIMEOUT)
     except Exception:
@@ -70,21 +69,29 @@ def _layer() -> Any:
     return get_channel_layer(jobs_settings().CHANNEL_LAYER)
 
 
+class _Way(NamedTuple):
+    """What the layer puts before a group's name, and how it writes a message."""
+
+    prefix: str
+    serialize: Callable[[Message], bytes]
+
+
 @cache
-def _riding_prefix() -> str | None:
-    """Return what the layer puts before a group's name, if a plain PUBLISH in the store's own script reaches it.
+def _way() -> _Way | None:
+    """Say how a plain PUBLISH in the store's own script reaches the layer's groups, if it does.
 
     The name is channels_redis' own affair; a contract test holds it against the real `group_send`.
     """
+    layer = _layer()
     config = getattr(settings, "CHANNEL_LAYERS", {}).get(jobs_settings().CHANNEL_LAYER, {}).get("CONFIG", {})
     hosts = config.get("hosts") or ["redis://localhost:6379"]
     rides = (
-        isinstance(_layer(), RedisPubSubChannelLayer)
+        isinstance(layer, RedisPubSubChannelLayer)
         and not config.get("symmetric_encryption_keys")
         and len(hosts) == 1
         and is_store_server(hosts[0])
     )
-    return f"{config.get('prefix', 'asgi')}__group__" if rides else None
+    return _Way(f"{config.get('prefix', 'asgi')}__group__", layer.serialize) if rides else None
 
 
 def _loop() -> asyncio.AbstractEventLoop:
@@ -102,7 +109,7 @@ def _running_loop() -> asyncio.AbstractEventLoop:
 
 def _forget(**kwargs: Any) -> None:
     if kwargs.get("setting", "JOBS") in ("JOBS", "CHANNEL_LAYERS"):
-        _riding_prefix.cache_clear()
+        _way.cache_clear()
 
 
 def _after_fork() -> None:

@@ -7,7 +7,6 @@ Every time that is compared is read off Redis's clock. Connection errors become 
 import os
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cache, partial
 from itertools import count
 from typing import Any, NamedTuple
@@ -15,17 +14,15 @@ from typing import Any, NamedTuple
 from . import connection, events
 from .backlog import withdrawals
 from .conf import jobs_settings
+from .events import Push
 from .exceptions import StoreUnavailable
 from .indexes import entries
 from .link import Call, client, errors, is_of_another_type, run, run_all
 from .record import Record, changed_fields, from_hash, to_hash
 from .states import ALIVE
 
-Push = tuple[str, bytes]  # a channel of Redis and what to publish there
 
-
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(NamedTuple):
     """What one transition does besides the fields it sets."""
 
     stamp: str = ""  # the field that becomes this moment: created_at, started_at or ended_at
@@ -34,8 +31,7 @@ class Change:
     keep_version: bool = False  # of the new record; else it gets a new one
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What became of a write: the record as it is now stored (None: there is none), and whether we wrote it."""
 
     written: bool
@@ -51,16 +47,16 @@ class Glance(NamedTuple):
     state: str = ""
 
 
-def write(old: Record | None, new: Record, change: Change, pushes: Sequence[Push] = ()) -> Outcome:
+def write(old: Record | None, new: Record, change: Change, push: Push | None = None) -> Outcome:
     """Turn the stored `old` into `new` (`None` writes it anew) and publish, in one round trip.
 
     Nothing happens, and the outcome tells what is stored, if somebody else has written since `old` was read.
     Safe to repeat: a write whose answer was lost is recognised by its mark.
     """
-    return _outcome(old, new, change, run(_call(old, new, change, pushes, _new_mark())))
+    return _outcome(old, new, change, run(_call(old, new, change, push, _new_mark())))
 
 
-def create(new: Record, change: Change, pushes: Sequence[Push] = ()) -> Outcome:
+def create(new: Record, change: Change, push: Push | None = None) -> Outcome:
     """Write a new job, enter it in its lists, and publish, in one round trip; nothing is written if its id is taken.
 
     When it raises `StoreUnavailable` the job will never be started, so what may have been written of it is taken back:
@@ -69,7 +65,7 @@ def create(new: Record, change: Change, pushes: Sequence[Push] = ()) -> Outcome:
     mark = _new_mark()
     try:
         with errors():
-            answer, *entered = run_all([_call(None, new, change, pushes, mark), *entries(new)])
+            answer, *entered = run_all([_call(None, new, change, push, mark), *entries(new)])
             if refused := [refusal for refusal in (answer, *entered) if isinstance(refusal, Exception)]:
                 raise refused[0]
     except StoreUnavailable:
@@ -139,12 +135,12 @@ def clock() -> int:
     return int(seconds) * 1_000_000 + int(microseconds)
 
 
-def examine(pushes: Sequence[Push] = ()) -> tuple[int, str]:
+def examine(push: Push | None = None) -> tuple[int, str]:
     """Write a record by the script, push with it, and remove it; return Redis's clock in microseconds and its policy.
 
     The policy is what Redis does when its memory is full; "" where that has no limit. Raises `StoreUnavailable`.
     """
-    outcome = write(None, Record(f"doctor-{secrets.token_hex(8)}"), Change(), pushes)
+    outcome = write(None, Record(f"doctor-{secrets.token_hex(8)}"), Change(), push)
     if not outcome.written or outcome.record is None:
         raise StoreUnavailable("Redis at JOBS['REDIS_URL'] did not take what was written to it.")
     with errors():
@@ -177,18 +173,17 @@ def _new_mark() -> str:
     return f'"{_process_mark()}{next(_marks)}"'
 
 
-def _call(old: Record | None, new: Record, change: Change, pushes: Sequence[Push], mark: str) -> Call:
+def _call(old: Record | None, new: Record, change: Change, push: Push | None, mark: str) -> Call:
     fields, deleted = changed_fields(old, new) if old else (to_hash(new), [])
     for name in ("version", change.stamp, *(["deadline"] if change.deadline is not None else [])):
         fields.pop(name, None)
     deadline = "" if change.deadline is None else f"{change.deadline * 1_000_000:.0f}"
-    head = [old.version if old else "", mark, int(change.overdue), jobs_settings().TTL, deadline, change.stamp]
-    flat = [part for item in fields.items() for part in item]
-    published = [part for push in pushes for part in push]
-    stand_ins = [events.VERSION_TO_COME, events.TIME_TO_COME]
     known = f"={new.version}" if change.keep_version else new.version
-    lengths = [len(fields), len(deleted)]
-    return Call("write", job_key(new.id), [*head, *stand_ins, known, *lengths, *flat, *deleted, *published])
+    head = [old.version if old else "", mark, int(change.overdue), jobs_settings().TTL, deadline, change.stamp, known]
+    flat = [part for item in fields.items() for part in item]
+    channels, pieces = (push.channels, events.pieces(push.payload, bool(change.stamp))) if push else ((), ())
+    lengths = [len(fields), len(deleted), len(channels)]
+    return Call("write", job_key(new.id), [*head, *lengths, *flat, *deleted, *channels, *pieces])
 
 
 def _outcome(old: Record | None, new: Record, change: Change, answer: Sequence[Any]) -> Outcome:

@@ -63,14 +63,14 @@ class StoredJob(KnownJob):
 
         Raises `JobExists`, `StoreUnavailable`; then it remains a draft.
         """
-        messages = self._messages(self.record, change, events.CREATED)
-        pushes = publisher.prepare(messages)
-        outcome = store.create(self.record, change, pushes or ())
+        message = self._message(self.record, change, events.CREATED)
+        push = publisher.prepare(message)
+        outcome = store.create(self.record, change, push)
         if not outcome.written or outcome.record is None:
             raise exists(self.id)
         self.is_draft = False
         self._know(outcome.record)
-        self._send_unless_pushed(pushes, messages)
+        self._send_unless_pushed(push, message)
 
     def restore(self, found: Outcome | None = None, keep_version: bool = False) -> bool:
         """Write the whole record anew, as its worker or the archive knows it, if Redis has lost it; says if so.
@@ -120,9 +120,9 @@ class StoredJob(KnownJob):
         raise StoreUnavailable(f"Job {self.id} is being written to by too many at once.")
 
     def _write(self, new: Record, change: Change, event: str) -> bool:
-        messages = self._messages(new, change, event) if event else []
-        pushes = publisher.prepare(messages)
-        outcome = store.write(self.record, new, change, pushes or ())
+        message = self._message(new, change, event) if event else None
+        push = publisher.prepare(message) if message else None
+        outcome = store.write(self.record, new, change, push)
         if outcome.record is None or self._is_newer_than(outcome):
             if self._attempt_held is None and self.state is not JobState.LOST:
                 raise not_found(self.id)
@@ -130,7 +130,7 @@ class StoredJob(KnownJob):
             return False
         self._know(outcome.record, outcome.now)
         if outcome.written:
-            self._send_unless_pushed(pushes, messages)
+            self._send_unless_pushed(push, message)
         return outcome.written
 
     def _ended_meanwhile(self) -> Record | None:
@@ -142,16 +142,15 @@ class StoredJob(KnownJob):
         """Say whether Redis has less than we know of: it was emptied, or restored from an old backup."""
         return outcome.record is None or outcome.record.version < self.version
 
-    def _send_unless_pushed(self, pushes: object, messages: list[dict[str, str]]) -> None:
-        if pushes is None:
-            time = events.iso(self.version) or ""
-            publisher.send([events.stamp(message, self.version, time) for message in messages])
+    def _send_unless_pushed(self, push: events.Push | None, message: events.Message | None) -> None:
+        if push is None and message is not None:
+            publisher.send(events.stamp(message, self.version, events.iso(self.version) or ""))
 
-    def _messages(self, new: Record, change: Change, event: str) -> list[dict[str, str]]:
+    def _message(self, new: Record, change: Change, event: str) -> events.Message:
         stamped = {change.stamp: events.VERSION_TO_COME} if change.stamp else {}
         future = type(self)(new.replace(version=events.VERSION_TO_COME, **stamped), self.now)
         frame = events.encode(events.frame(event, cast("Job", future)))
-        return [events.message_of(frame, topic, new.id) for topic in events.topics_of(new.id, new.owner, new.tags)]
+        return events.message_of(frame, events.topics_of(new.id, new.owner, new.tags), new.id)
 
     def _living(self, record: Record) -> Record:
         """Return the record if it may still be written to; one that was given up for lost by us comes back to life."""
@@ -168,7 +167,7 @@ class StoredJob(KnownJob):
             raise JobEnded(f"Job {record.id} is {record.state} and cannot become {state}; the first end wins.")
 
     def _is_claimed(self, record: Record) -> bool:
-        return bool(record.claimed_at) or record.leased_until > self.now
+        return record.claimed_at > 0 or (record.leased_until > 0 and record.leased_until > self.now)
 
     def _require_held(self) -> None:
         if self._attempt_held is not None and self._attempt_held < self.record.attempt:

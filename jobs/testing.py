@@ -18,7 +18,7 @@ from django.http import HttpRequest
 
 from . import link, publisher, store, tasks
 from .attempt import Attempt
-from .events import HEADER
+from .events import HEADER, Message, Push
 from .exceptions import StoreUnavailable
 from .job import Job
 from .message import header_of
@@ -60,9 +60,9 @@ def capture_events() -> Iterator[list[dict[str, Any]]]:
     captured: list[dict[str, Any]] = []
     really_send = publisher.send
 
-    def send(messages: list[publisher.Message]) -> None:
-        captured.extend(json.loads(message["frame"]) for message in messages[:1])
-        really_send(messages)
+    def send(message: Message) -> None:
+        captured.append(json.loads(message["frame"]))
+        really_send(message)
 
     with patch.object(publisher, "prepare", return_value=None), patch.object(publisher, "send", send):
         yield captured
@@ -100,7 +100,7 @@ def store_away() -> Iterator[None]:
 @contextmanager
 def pushes_lost() -> Iterator[None]:
     """Lose every push: a page hears nothing until it, or its server, reads the job again."""
-    with patch.object(publisher, "prepare", return_value=[]):
+    with patch.object(publisher, "prepare", return_value=Push((), b"")):
         yield
 
 

@@ -30,10 +30,14 @@ class WorkingJob(StoredJob):
 
     def __init__(self, record: Record, now: int = 0) -> None:
         super().__init__(record, now)
-        self.data = JobData(lambda: self._unsaved.upon(self.record.data), self._write_data)
         self._progress: dict[str, Any] = {}  # not yet written
         self._unsaved = Unsaved()
         self._stop: JobError | None = None  # to be raised by the next progress call
+
+    @cached_property
+    def data(self) -> JobData:
+        """The metadata; what is assigned to a key is saved at once."""
+        return JobData(lambda: self._unsaved.upon(self.record.data), self._write_data)
 
     @property
     def progress(self) -> Progress:

@@ -344,7 +344,7 @@ async def test_a_push_that_comes_while_a_socket_is_closing_is_lost_quietly(caplo
         await page.event("started")
         await page.send_to(bytes_data=b"x")
         await page.close_code()
-        message = message_of("{}", f"job:{job.id}", job.id) | {"version": str(job.version + 1)}
+        message = message_of("{}", [f"job:{job.id}"], job.id) | {"version": str(job.version + 1)}
         await hub()._hand_out(message)
     assert not caplog.records
 

@@ -159,7 +159,7 @@ def test_a_stamp_puts_version_and_time_into_a_message_and_touches_nothing_else()
         ended_at=events.VERSION_TO_COME,
         error=f"{events.VERSION_TO_COME} {events.TIME_TO_COME}",
     )
-    message = events.message_of(events.encode(events.frame("failed", future)), "job:parcel-1", "parcel-1")
+    message = events.message_of(events.encode(events.frame("failed", future)), ["job:parcel-1"], "parcel-1")
     stamped = events.stamp(message, NOON, events.iso(NOON))
     job = json.loads(stamped["frame"])["job"]
     assert (stamped["version"], job["version"], job["ended_at"]) == (str(NOON), NOON, events.iso(NOON))

@@ -14,7 +14,8 @@ FOLDER = Path(jobs.__file__).parent
 ROWS = """
 exceptions conf states signals throttle deathwatch forking logs probe threads asked told
 then backlog
-record data events handlers origin connection
+record data handlers origin connection
+then events
 then link
 then indexes
 store publisher message layers

@@ -17,7 +17,7 @@ from .factories import NOWHERE, at_once, create_job, started_job
 PUBSUB = "channels_redis.pubsub.RedisPubSubChannelLayer"
 CORE = "channels_redis.core.RedisChannelLayer"
 IN_MEMORY = "channels.layers.InMemoryChannelLayer"
-MESSAGE = message_of('{"event":"ready"}', "job:parcel-1", "parcel-1")
+MESSAGE = message_of('{"event":"ready"}', ["job:parcel-1"], "parcel-1")
 
 
 @pytest.fixture
@@ -51,7 +51,8 @@ def on_the_wire(redis_client):
 def test_a_push_that_rides_is_the_same_bytes_as_the_layer_s_own_group_send(use_layer, on_the_wire, settings, config):
     use_layer(PUBSUB, hosts=[settings.JOBS["REDIS_URL"]], **config)
     asyncio.run(get_channel_layer().group_send(group_of("job:parcel-1", 64), MESSAGE))
-    assert publisher.prepare([MESSAGE]) == [on_the_wire()]
+    channel, body = on_the_wire()
+    assert publisher.prepare(MESSAGE) == ([channel], body)
 
 
 def test_a_push_rides_on_the_script_that_writes(on_the_wire):
@@ -65,8 +66,10 @@ def test_a_push_rides_on_the_script_that_writes(on_the_wire):
 
 def test_there_is_a_push_for_every_topic(on_the_wire):
     job = create_job(tags=["a", "b"])
-    topics = [get_channel_layer().deserialize(on_the_wire()[1])["topic"] for _ in range(4)]
-    assert topics == [f"job:{job.id}", "owner:visitor:ann", "tag:a", "tag:b"]
+    topics = [f"job:{job.id}", "owner:visitor:ann", "tag:a", "tag:b"]
+    heard = [on_the_wire() for _ in topics]
+    assert [channel for channel, _body in heard] == [f"asgi__group__{group_of(topic, 64)}" for topic in topics]
+    assert [get_channel_layer().deserialize(body)["topics"] for _channel, body in heard] == [topics] * 4
     assert on_the_wire() is None
 
 
@@ -90,25 +93,25 @@ def test_nothing_rides_where_a_plain_publish_would_not_be_the_same(use_layer, se
     here = settings.JOBS["REDIS_URL"]
     hosts = [here if host == "here" else host for host in config.get("hosts", ["here"]) or []]
     use_layer(backend, **({} if backend == IN_MEMORY else {**config, "hosts": hosts}))
-    assert publisher.prepare([MESSAGE]) is None
+    assert publisher.prepare(MESSAGE) is None
 
 
 def test_a_push_rides_by_the_same_sentinels(use_layer, settings):
     settings.JOBS = settings.JOBS | {"REDIS_URL": "redis+sentinel://127.0.0.1:1,127.0.0.1:2/main/0"}
     use_layer(PUBSUB, hosts=[{"sentinels": [("127.0.0.1", 2)], "master_name": "main"}])
-    assert publisher.prepare([MESSAGE]) is not None
+    assert publisher.prepare(MESSAGE) is not None
 
 
 def test_nothing_rides_when_the_jobs_have_a_layer_of_another_name(settings):
     settings.CHANNEL_LAYERS = settings.CHANNEL_LAYERS | {"quick": {"BACKEND": IN_MEMORY}}
-    assert publisher.prepare([MESSAGE]) is not None
+    assert publisher.prepare(MESSAGE) is not None
     settings.JOBS = settings.JOBS | {"CHANNEL_LAYER": "quick"}
-    assert publisher.prepare([MESSAGE]) is None
+    assert publisher.prepare(MESSAGE) is None
 
 
 def test_the_number_of_shards_decides_the_groups(settings):
     settings.JOBS = settings.JOBS | {"SHARDS": 1}
-    assert [channel for channel, _body in publisher.prepare([MESSAGE])] == ["asgi__group__jobs.0"]
+    assert publisher.prepare(MESSAGE).channels == ["asgi__group__jobs.0"]
 
 
 @pytest.fixture(params=[PUBSUB, CORE, IN_MEMORY], ids=["pubsub", "core", "in memory"])
@@ -134,8 +137,8 @@ async def listen(use_layer, settings, request):
 
 async def test_a_message_that_is_sent_reaches_who_has_joined_the_group(listen):
     hear = await listen("job:parcel-1")
-    assert publisher.prepare([MESSAGE]) is None
-    await asyncio.to_thread(publisher.send, [MESSAGE])
+    assert publisher.prepare(MESSAGE) is None
+    await asyncio.to_thread(publisher.send, MESSAGE)
     assert await hear() == MESSAGE
 
 
@@ -158,7 +161,7 @@ def test_a_broadcast_reaches_the_group_of_every_server(on_the_wire):
 
 def test_a_layer_that_is_out_of_reach_is_logged_and_not_raised(use_layer, caplog):
     use_layer(PUBSUB, hosts=[NOWHERE])
-    publisher.send([MESSAGE])
+    publisher.send(MESSAGE)
     assert "the channel layer did not take a message" in caplog.text
 
 
@@ -183,25 +186,25 @@ def test_a_layer_that_hangs_holds_a_task_up_for_a_bounded_time(use_layer, monkey
 def test_without_a_layer_a_job_goes_its_way(settings):
     settings.CHANNEL_LAYERS = {}
     channel_layers.backends.clear()
-    assert publisher.prepare([MESSAGE]) is None
+    assert publisher.prepare(MESSAGE) is None
     assert started_job().state == "running"
     channel_layers.backends.clear()
 
 
 async def test_a_push_can_be_made_from_inside_a_running_loop(use_layer, on_the_wire, settings):
     use_layer(PUBSUB, hosts=[settings.JOBS["REDIS_URL"], settings.JOBS["REDIS_URL"]])
-    assert publisher.prepare([MESSAGE]) is None
-    publisher.send([MESSAGE])
+    assert publisher.prepare(MESSAGE) is None
+    publisher.send(MESSAGE)
     assert get_channel_layer().deserialize(on_the_wire()[1]) == MESSAGE
 
 
 def test_all_messages_are_sent_by_one_thread_kept_for_the_process(use_layer):
     use_layer(IN_MEMORY)
-    publisher.send([MESSAGE])
+    publisher.send(MESSAGE)
     before = threading.enumerate()
     assert "jobs-publisher" in [thread.name for thread in before]
     for _ in range(5):
-        publisher.send([MESSAGE])
+        publisher.send(MESSAGE)
     assert threading.enumerate() == before
 
 

@@ -14,6 +14,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from jobs import connection, events, indexes, link, reader, store
+from jobs.events import Push
 from jobs.exceptions import StoreUnavailable
 from jobs.record import MAX_VERSION, Record
 from jobs.states import JobState
@@ -190,7 +191,7 @@ def test_a_write_whose_answer_was_lost_is_recognised_by_its_mark(redis_client, s
     with proxy_that_loses_answers(redis_client) as (url, lost), redis_client.pubsub() as listener:
         listener.subscribe("heard")
         settings.JOBS = settings.JOBS | {"REDIS_URL": url}
-        outcome = store.write(old, old.replace(note="once"), Change(), [("heard", b"once")])
+        outcome = store.write(old, old.replace(note="once"), Change(), Push(["heard"], b"once"))
         assert len(lost) == 1
         assert outcome.written and outcome.record == store.read("parcel-1").record
         link.client().close()
@@ -259,9 +260,9 @@ def test_a_push_goes_out_with_the_write_and_not_without_it(redis_client):
     with redis_client.pubsub() as listener:
         listener.subscribe("heard")
         assert listener.get_message(timeout=1)["type"] == "subscribe"
-        assert not store.write(NEW.replace(version=5), NEW, Change(), [("heard", b"refused")]).written
-        store.write(None, NEW, Change(), [("heard", b"first"), ("heard", b"second")])
-        assert [listener.get_message(timeout=1)["data"] for _ in range(2)] == [b"first", b"second"]
+        assert not store.write(NEW.replace(version=5), NEW, Change(), Push(["heard"], b"refused")).written
+        store.write(None, NEW, Change(), Push(["heard", "heard"], b"told"))
+        assert [listener.get_message(timeout=1)["data"] for _ in range(2)] == [b"told", b"told"]
         assert listener.get_message(timeout=0.05) is None
 
 
@@ -270,7 +271,7 @@ def test_version_and_time_are_put_into_the_push(redis_client):
     with redis_client.pubsub() as listener:
         listener.subscribe("heard")
         record = created(change=Change(stamp="created_at"))
-        record = store.write(record, record, Change(stamp="ended_at"), [("heard", payload.encode())]).record
+        record = store.write(record, record, Change(stamp="ended_at"), Push(["heard"], payload.encode())).record
         listener.get_message(timeout=1)
         version = record.version
         expected = f"v{version} v{version} t{events.iso(version)} {events.VERSION_TO_COME}"
@@ -281,7 +282,7 @@ def test_bytes_that_are_no_text_pass_through_the_script_as_they_are(redis_client
     payload = bytes(range(256)) * 10
     with redis_client.pubsub() as listener:
         listener.subscribe("heard")
-        created_with = store.write(None, NEW, Change(), [("heard", payload)])
+        created_with = store.write(None, NEW, Change(), Push(["heard"], payload))
         listener.get_message(timeout=1)
         assert created_with.written and listener.get_message(timeout=1)["data"] == payload
 

@@ -27,7 +27,7 @@ create_job, started_job, ended_job = map(sync_to_async, (create_job, started_job
 
 async def push(version, job_id, topic=None, frame='{"event":"old"}'):
     """Have the hub hand out a push, as it came from a worker."""
-    message = message_of(frame, topic or f"job:{job_id}", job_id) | {"version": str(version)}
+    message = message_of(frame, [topic or f"job:{job_id}"], job_id) | {"version": str(version)}
     await hub()._hand_out(message)
 
 

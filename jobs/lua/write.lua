@@ -4,8 +4,10 @@
 -- ARGV    1 the version that the writer has read ("" creates), 2 the writer's mark of this very write,
 --         3 "1" if the job must be past its deadline, else "0", 4 time to live in seconds,
 --         5 microseconds until the new deadline ("" keeps it, "0" removes it), 6 the field to set to this moment ("" none),
---         7 stand-in of the version in a push, 8 stand-in of the time,
---         9 the last version that the writer knows of ("=" before it: to be kept), 10 number of fields, 11 number of deleted ones, then field, value, …; deleted fields; channel, payload, …
+--         7 the last version that the writer knows of ("=" before it: to be kept),
+--         8 number of fields, 9 number of deleted ones, 10 number of channels,
+--         then field, value, …; deleted fields; channels; and what is published there in up to four pieces, between
+--         which the version belongs, the version once more, and this moment in words
 -- Answer  {1, version}, or {0, now, the hash} when somebody else was faster or the deadline says otherwise.
 
 local MAX_VERSION = 9000000000000000 -- as in record.py
@@ -27,21 +29,6 @@ local function iso(us)
   local year = yoe + era * 400 + (month <= 2 and 1 or 0)
   return string.format('%04d-%02d-%02dT%02d:%02d:%02d.%06d+00:00', year, month, day,
     math.floor(rest / 3600), math.floor(rest / 60) % 60, rest % 60, us - seconds * 1000000)
-end
-
--- Put values into the places that were kept for them, in the order in which they stand in the payload.
-local function fill(payload, places)
-  local parts, from = {}, 1
-  for _, place in ipairs(places) do
-    local first, last = string.find(payload, place[1], from, true)
-    if first then
-      parts[#parts + 1] = payload:sub(from, first - 1)
-      parts[#parts + 1] = place[2]
-      from = last + 1
-    end
-  end
-  parts[#parts + 1] = payload:sub(from)
-  return table.concat(parts)
 end
 
 local function read_version(text, key)
@@ -67,10 +54,10 @@ if known ~= ARGV[1] or overdue ~= ARGV[3] then
   return {0, string.format('%.0f', now), redis.call('HGETALL', key)}
 end
 
-local kept = ARGV[9]:match('^=(%d+)$')
-local version = kept or string.format('%.0f', math.max(now, (tonumber(known) or 0) + 1, (tonumber(ARGV[9]) or 0) + 1))
-local written, deleted = tonumber(ARGV[10]), tonumber(ARGV[11])
-local at = 12
+local kept = ARGV[7]:match('^=(%d+)$')
+local version = kept or string.format('%.0f', math.max(now, (tonumber(known) or 0) + 1, (tonumber(ARGV[7]) or 0) + 1))
+local fields, deleted, channels = 2 * ARGV[8], tonumber(ARGV[9]), tonumber(ARGV[10])
+local at = 11
 local set = {'version', version, 'mark', ARGV[2]}
 if ARGV[5] ~= '' then
   set[#set + 1] = 'deadline'
@@ -80,25 +67,30 @@ if ARGV[6] ~= '' then
   set[#set + 1] = ARGV[6]
   set[#set + 1] = version
 end
-for field = at, at + 2 * written - 1 do
+for field = at, at + fields - 1 do
   set[#set + 1] = ARGV[field]
 end
 for from = 1, #set, UNPACKED do
   redis.call('HSET', key, unpack(set, from, math.min(from + UNPACKED - 1, #set)))
 end
-at = at + 2 * written
+at = at + fields
 for from = at, at + deleted - 1, UNPACKED do
   redis.call('HDEL', key, unpack(ARGV, from, math.min(from + UNPACKED, at + deleted) - 1))
 end
 at = at + deleted
 redis.call('EXPIRE', key, ARGV[4])
-if at < #ARGV then
-  local places = {{ARGV[7], version}, {ARGV[7], version}} -- of the message and of the frame in it
-  if ARGV[6] ~= '' then
-    places[3] = {ARGV[8], iso(tonumber(version))}
+if channels > 0 then
+  local first = at + channels
+  local pieces = #ARGV - first
+  local payload = ARGV[first]
+  if pieces >= 2 then
+    payload = payload .. version .. ARGV[first + 1] .. version .. ARGV[first + 2]
   end
-  for push = at, #ARGV, 2 do
-    redis.call('PUBLISH', ARGV[push], fill(ARGV[push + 1], places))
+  if pieces == 3 then
+    payload = payload .. iso(tonumber(version)) .. ARGV[first + 3]
+  end
+  for channel = at, first - 1 do
+    redis.call('PUBLISH', ARGV[channel], payload)
   end
 end
 return {1, version}

@@ -167,8 +167,8 @@ def publish_rubbish(job_id):
     layer = get_channel_layer()
     topic = events.job_topic(job_id)
     messages = [
-        {"type": "job.postponed", "topic": topic},
-        {"type": events.FRAME, "topic": topic, "job": job_id, "version": "later", "frame": "{}"},
+        {"type": "job.postponed", "topics": [topic]},
+        {"type": events.FRAME, "topics": [topic], "job": job_id, "version": "later", "frame": "{}"},
         {"type": "websocket.close", "code": 1000},
         {"no": "type"},
     ]
