@@ -85,18 +85,25 @@ def address() -> Address:
 
 def connect() -> "redis.Redis":
     """Return a client with a pool of its own for threads, that waits for a free connection."""
-    if address().service:
-        return redis.Redis.from_pool(_sentinel_pool(_Pool, redis.sentinel.Sentinel, Retry))
     options = _options(Retry)
+    if address().service:
+        return redis.Redis.from_pool(_sentinel_pool(_Pool, redis.sentinel.Sentinel, Retry, options))
     return redis.Redis.from_pool(redis.BlockingConnectionPool.from_url(jobs_settings().REDIS_URL, **options))
 
 
-def connect_async() -> "redis.asyncio.Redis":
+def connect_async(**options: Any) -> "redis.asyncio.Redis":
     """Return a client with a pool of its own for the running event loop, that waits for a free connection."""
+    options = _options(AsyncRetry) | options
     if address().service:
-        return redis.asyncio.Redis.from_pool(_sentinel_pool(_AsyncPool, redis.asyncio.sentinel.Sentinel, AsyncRetry))
-    pool = redis.asyncio.BlockingConnectionPool.from_url(jobs_settings().REDIS_URL, **_options(AsyncRetry))
+        sentinels = _sentinel_pool(_AsyncPool, redis.asyncio.sentinel.Sentinel, AsyncRetry, options)
+        return redis.asyncio.Redis.from_pool(sentinels)
+    pool = redis.asyncio.BlockingConnectionPool.from_url(jobs_settings().REDIS_URL, **options)
     return redis.asyncio.Redis.from_pool(pool)
+
+
+def connect_listener() -> "redis.asyncio.Redis":
+    """Return a client to subscribe with: it waits for as long as nothing is published, and says when it is cut off."""
+    return connect_async(decode_responses=False, socket_timeout=None, retry=AsyncRetry(NoBackoff(), 0))
 
 
 class Standby(NamedTuple):
@@ -151,11 +158,11 @@ def _options(retry: Any) -> dict[str, Any]:
     }
 
 
-def _sentinel_pool(pool: Any, sentinel: Any, retry: Any) -> Any:
+def _sentinel_pool(pool: Any, sentinel: Any, retry: Any, options: dict[str, Any]) -> Any:
     bounds = {"socket_timeout": SENTINEL_TIMEOUT, "socket_connect_timeout": SENTINEL_TIMEOUT}
     theirs = bounds | address().sentinel_options | {"retry": retry(NoBackoff(), 0)}
     sentinels = sentinel(address().places, sentinel_kwargs=theirs)
-    return pool(address().service, sentinels, **_options(retry) | address().options)
+    return pool(address().service, sentinels, **options | address().options)
 
 
 def _parse_server(url: str) -> Address:

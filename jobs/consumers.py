@@ -182,7 +182,7 @@ class JobConsumer(AsyncConsumer):
 
 def _frame_of(job: Job) -> str:
     """Return the state of a job as a frame; in a context of its own, for its language stays in the socket's else."""
-    return events.encode(events.frame(events.OF_STATE[job.state], job))
+    return events.frame(events.OF_STATE[job.state], job)
 
 
 class NotFoundConsumer(AsyncConsumer):

@@ -6,13 +6,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from json.encoder import encode_basestring_ascii as _quoted
 from typing import TYPE_CHECKING, Any, NamedTuple
 from zlib import crc32
 
 from django.core.serializers.json import DjangoJSONEncoder
 from django.utils import translation
 
-from .handlers import JobHandler
+from .handlers import JobHandler, find_handler
 from .states import JobState
 
 if TYPE_CHECKING:
@@ -40,6 +41,10 @@ OF_STATE: dict[JobState, str] = {
     JobState.EXPIRED: EXPIRED,
     JobState.LOST: LOST,
 }
+
+# Of the job object, whatever a handler adds to it.
+_KEYS = {"version", "created_at", "started_at", "ended_at", "id", "state", "header", "message", "progress"}
+_KEYS |= {"eta_seconds", "attempt", "max_attempts", "retry_at", "error", "url"}
 
 LONGEST = {"header": 200, "message": 1000, "note": 200, "error": 2000}  # characters; the rest is cut off
 
@@ -123,41 +128,50 @@ def address(frame: str, keys: Iterable[str]) -> str:
 
 
 def encode(value: Mapping[str, Any]) -> str:
-    """Return a frame as JSON text, in ASCII."""
+    """Return JSON text, in ASCII."""
     return _encoder.encode(value)
 
 
-def frame(event: str, job: "Job") -> dict[str, Any]:
-    """Return `{"event": …, "job": …}` in the language that was active when the job was created."""
-    return {"event": event, "job": job_object(job)}
+def frame(event: str, job: "Job") -> str:
+    """Return `{"event": …, "job": …}` as JSON text, in ASCII."""
+    return f'{{"event":"{event}","job":{_job_text(job)}}}'
 
 
 def job_object(job: "Job") -> dict[str, Any]:
-    """Return what browsers see of a job; the first keys are those that the store may still have to fill in."""
+    """Return what browsers see of a job, in the language that was active when it was created."""
+    found: dict[str, Any] = json.loads(_job_text(job))
+    return found
+
+
+def _job_text(job: "Job") -> str:
+    """Put the job object together, first what the store may still have to fill in.
+
+    By hand, for a worker says this with each push, and a dict and an encoder take it three times as long.
+    """
     record, progress = job.record, job.progress
-    core = {
-        "version": record.version,
-        "created_at": iso(record.created_at),
-        "started_at": iso(record.started_at),
-        "ended_at": iso(record.ended_at),
-        "id": record.id,
-        "state": record.state.value,
-        "header": _text(job, "header"),
-        "message": _text(job, "message"),
-        "progress": {
-            "current": progress.current,
-            "total": progress.total,
-            "percent": progress.percent,
-            "message": cut(progress.message, "note"),
-        },
-        "eta_seconds": job.eta_seconds,
-        "attempt": record.attempt,
-        "max_attempts": record.max_attempts or None,
-        "retry_at": iso(record.retry_at) if record.state is JobState.RETRYING else None,
-        "error": cut(record.error, "error"),
-        "url": record.path,
-    }
-    return core | {name: value for name, value in _public_data(job).items() if name not in core}
+    is_retrying = record.state is JobState.RETRYING
+    return (
+        f'{{"version":{record.version},"created_at":{_time(record.created_at)},'
+        f'"started_at":{_time(record.started_at)},"ended_at":{_time(record.ended_at)},'
+        f'"id":{_quoted(record.id)},"state":"{record.state}",'
+        f'"header":{_quoted(_text(job, "header"))},"message":{_quoted(_text(job, "message"))},'
+        f'"progress":{{"current":{progress.current},"total":{_or_null(progress.total)},'
+        f'"percent":{_or_null(progress.percent)},"message":{_quoted(cut(progress.message, "note"))}}},'
+        f'"eta_seconds":{_or_null(job.eta_seconds if record.total else None)},'
+        f'"attempt":{record.attempt},"max_attempts":{record.max_attempts or "null"},'
+        f'"retry_at":{_time(record.retry_at if is_retrying else 0)},'
+        f'"error":{_quoted(cut(record.error, "error"))},"url":{_quoted(record.path)}{_public_data(job)}}}'
+    )
+
+
+def _or_null(number: float | None) -> float | str:
+    return "null" if number is None else number
+
+
+@lru_cache(maxsize=1000)
+def _time(microseconds: int) -> str:
+    time = iso(microseconds)
+    return f'"{time}"' if time else "null"
 
 
 def _speaking(language: str) -> AbstractContextManager[None]:
@@ -169,7 +183,6 @@ def _speaking(language: str) -> AbstractContextManager[None]:
     )
 
 
-@lru_cache(maxsize=1000)
 def iso(microseconds: int) -> str | None:
     """Return a time of the store as ISO 8601 in UTC, always 32 characters long."""
     if microseconds == VERSION_TO_COME:
@@ -193,14 +206,14 @@ def cut(text: object, kind: str) -> str:
 def _text(job: "Job", name: str) -> str:
     """Return a text of the handler's; a translation that stands in its class is looked up once for all jobs."""
     try:
-        handler, language = job.handler, job.record.language
-        value = None if name in vars(handler) else getattr(type(handler), name)
+        handler_class, language = find_handler(job.handler_class), job.record.language
+        value = getattr(handler_class, name) if handler_class.__init__ is JobHandler.__init__ else None
         if isinstance(value, str):
             return cut(value, name)
         if isinstance(value, _Translation):
             return _translated(value, name, language)
         with _speaking(language):
-            value = getattr(handler, name)
+            value = getattr(job.handler, name)
             return cut(value() if callable(value) else value, name)
     except Exception:
         logger.exception("job %s: %s.%s failed", job.id, job.handler_class, name)
@@ -218,15 +231,15 @@ def _translated(text: object, name: str, language: str) -> str:
     return _translations[id(text), language][1]
 
 
-def _public_data(job: "Job") -> dict[str, Any]:
+def _public_data(job: "Job") -> str:
+    """Return what the handler adds to the job object, each with a comma before it; it cannot replace what is there."""
     try:
-        handler = job.handler
-        if type(handler).public_data is JobHandler.public_data:  # as most are, and then no language matters
-            return {}
+        if find_handler(job.handler_class).public_data is JobHandler.public_data:  # as most are
+            return ""
         with _speaking(job.record.language):
-            data = dict(handler.public_data())
-            plain: dict[str, Any] = json.loads(_encoder.encode(data)) if data else {}  # lazy texts speak here
+            text = _encoder.encode(dict(job.handler.public_data()))
     except Exception:
         logger.exception("job %s: %s.public_data failed", job.id, job.handler_class)
-        return {}
-    return plain
+        return ""
+    plain: dict[str, Any] = json.loads(text)  # its keys are strings now
+    return "".join(f",{_quoted(name)}:{_encoder.encode(value)}" for name, value in plain.items() if name not in _KEYS)

@@ -20,7 +20,7 @@ from weakref import WeakKeyDictionary
 from . import signals
 from .conf import jobs_settings
 from .events import EVERYBODY, FRAME, LOGOUT, group_of
-from .layers import close_layer, new_layer
+from .layers import ConnectionBroken, close_layer, new_layer
 
 logger = logging.getLogger("jobs.hub")
 
@@ -189,6 +189,10 @@ class Hub:
         while True:
             try:
                 message = await layer.receive(channel)
+            except ConnectionBroken as error:
+                logger.info("the channel layer's connection broke: %s", error)
+                self._heard_at = 0.0  # the keeper starts afresh
+                return
             except Exception as error:  # the core layer raises whenever redis-py's time-out cuts an idle socket
                 logger.debug("the channel layer's connection broke: %r", error)
                 await asyncio.sleep(PAUSE)

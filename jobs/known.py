@@ -136,7 +136,7 @@ class KnownJob:
 
     @property
     def is_overdue(self) -> bool:
-        return not self.is_ended and 0 < self.record.deadline <= self.now
+        return 0 < self.record.deadline <= self.now and not self.is_ended
 
     def get_absolute_url(self) -> str:
         """Return the address of the waiting page."""

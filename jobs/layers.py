@@ -1,22 +1,119 @@
-"""Channel layers of our own, which nobody else uses, so that they can be thrown away."""
+"""The channel layer as the project has configured it, and where it takes no more than a PUBLISH and a SUBSCRIBE.
 
-from typing import Any
+That is the pubsub layer on the server that holds the jobs. A message to a group is published there by the store's own
+script, and the hub hears it with a subscription of its own, without the layer's queue and timer for each message. The
+channels' names and the messages' format stay the layer's: contract tests hold both ways against the real layer.
+"""
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any, NamedTuple
+from uuid import uuid4
 
 from channels.layers import InMemoryChannelLayer, channel_layers, get_channel_layer
+from channels_redis.pubsub import RedisPubSubChannelLayer
+from django.conf import settings
+from django.core.signals import setting_changed
 
+from . import connection
 from .conf import jobs_settings
+from .events import Message
+
+
+class ConnectionBroken(Exception):
+    """What was sent meanwhile is lost, and nothing more is heard."""
+
+
+class Wire(NamedTuple):
+    """How the pubsub layer names a channel of Redis, and what it puts there."""
+
+    prefix: str
+    serialize: Callable[[Message], bytes]
+    deserialize: Callable[[bytes], Message]
+
+    def group(self, name: str) -> str:
+        """Name the channel of a group."""
+        return f"{self.prefix}__group__{name}"
+
+
+@cache
+def wire() -> Wire | None:
+    """Say how to reach the layer's groups by the store's own server, if that is where they are."""
+    layer = project_layer()
+    config = getattr(settings, "CHANNEL_LAYERS", {}).get(jobs_settings().CHANNEL_LAYER, {}).get("CONFIG", {})
+    hosts = config.get("hosts") or ["redis://localhost:6379"]
+    is_ours = (
+        isinstance(layer, RedisPubSubChannelLayer)
+        and not config.get("symmetric_encryption_keys")
+        and len(hosts) == 1
+        and connection.is_store_server(hosts[0])
+    )
+    return Wire(config.get("prefix", "asgi"), layer.serialize, layer.deserialize) if is_ours else None
+
+
+def project_layer() -> Any:
+    """Return the layer that the whole project shares, or None."""
+    return get_channel_layer(jobs_settings().CHANNEL_LAYER)
 
 
 def new_layer() -> Any:
-    """Return a layer with connections of its own, as the project has configured it; one in memory has to be shared."""
-    alias = jobs_settings().CHANNEL_LAYER
-    shared = get_channel_layer(alias)
+    """Return a layer with connections of its own, which can be thrown away; one in memory has to be shared."""
+    if (plain := wire()) is not None:
+        return _Subscription(plain)
+    shared = project_layer()
     if shared is None or isinstance(shared, InMemoryChannelLayer):
         return shared
-    return channel_layers.make_backend(alias)
+    return channel_layers.make_backend(jobs_settings().CHANNEL_LAYER)
 
 
 async def close_layer(layer: Any) -> None:
     """Close its connections; whoever waits for a message of it never gets one."""
     if not isinstance(layer, InMemoryChannelLayer):
         await (layer.close_pools if hasattr(layer, "close_pools") else layer.flush)()  # the core's flush empties Redis
+
+
+class _Subscription:
+    """As much of the pubsub layer as one listener needs, who has one channel."""
+
+    def __init__(self, plain: Wire) -> None:
+        self._wire = plain
+        self._client = connection.connect_listener()
+        self._pubsub: Any = self._client.pubsub()
+
+    async def new_channel(self) -> str:
+        channel = f"{self._wire.prefix}specific.{uuid4().hex}"
+        await self._pubsub.subscribe(channel)
+        return channel
+
+    async def group_add(self, group: str, channel: str) -> None:
+        await self._pubsub.subscribe(self._wire.group(group))
+
+    async def group_discard(self, group: str, channel: str) -> None:
+        await self._pubsub.unsubscribe(self._wire.group(group))
+
+    async def send(self, channel: str, message: Message) -> None:
+        await self._client.publish(channel, self._wire.serialize(message))
+
+    async def receive(self, channel: str) -> Message:
+        """Return the next message of the channel or one of its groups; raises `ConnectionBroken`."""
+        while True:
+            try:
+                heard = await self._pubsub.get_message(timeout=None)
+            except Exception as error:
+                raise ConnectionBroken(str(error)) from error
+            if heard is None:  # so redis-py says that the kernel has given the connection up (ETIMEDOUT)
+                raise ConnectionBroken("nothing passes any more")
+            if heard["type"] == "message":
+                return self._wire.deserialize(heard["data"])
+
+    async def close_pools(self) -> None:
+        await self._pubsub.aclose()
+        await self._client.aclose()
+
+
+def _forget(*, setting: str, **_: Any) -> None:
+    if setting in ("JOBS", "CHANNEL_LAYERS"):
+        wire.cache_clear()
+
+
+setting_changed.connect(_forget, dispatch_uid="jobs.layers")

@@ -9,18 +9,13 @@ import asyncio
 import logging
 import os
 import threading
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Coroutine, Sequence
 from functools import cache
-from typing import Any, NamedTuple
-
-from channels.layers import get_channel_layer
-from channels_redis.pubsub import RedisPubSubChannelLayer
-from django.conf import settings
-from django.core.signals import setting_changed
+from typing import Any
 
 from .conf import jobs_settings
-from .connection import is_store_server
 from .events import EVERYBODY, Message, Push, group_of
+from .layers import project_layer, wire
 
 logger = logging.getLogger("jobs.publisher")
 
@@ -31,8 +26,8 @@ _making = threading.Lock()
 
 def prepare(message: Message) -> Push | None:
     """Return how the message reaches its topics' groups by a PUBLISH, or None where it has to be sent by `send`."""
-    way = _way()
-    return Push([way.prefix + group for group in _groups(message)], way.serialize(message)) if way else None
+    plain = wire()
+    return Push(list(map(plain.group, _groups(message))), plain.serialize(message)) if plain else None
 
 
 def send(message: Message) -> None:
@@ -51,7 +46,7 @@ def _groups(message: Message) -> list[str]:
 
 
 def _group_send(groups: Sequence[str], message: Message) -> None:
-    layer = _layer()
+    layer = project_layer()
     if layer is None:
         return
     sends = [layer.group_send(group, message) for group in groups]
@@ -63,35 +58,6 @@ def _group_send(groups: Sequence[str], message: Message) -> None:
 
 async def _together(sends: list[Coroutine[Any, Any, None]]) -> None:
     await asyncio.wait_for(asyncio.gather(*sends), TIMEOUT)
-
-
-def _layer() -> Any:
-    return get_channel_layer(jobs_settings().CHANNEL_LAYER)
-
-
-class _Way(NamedTuple):
-    """What the layer puts before a group's name, and how it writes a message."""
-
-    prefix: str
-    serialize: Callable[[Message], bytes]
-
-
-@cache
-def _way() -> _Way | None:
-    """Say how a plain PUBLISH in the store's own script reaches the layer's groups, if it does.
-
-    The name is channels_redis' own affair; a contract test holds it against the real `group_send`.
-    """
-    layer = _layer()
-    config = getattr(settings, "CHANNEL_LAYERS", {}).get(jobs_settings().CHANNEL_LAYER, {}).get("CONFIG", {})
-    hosts = config.get("hosts") or ["redis://localhost:6379"]
-    rides = (
-        isinstance(layer, RedisPubSubChannelLayer)
-        and not config.get("symmetric_encryption_keys")
-        and len(hosts) == 1
-        and is_store_server(hosts[0])
-    )
-    return _Way(f"{config.get('prefix', 'asgi')}__group__", layer.serialize) if rides else None
 
 
 def _loop() -> asyncio.AbstractEventLoop:
@@ -107,17 +73,11 @@ def _running_loop() -> asyncio.AbstractEventLoop:
     return loop
 
 
-def _forget(**kwargs: Any) -> None:
-    if kwargs.get("setting", "JOBS") in ("JOBS", "CHANNEL_LAYERS"):
-        _way.cache_clear()
-
-
 def _after_fork() -> None:
     global _making
     _making = threading.Lock()
-    _forget()
+    wire.cache_clear()
     _running_loop.cache_clear()
 
 
-setting_changed.connect(_forget, dispatch_uid="jobs.publisher")
 os.register_at_fork(after_in_child=_after_fork)

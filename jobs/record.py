@@ -70,8 +70,10 @@ def changed_fields(old: Record, new: Record) -> tuple[dict[str, str], list[str]]
     """Return what has to be written and what has to be deleted to turn one stored record into another."""
     names = compress(Record._fields, map(ne, old, new))
     written = {name: _CODECS[name][0](getattr(new, name)) for name in names if name in _CODECS}
-    written |= {PART + task_id: "1" for task_id in new.parts - old.parts}
-    deleted = [PART + task_id for task_id in old.parts - new.parts]
+    deleted: list[str] = []
+    if new.parts is not old.parts:
+        written |= {PART + task_id: "1" for task_id in new.parts - old.parts}
+        deleted += [PART + task_id for task_id in old.parts - new.parts]
     if new.data is not old.data:
         written |= {data_field(key): text for key, text in new.data.items() if old.data.get(key) != text}
         deleted += [data_field(key) for key in old.data.keys() - new.data.keys()]
@@ -126,7 +128,7 @@ def _number(text: str) -> float:
     value = json.loads(text)
     if not isinstance(value, int | float) or not 0 <= value < MAX_VERSION:
         raise ValueError(text)
-    return value
+    return value + 0  # `true` is one too
 
 
 def _strings(text: str) -> tuple[str, ...]:
@@ -159,7 +161,7 @@ _TEXT: _Codec = (json.dumps, text_of)
 _CODECS: dict[str, _Codec] = (
     dict.fromkeys((name for name in Record._fields if name not in ("id", "data", "parts")), _TEXT)
     | {
-        "state": (json.dumps, lambda text: JobState(text_of(text))),
+        "state": ('"{}"'.format, lambda text: JobState(text_of(text))),
         "version": (str, _version),
         "path": (json.dumps, lambda text: local_path(text_of(text))),
         "tags": (lambda tags: json.dumps(list(tags)), _strings),

@@ -175,15 +175,16 @@ def _new_mark() -> str:
 
 def _call(old: Record | None, new: Record, change: Change, push: Push | None, mark: str) -> Call:
     fields, deleted = changed_fields(old, new) if old else (to_hash(new), [])
-    for name in ("version", change.stamp, *(["deadline"] if change.deadline is not None else [])):
+    for name in ("version", change.stamp, "deadline" if change.deadline is not None else ""):
         fields.pop(name, None)
-    deadline = "" if change.deadline is None else f"{change.deadline * 1_000_000:.0f}"
-    known = f"={new.version}" if change.keep_version else new.version
-    head = [old.version if old else "", mark, int(change.overdue), jobs_settings().TTL, deadline, change.stamp, known]
-    flat = [part for item in fields.items() for part in item]
     channels, pieces = (push.channels, events.pieces(push.payload, bool(change.stamp))) if push else ((), ())
-    lengths = [len(fields), len(deleted), len(channels)]
-    return Call("write", job_key(new.id), [*head, *lengths, *flat, *deleted, *channels, *pieces])
+    head = (
+        f"{old.version if old else ''} {mark} {int(change.overdue)} {jobs_settings().TTL} "
+        f"{'' if change.deadline is None else f'{change.deadline * 1_000_000:.0f}'} {change.stamp} "
+        f"{'=' if change.keep_version else ''}{new.version} {len(fields)} {len(deleted)} {len(channels)}"
+    )
+    flat = [part for item in fields.items() for part in item]
+    return Call("write", job_key(new.id), [head, *flat, *deleted, *channels, *pieces])
 
 
 def _outcome(old: Record | None, new: Record, change: Change, answer: Sequence[Any]) -> Outcome:

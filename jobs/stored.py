@@ -149,7 +149,7 @@ class StoredJob(KnownJob):
     def _message(self, new: Record, change: Change, event: str) -> events.Message:
         stamped = {change.stamp: events.VERSION_TO_COME} if change.stamp else {}
         future = type(self)(new.replace(version=events.VERSION_TO_COME, **stamped), self.now)
-        frame = events.encode(events.frame(event, cast("Job", future)))
+        frame = events.frame(event, cast("Job", future))
         return events.message_of(frame, events.topics_of(new.id, new.owner, new.tags), new.id)
 
     def _living(self, record: Record) -> Record:

@@ -179,7 +179,7 @@ def _redirects_hidden(job: Job) -> bool:
 
 
 def _frame(job: Job, status: int = 200) -> HttpResponse:
-    text = events.encode(events.frame(events.OF_STATE[job.state], job))
+    text = events.frame(events.OF_STATE[job.state], job)
     response = HttpResponse(text, content_type="application/json", status=status)
     if not job.is_ended:
         response["Retry-After"] = str(RETRY_AFTER)

@@ -151,7 +151,7 @@ class WorkingJob(StoredJob):
 def number(value: object, least: float = 0) -> float | None:
     """Return a number that can be stored, or None for what is none."""
     if isinstance(value, int | float) and least <= value < events.VERSION_TO_COME:  # false for NaN and infinity too
-        return value
+        return int(value) if isinstance(value, int) else float(value)  # True is one, and so are a library's numbers
     return None
 
 

@@ -1,6 +1,5 @@
 """The ASGI application: pages by Django, the jobs' sockets by Channels, and static files while DEBUG is on."""
 
-import gc
 import os
 
 from channels.routing import ProtocolTypeRouter
@@ -12,6 +11,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
 django_application = get_asgi_application()  # fills the app registry, which the next import needs
 
 from jobs.routing import websocket_application  # noqa: E402
+from jobs.serving import make_quick  # noqa: E402
 
 
 def websocket(scope, receive, send):
@@ -45,6 +45,4 @@ application = ProtocolTypeRouter(
     }
 )
 
-# What is loaded by now stays for ever, so a full collection, which holds every socket up, need not look at it.
-gc.collect()
-gc.freeze()
+make_quick()

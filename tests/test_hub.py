@@ -13,7 +13,7 @@ from jobs import publisher
 from jobs.events import EVERYBODY, LOGOUT, group_of, message_of
 from jobs.hub import Hub, hub
 
-from .factories import NOWHERE
+from .factories import NOWHERE, eventually
 
 PUBSUB = "channels_redis.pubsub.RedisPubSubChannelLayer"
 LAYERS = {
@@ -168,7 +168,7 @@ async def test_with_the_last_watcher_the_hub_stops_and_starts_again_with_the_nex
         await page.next()
         await here.unwatch(TOPIC, page)
         assert asyncio.all_tasks() == {asyncio.current_task()}
-        assert redis_client.pubsub_channels() == []
+        await asyncio.to_thread(eventually, lambda: redis_client.pubsub_channels() == [])
 
 
 async def test_who_comes_while_the_last_one_leaves_is_served(watch):

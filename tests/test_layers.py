@@ -12,14 +12,14 @@ FOLDER = Path(jobs.__file__).parent
 
 # Rows from top to bottom; in a row of one list nobody knows a sibling, "then" starts the next list of the same row.
 ROWS = """
-exceptions conf states signals throttle deathwatch forking logs probe threads asked told
+exceptions conf states signals throttle deathwatch forking logs probe threads asked told serving
 then backlog
 record data handlers origin connection
 then events
 then link
 then indexes
-store publisher message layers
-then reader
+store message layers
+then publisher reader
 models
 announce known estimates retention history
 then stored
@@ -43,7 +43,7 @@ PLACES = {name: place for place, row in enumerate(ROWS.split("\n")) for name in 
 # Only these may import the three libraries; the first names the package to look for.
 HOMES = {
     "celery": {"tasks", "attempt", "worker", "canvas"},
-    "channels": {"publisher", "layers", "consumers", "checks", "testing"},
+    "channels": {"layers", "consumers", "checks", "testing"},
     "redis": {"connection", "link"},
 }
 

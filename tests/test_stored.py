@@ -5,7 +5,7 @@ import json
 import pytest
 from django.db import connections
 
-from jobs import backlog, events, publisher, signals, store
+from jobs import backlog, events, layers, signals, store
 from jobs.exceptions import (
     JobEnded,
     JobNotFound,
@@ -68,7 +68,7 @@ def test_a_push_that_rides_on_the_script_equals_the_stored_job(redis_client, ver
         listener.get_message(timeout=1)
         verb(job)
         body = listener.get_message(timeout=1)["data"]
-    message = publisher._layer().deserialize(body)
+    message = layers.project_layer().deserialize(body)
     frame = json.loads(message["frame"])
     assert frame["job"] == json.loads(events.encode(events.job_object(again(job))))
     assert message["version"] == str(job.version) == hash_of(redis_client, job)["version"]

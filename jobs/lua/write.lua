@@ -1,11 +1,12 @@
 -- One transition of one job: check, write, give a version, set the time to live, push. All or nothing.
 --
 -- KEYS[1] the job's hash
--- ARGV    1 the version that the writer has read ("" creates), 2 the writer's mark of this very write,
---         3 "1" if the job must be past its deadline, else "0", 4 time to live in seconds,
---         5 microseconds until the new deadline ("" keeps it, "0" removes it), 6 the field to set to this moment ("" none),
---         7 the last version that the writer knows of ("=" before it: to be kept),
---         8 number of fields, 9 number of deleted ones, 10 number of channels,
+-- ARGV    1 what there is to know, with a space between each:
+--             the version that the writer has read ("" creates), the writer's mark of this very write,
+--             "1" if the job must be past its deadline, else "0", time to live in seconds,
+--             microseconds until the new deadline ("" keeps it, "0" removes it), the field to set to this moment ("" none),
+--             the last version that the writer knows of ("=" before it: to be kept),
+--             and the numbers of fields, of deleted ones, and of channels;
 --         then field, value, …; deleted fields; channels; and what is published there in up to four pieces, between
 --         which the version belongs, the version once more, and this moment in words
 -- Answer  {1, version}, or {0, now, the hash} when somebody else was faster or the deadline says otherwise.
@@ -39,50 +40,52 @@ local function read_version(text, key)
 end
 
 local key = KEYS[1]
+local read, mark, must_be_overdue, ttl, delay, stamp, kept, last, fields, deleted, channels =
+  ARGV[1]:match('^(%d*) (%S+) ([01]) (%d+) ([%d-]*) ([%l_]*) (=?)(%d+) (%d+) (%d+) (%d+)$')
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 local stored = redis.call('HMGET', key, 'version', 'deadline', 'mark')
 
-if stored[3] and stored[3] == ARGV[2] then
+if stored[3] and stored[3] == mark then
   return {1, stored[1]} -- this very write has been done; only its answer was lost
 end
 
 local deadline = tonumber(stored[2] or '0') or 0
 local overdue = deadline > 0 and now >= deadline and '1' or '0'
 local known = read_version(stored[1], key)
-if known ~= ARGV[1] or overdue ~= ARGV[3] then
+if known ~= read or overdue ~= must_be_overdue then
   return {0, string.format('%.0f', now), redis.call('HGETALL', key)}
 end
 
-local kept = ARGV[7]:match('^=(%d+)$')
-local version = kept or string.format('%.0f', math.max(now, (tonumber(known) or 0) + 1, (tonumber(ARGV[7]) or 0) + 1))
-local fields, deleted, channels = 2 * ARGV[8], tonumber(ARGV[9]), tonumber(ARGV[10])
-local at = 11
-local set = {'version', version, 'mark', ARGV[2]}
-if ARGV[5] ~= '' then
-  set[#set + 1] = 'deadline'
-  set[#set + 1] = ARGV[5] == '0' and '0' or string.format('%.0f', now + tonumber(ARGV[5]))
+local version = last
+if kept == '' then
+  version = string.format('%.0f', math.max(now, (tonumber(known) or 0) + 1, tonumber(last) + 1))
 end
-if ARGV[6] ~= '' then
-  set[#set + 1] = ARGV[6]
+local set = {'version', version, 'mark', mark}
+if delay ~= '' then
+  set[#set + 1] = 'deadline'
+  set[#set + 1] = delay == '0' and '0' or string.format('%.0f', now + tonumber(delay))
+end
+if stamp ~= '' then
+  set[#set + 1] = stamp
   set[#set + 1] = version
 end
-for field = at, at + fields - 1 do
+local at = 2
+for field = at, at + 2 * fields - 1 do
   set[#set + 1] = ARGV[field]
 end
 for from = 1, #set, UNPACKED do
   redis.call('HSET', key, unpack(set, from, math.min(from + UNPACKED - 1, #set)))
 end
-at = at + fields
+at = at + 2 * fields
 for from = at, at + deleted - 1, UNPACKED do
   redis.call('HDEL', key, unpack(ARGV, from, math.min(from + UNPACKED, at + deleted) - 1))
 end
 at = at + deleted
-redis.call('EXPIRE', key, ARGV[4])
-if channels > 0 then
-  local first = at + channels
-  local pieces = #ARGV - first
-  local payload = ARGV[first]
+redis.call('EXPIRE', key, ttl)
+local first = at + channels
+if first > at then
+  local payload, pieces = ARGV[first], #ARGV - first
   if pieces >= 2 then
     payload = payload .. version .. ARGV[first + 1] .. version .. ARGV[first + 2]
   end

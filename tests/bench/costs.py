@@ -47,7 +47,7 @@ class Costs:
 
 def _publish(calls: int) -> float:
     client = redis.Redis.from_url(settings.REDIS_URL)
-    payload = events.encode(events.frame(events.READY, running_job()))
+    payload = events.frame(events.READY, running_job())
     return _per_call(lambda: client.publish(CHANNEL, payload), calls)
 
 

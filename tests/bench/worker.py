@@ -54,8 +54,8 @@ class Worker(Costs, Lives, Stock, Trips):
             job.start()
             self._jobs[job.id] = job
             started.append((job.id, cookie, ticket(events.job_topic(job.id))))
-        frame = events.frame(events.READY, job)  # what is pushed is the same for all subjects, and as long
-        self._frame, self._job_object = events.encode(frame), frame["job"]
+        self._frame = events.frame(events.READY, job)  # what is pushed is the same for all subjects, and as long
+        self._job_object = events.job_object(job)
         return started
 
     def end_jobs(self, verb: str, job_ids: list[str], per_second: float) -> dict[str, tuple[int, int]]:
