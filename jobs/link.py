@@ -68,7 +68,7 @@ def run(call: Call) -> Any:
     script = _script(call.script)
     with errors():
         try:
-            return _kept().execute("EVALSHA", script.sha, 1, call.key, *call.arguments)
+            return _kept.execute("EVALSHA", script.sha, 1, call.key, *call.arguments)
         except NoScriptError:
             return script(keys=[call.key], args=call.arguments)
 
@@ -103,12 +103,17 @@ class _Kept:
     """One connection of the client's, kept by whoever comes first; others meanwhile go by the client."""
 
     def __init__(self) -> None:
+        self.forget()
+
+    def forget(self) -> None:
+        """Start as new: in a forked child, or with other settings."""
         self._is_free = threading.Lock()
         self._connection: Any = None
 
     def execute(self, *command: Any) -> Any:
         """Send a command and return the answer; as the client does, send it once more if none comes in time."""
-        if not self._is_free.acquire(blocking=False):
+        is_free = self._is_free
+        if not is_free.acquire(blocking=False):
             return self._by_client(command)
         try:
             kept = self._connection = self._connection or client().connection_pool.get_connection()
@@ -117,7 +122,7 @@ class _Kept:
             except redis.ConnectionError:  # it was closed while nobody used it, or another server is the master now
                 return self._by_client(command)
         finally:
-            self._is_free.release()
+            is_free.release()
 
     def _by_client(self, command: Sequence[Any]) -> Any:
         untyped: Any = client()
@@ -149,7 +154,7 @@ def _ask(kept: Any, packed: Any) -> Any:
         raise
 
 
-_kept = cache(_Kept)
+_kept = _Kept()
 _client = cache(connection.connect)
 
 
@@ -167,7 +172,7 @@ class _Hang:
 def _forget(**kwargs: Any) -> None:
     if kwargs.get("setting", "JOBS") == "JOBS":
         _client.cache_clear()
-        _kept.cache_clear()
+        _kept.forget()
         _script.cache_clear()
         _Hang.at = -RESPITE
 

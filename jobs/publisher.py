@@ -26,8 +26,9 @@ _making = threading.Lock()
 
 def prepare(message: Message) -> Push | None:
     """Return how the message reaches its topics' groups by a PUBLISH, or None where it has to be sent by `send`."""
-    plain = wire()
-    return Push(list(map(plain.group, _groups(message))), plain.serialize(message)) if plain else None
+    if (plain := wire()) is None:
+        return None
+    return Push([plain.group(group) for group in _groups(message)], plain.serialize(message))
 
 
 def send(message: Message) -> None:

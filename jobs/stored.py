@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from functools import cached_property
-from typing import TYPE_CHECKING, Self, cast
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from . import events, indexes, publisher, store
 from .announce import announce_ended, find_archived
@@ -148,9 +148,8 @@ class StoredJob(KnownJob):
 
     def _message(self, new: Record, change: Change, event: str) -> events.Message:
         stamped = {change.stamp: events.VERSION_TO_COME} if change.stamp else {}
-        future = type(self)(new.replace(version=events.VERSION_TO_COME, **stamped), self.now)
-        frame = events.frame(event, cast("Job", future))
-        return events.message_of(frame, events.topics_of(new.id, new.owner, new.tags), new.id)
+        future: Any = type(self)(new.replace(version=events.VERSION_TO_COME, **stamped), self.now)
+        return events.message_of(events.frame(event, future), events.topics_of(new.id, new.owner, new.tags), new.id)
 
     def _living(self, record: Record) -> Record:
         """Return the record if it may still be written to; one that was given up for lost by us comes back to life."""
