@@ -146,7 +146,7 @@ def job_object(job: "Job") -> dict[str, Any]:
 def _job_text(job: "Job") -> str:
     """Put the job object together, first what the store may still have to fill in.
 
-    By hand, for a worker says this with each push, and a dict and an encoder take it three times as long.
+    By hand, for a worker says this with each push, and it is quicker than a dict and an encoder.
     """
     record, progress = job.record, job.progress
     is_retrying = record.state is JobState.RETRYING
@@ -221,14 +221,15 @@ def _text(job: "Job", name: str) -> str:
 
 
 _Translation = type(translation.gettext_lazy(""))
-_translations: dict[tuple[int, str], tuple[object, str]] = {}  # by the identity of what is translated, and language
+_translations: dict[tuple[int, str, str], tuple[object, str]] = {}  # with what was translated: so its id stays its own
 
 
 def _translated(text: object, name: str, language: str) -> str:
-    if (id(text), language) not in _translations:
+    key = id(text), name, language
+    if key not in _translations:
         with _speaking(language):
-            _translations[id(text), language] = text, cut(text, name)
-    return _translations[id(text), language][1]
+            _translations[key] = text, cut(text, name)
+    return _translations[key][1]
 
 
 def _public_data(job: "Job") -> str:

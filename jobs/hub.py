@@ -2,8 +2,8 @@
 
 The hub joins the groups of the topics that are watched here and hands each frame to the watchers of its topic. It
 hears itself: a numbered beat through the layer every second. When one is missing others' messages may be too, so every
-watched job is read; when none comes it starts afresh with a new connection (a half-open link is deaf for ever
-otherwise: redis-py takes ETIMEDOUT for "no message").
+watched job is read; when none comes, or the connection has broken, it starts afresh with a new one (a half-open link
+is deaf for ever otherwise).
 A push is a hint: every `RECONCILE_SECONDS` the watched jobs are read again, 500 in a round trip.
 """
 
@@ -191,7 +191,7 @@ class Hub:
                 message = await layer.receive(channel)
             except ConnectionBroken as error:
                 logger.info("the channel layer's connection broke: %s", error)
-                self._heard_at = 0.0  # the keeper starts afresh
+                self._heard_at = -DEAF_AFTER  # the keeper starts afresh
                 return
             except Exception as error:  # the core layer raises whenever redis-py's time-out cuts an idle socket
                 logger.debug("the channel layer's connection broke: %r", error)

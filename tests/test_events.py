@@ -4,6 +4,7 @@ import json
 from datetime import UTC, datetime
 
 import pytest
+from django.utils.functional import lazy
 from django.utils.translation import gettext_lazy, override
 
 from jobs import events
@@ -175,3 +176,41 @@ def test_a_frame_is_sent_in_ascii_and_holds_any_text():
 def test_a_lone_surrogate_never_reaches_a_browser_which_could_not_read_it():
     text = events.frame("failed", job_of(error="half \ud83d", note="\udcff"))
     json.loads(text)["job"]["error"].encode()
+
+
+@pytest.mark.parametrize("number", [0, 7, 0.1, 1e-7, 12345678901234, 3.0])
+def test_numbers_reach_the_browser_as_they_are(number):
+    progress = object_of(state=JobState.RUNNING, current=number, total=number or None)["progress"]
+    assert (progress["current"], progress["total"]) == (number, number or None)
+
+
+def test_every_text_of_a_job_is_escaped_in_its_frame():
+    awkward = '"},{\\"\n\t</script>\x00 é 😀'
+    handler = type("Awkward", (JobHandler,), {"header": awkward, "message": awkward})
+    job = json.loads(events.frame("failed", job_of(handler, error=awkward, note=awkward)))["job"]
+    assert [job["header"], job["message"], job["error"], job["progress"]["message"]] == [awkward] * 4
+
+
+def test_a_translation_is_looked_up_once_for_each_language_and_stays_that_of_its_handler():
+    first = type("First", (JobHandler,), {"header": gettext_lazy("Yes")})
+    second = type("Second", (JobHandler,), {"header": gettext_lazy("No")})
+    for _ in range(2):
+        said = [object_of(handler, language=code)["header"] for handler in (first, second) for code in ("de", "fr")]
+        assert said == ["Ja", "Oui", "Nein", "Non"]
+
+
+def test_a_text_that_a_handler_gives_itself_is_no_text_of_its_class():
+    class Personal(JobHandler):
+        header = "Everybody's"
+
+        def __init__(self, job):
+            super().__init__(job)
+            self.header = f"That of {job.id}"
+
+    assert object_of(Personal)["header"] == "That of parcel-1"
+
+
+def test_a_lazy_text_that_is_no_translation_is_made_anew_each_time():
+    numbers = iter("12")
+    handler = type("Counting", (JobHandler,), {"header": lazy(lambda: next(numbers), str)()})
+    assert [object_of(handler)["header"] for _ in range(2)] == ["1", "2"]

@@ -12,6 +12,7 @@ from jobs import hub as hub_module
 from jobs import publisher
 from jobs.events import EVERYBODY, LOGOUT, group_of, message_of
 from jobs.hub import Hub, hub
+from jobs.layers import close_layer, new_layer
 
 from .factories import NOWHERE, eventually
 
@@ -410,3 +411,47 @@ async def test_who_comes_while_the_last_of_a_group_leaves_hears(watch, settings)
     _left, coming = await asyncio.gather(watch.hub.unwatch("job:1", leaving), watch("job:2"))
     await publish(message(7, "job:2"))
     assert (await coming.next())[1] == 7
+
+
+async def test_a_message_that_comes_by_two_groups_is_handed_out_once_to_each_who_watches_a_topic_of_it(watch):
+    both = ["job:parcel-1", "owner:visitor:ann"]
+    waiting, listing = await watch(both[0]), await watch(both[1])
+    for version in (7, 8):
+        await publish(message_of("frame", both, "parcel-1") | {"version": str(version)})
+    assert [(await page.next())[1] for page in (waiting, listing, waiting, listing)] == [7, 7, 8, 8]
+    assert waiting.heard.empty() and listing.heard.empty()
+
+
+async def test_a_connection_that_is_cut_is_noticed_before_a_beat_is_missed(watch, monkeypatch, redis_client):
+    monkeypatch.setattr(hub_module, "BEAT", 0.05)
+    page = await watch()
+    assert redis_client.client_kill_filter(_type="pubsub") > 0
+    await asyncio.wait_for(page.looked.wait(), hub_module.DEAF_AFTER / 2)
+    await publish(message(7))
+    assert (await page.next())[1] == 7
+
+
+async def test_a_connection_that_the_kernel_gives_up_is_not_taken_for_one_without_messages(watch, monkeypatch):
+    """Redis-py takes ETIMEDOUT, which ends a half-open connection, for "no message", again and again."""
+    monkeypatch.setattr(hub_module, "BEAT", 0.05)
+    page = await watch()
+    watch.hub._layer._pubsub.connection._reader.set_exception(TimeoutError(110, "Connection timed out"))
+    await asyncio.wait_for(page.looked.wait(), hub_module.DEAF_AFTER / 2)
+    await publish(message(7))
+    assert (await page.next())[1] == 7
+
+
+@pytest.mark.parametrize("config", [{}, {"prefix": "school"}, {"serializer_format": "json"}])
+async def test_a_subscription_of_our_own_hears_what_the_project_s_layer_sends(settings, config):
+    hosts = [settings.JOBS["REDIS_URL"]]
+    settings.CHANNEL_LAYERS = {"default": {"BACKEND": PUBSUB, "CONFIG": {"hosts": hosts, **config}}}
+    ours, theirs = new_layer(), channel_layers.make_backend("default")
+    assert type(ours) is not type(theirs)
+    channel = await ours.new_channel()
+    await ours.group_add("jobs.1", channel)
+    await theirs.group_send("jobs.1", {"type": "job.frame", "n": 1})
+    await theirs.send(channel, {"type": "hub.beat", "n": 2})
+    assert [(await asyncio.wait_for(ours.receive(channel), 3))["n"] for _ in range(2)] == [1, 2]
+    await close_layer(ours)
+    await close_layer(theirs)
+    channel_layers.backends.clear()
