@@ -27,7 +27,17 @@ HELD = 100  # pushes kept while the first reading is under way; it tells the sta
 class Subscription:
     """One subscription of one socket, named by what the client asked for: a job, its own jobs, or a tag."""
 
-    __slots__ = ("_admitted_at", "_held", "_owners", "_socket", "_topics", "_viewer", "key", "target")
+    __slots__ = (
+        "_admitted_at",
+        "_held",
+        "_missing_since",
+        "_owners",
+        "_socket",
+        "_topics",
+        "_viewer",
+        "key",
+        "target",
+    )
 
     def __init__(self, socket: JobConsumer, target: dict[str, Any], viewer: Viewer) -> None:
         self.target = target
@@ -37,6 +47,7 @@ class Subscription:
         self._admitted_at = monotonic()
         self._topics = viewer.topics_for(target)
         self._owners = viewer.owners  # whose logout ends it
+        self._missing_since: float | None = None
         self._held: list[tuple[str, int, str]] | None = []  # None once the client may hear
 
     async def open(self) -> None:
@@ -80,7 +91,7 @@ class Subscription:
         try:
             if is_due:
                 await self._readmit()
-            jobs = await self._read()
+            jobs = await (self._read() if is_due else self._read_patiently())
         except JobNotFound:
             await self._socket.drop(self)
             return
@@ -95,6 +106,22 @@ class Subscription:
         """Close the socket if it, or the job that it waits for, is the owner's."""
         if owner in self._owners:
             await self._socket.close(LOGGED_OUT)
+
+    async def _read_patiently(self) -> list[Job]:
+        """Read; nothing while a job is missing for no longer than its worker takes to write it anew in an empty Redis.
+
+        Raises `JobNotFound` after that.
+        """
+        try:
+            jobs = await self._read()
+        except JobNotFound:
+            now = monotonic()
+            self._missing_since = now if self._missing_since is None else self._missing_since
+            if now - self._missing_since > 1.5 * jobs_settings().HEARTBEAT:
+                raise
+            return []
+        self._missing_since = None
+        return jobs
 
     async def _readmit(self) -> None:
         self._viewer = await self._socket.viewer(anew=True)

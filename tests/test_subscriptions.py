@@ -293,14 +293,28 @@ async def test_looking_again_takes_one_reading_for_all_who_wait(monkeypatch):
         assert calls == [sorted(job.id for job in jobs)]
 
 
-async def test_a_page_whose_job_is_gone_everywhere_is_told(redis_client):
+async def test_a_page_whose_job_is_gone_everywhere_for_longer_than_a_heartbeat_is_told(redis_client, settings):
+    settings.JOBS = settings.JOBS | {"HEARTBEAT": 0}
     job = await started_job()
     async with JobCommunicator(ANN, job.id) as page:
         await page.event("started")
         redis_client.flushall()
         await hub().look_again()
+        assert await page.receive_nothing()
+        await hub().look_again()
         assert (await page.next())["code"] == "not_found"
         assert hub().watchers() == set()
+
+
+async def test_a_page_waits_for_a_job_that_its_worker_has_still_to_write_anew(redis_client):
+    job = await started_job()
+    async with JobCommunicator(ANN, job.id) as page:
+        await page.event("started")
+        redis_client.flushall()
+        for _ in range(3):
+            await hub().look_again()
+        await in_thread(job.complete)
+        assert (await page.event("ready"))["id"] == job.id
 
 
 async def test_a_record_that_was_written_anew_is_newer_than_what_the_page_has_seen(redis_client):
