@@ -20,7 +20,8 @@ from weakref import WeakKeyDictionary
 from . import signals
 from .conf import jobs_settings
 from .events import EVERYBODY, FRAME, LOGOUT, group_of
-from .layers import ConnectionBroken, close_layer, new_layer
+from .layers import close_layer, new_layer
+from .subscriber import ConnectionBroken
 
 logger = logging.getLogger("jobs.hub")
 

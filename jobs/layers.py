@@ -18,10 +18,7 @@ from django.core.signals import setting_changed
 from . import connection
 from .conf import jobs_settings
 from .events import Message
-
-
-class ConnectionBroken(Exception):
-    """What was sent meanwhile is lost, and nothing more is heard."""
+from .subscriber import Subscriber, is_possible
 
 
 class Wire(NamedTuple):
@@ -58,7 +55,7 @@ def project_layer() -> Any:
 
 def new_layer() -> Any:
     """Return a layer with connections of its own, which can be thrown away; one in memory has to be shared."""
-    if (plain := wire()) is not None:
+    if is_possible() and (plain := wire()) is not None:
         return _Subscription(plain)
     shared = project_layer()
     if shared is None or isinstance(shared, InMemoryChannelLayer):
@@ -77,38 +74,29 @@ class _Subscription:
 
     def __init__(self, plain: Wire) -> None:
         self._wire = plain
-        self._client = connection.connect_listener()
-        self._pubsub: Any = self._client.pubsub()
+        self._subscriber = Subscriber()
 
     async def new_channel(self) -> str:
         channel = f"{self._wire.prefix}specific.{uuid4().hex}"
-        await self._pubsub.subscribe(channel)
+        await self._subscriber.open()
+        await self._subscriber.subscribe(channel)
         return channel
 
     async def group_add(self, group: str, channel: str) -> None:
-        await self._pubsub.subscribe(self._wire.group(group))
+        await self._subscriber.subscribe(self._wire.group(group))
 
     async def group_discard(self, group: str, channel: str) -> None:
-        await self._pubsub.unsubscribe(self._wire.group(group))
+        await self._subscriber.unsubscribe(self._wire.group(group))
 
     async def send(self, channel: str, message: Message) -> None:
-        await self._client.publish(channel, self._wire.serialize(message))
+        await self._subscriber.publish(channel, self._wire.serialize(message))
 
     async def receive(self, channel: str) -> Message:
         """Return the next message of the channel or one of its groups; raises `ConnectionBroken`."""
-        while True:
-            try:
-                heard = await self._pubsub.get_message(timeout=None)
-            except Exception as error:
-                raise ConnectionBroken(str(error)) from error
-            if heard is None:  # so redis-py says that the kernel has given the connection up (ETIMEDOUT)
-                raise ConnectionBroken("nothing passes any more")
-            if heard["type"] == "message":
-                return self._wire.deserialize(heard["data"])
+        return self._wire.deserialize(await self._subscriber.next())
 
     async def close_pools(self) -> None:
-        await self._pubsub.aclose()
-        await self._client.aclose()
+        await self._subscriber.close()
 
 
 def _forget(*, setting: str, **_: Any) -> None:

@@ -16,7 +16,7 @@ exceptions conf states signals throttle deathwatch forking logs probe threads as
 then backlog
 record data handlers origin connection
 then events
-then link
+then link subscriber
 then indexes
 store message layers
 then publisher reader
@@ -44,7 +44,7 @@ PLACES = {name: place for place, row in enumerate(ROWS.split("\n")) for name in 
 HOMES = {
     "celery": {"tasks", "attempt", "worker", "canvas"},
     "channels": {"layers", "consumers", "checks", "testing"},
-    "redis": {"connection", "link"},
+    "redis": {"connection", "link", "subscriber"},
 }
 
 

@@ -1,0 +1,151 @@
+"""One connection that subscribes, and hears what is published as soon as the kernel has it.
+
+redis-py opens it, with TLS and password, and sends the commands. What comes in it would await line by line; here it is
+taken apart at once, by the rules of RESP (https://redis.io/docs/latest/develop/reference/protocol-spec/).
+"""
+
+import asyncio
+from collections import deque
+from typing import Any
+
+from redis.asyncio.connection import AbstractConnection
+from redis.exceptions import ResponseError
+
+from .connection import connect_listener
+
+PAUSE_AT = 1000  # messages that nobody has taken yet; the rest waits in the kernel and in Redis
+
+
+class ConnectionBroken(Exception):
+    """What was sent meanwhile is lost, and nothing more is heard."""
+
+
+def is_possible() -> bool:
+    """Say whether redis-py keeps its transport where we look for it, which is no public place."""
+    return "_writer" in getattr(AbstractConnection, "__slots__", ())
+
+
+class Subscriber(asyncio.Protocol):
+    """Hears what is published on the channels it has subscribed to."""
+
+    def __init__(self) -> None:
+        self._client = connect_listener()
+        self._connection: Any = None
+        self._transport: Any = None
+        self._former: Any = None
+        self._unparsed = b""
+        self._heard: deque[bytes] = deque()
+        self._waiter: asyncio.Future[None] | None = None
+        self._confirmations: dict[bytes, asyncio.Future[None]] = {}
+        self._why_broken: str | None = None
+        self._is_paused = False
+
+    async def open(self) -> None:
+        """Connect; raises what redis-py does."""
+        pool: Any = self._client.connection_pool
+        self._connection = await pool.get_connection()
+        self._transport = self._connection._writer.transport
+        self._former = self._transport.get_protocol()
+        self._transport.set_protocol(self)
+
+    async def subscribe(self, channel: str) -> None:
+        """Subscribe; once Redis has confirmed it nothing that is published is missed. Raises `ConnectionBroken`."""
+        if self._why_broken is not None:
+            raise ConnectionBroken(self._why_broken)
+        confirmed = self._confirmations[channel.encode()] = asyncio.get_running_loop().create_future()
+        await self._connection.send_command("SUBSCRIBE", channel)
+        await confirmed
+
+    async def unsubscribe(self, channel: str) -> None:
+        """Have Redis send no more of it, some time soon."""
+        await self._connection.send_command("UNSUBSCRIBE", channel)
+
+    async def publish(self, channel: str, payload: bytes) -> None:
+        """Publish, over another connection."""
+        await self._client.publish(channel, payload)
+
+    async def next(self) -> bytes:
+        """Return what was published next; raises `ConnectionBroken`."""
+        while not self._heard:
+            if self._why_broken is not None:
+                raise ConnectionBroken(self._why_broken)
+            self._pause(False)
+            self._waiter = asyncio.get_running_loop().create_future()
+            await self._waiter
+        return self._heard.popleft()
+
+    async def close(self) -> None:
+        """Hang up."""
+        if self._connection is not None:
+            await self._connection.disconnect(nowait=True)
+        await self._client.aclose()
+
+    def data_received(self, data: bytes) -> None:
+        """Take what has come; what is not whole yet waits for the rest."""
+        if self._unparsed:
+            data = self._unparsed + data
+        at = 0
+        try:
+            while at < len(data):
+                value, at = parse(data, at)
+                self._take(value)
+        except Incomplete:
+            pass
+        self._unparsed = data[at:]
+        if self._heard and self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+        if len(self._heard) >= PAUSE_AT:
+            self._pause(True)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """Say so to whoever waits."""
+        self._why_broken = str(error or "Redis has closed it")
+        self._former.connection_lost(error)
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+        for confirmed in self._confirmations.values():
+            if not confirmed.done():
+                confirmed.set_exception(ConnectionBroken(self._why_broken))
+
+    def _pause(self, wanted: bool) -> None:
+        if self._is_paused != wanted:
+            self._is_paused = wanted
+            (self._transport.pause_reading if wanted else self._transport.resume_reading)()
+
+    def _take(self, value: Any) -> None:
+        if isinstance(value, ResponseError):  # of a SUBSCRIBE
+            for confirmed in self._confirmations.values():
+                if not confirmed.done():
+                    confirmed.set_exception(value)
+            return
+        kind, channel, payload = value if isinstance(value, list) and len(value) == 3 else (b"", b"", b"")
+        if kind == b"message":
+            self._heard.append(payload)
+        elif kind == b"subscribe" and channel in self._confirmations:
+            confirmed = self._confirmations.pop(channel)
+            if not confirmed.done():
+                confirmed.set_result(None)
+
+
+class Incomplete(Exception):
+    """The rest has not come yet."""
+
+
+def parse(data: bytes, at: int) -> tuple[Any, int]:
+    """Return the value that begins there, and where the next one does; raises `Incomplete`, `ValueError`."""
+    end = data.find(b"\r\n", at)
+    if end < 0:
+        raise Incomplete
+    kind, text, at = data[at : at + 1], data[at + 1 : end], end + 2
+    if kind == b"$":
+        end = at + int(text)
+        if len(data) < end + 2:
+            raise Incomplete
+        return data[at:end], end + 2
+    if kind in b">*":
+        values = []
+        for _ in range(int(text)):
+            value, at = parse(data, at)
+            values.append(value)
+        return values, at
+    return (ResponseError(text.decode(errors="replace")) if kind == b"-" else text), at

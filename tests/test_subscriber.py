@@ -1,0 +1,181 @@
+"""One connection that subscribes: what Redis says is taken apart as it comes, in whatever pieces."""
+
+import asyncio
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from redis.exceptions import ResponseError
+
+from jobs import layers, subscriber
+from jobs.layers import new_layer
+from jobs.subscriber import ConnectionBroken, Incomplete, Subscriber, is_possible, parse
+
+SECONDS = 3
+
+
+@pytest.fixture
+async def open_subscriber():
+    """Return a subscriber that is connected, and closed in the end."""
+    opened = Subscriber()
+    await opened.open()
+    yield opened
+    await opened.close()
+
+
+async def next_of(heard):
+    return await asyncio.wait_for(heard.next(), SECONDS)
+
+
+def bulk(text):
+    return b"$%d\r\n%b\r\n" % (len(text), text)
+
+
+def message(payload, mark=b">"):
+    return b"%b3\r\n%b%b%b" % (mark, bulk(b"message"), bulk(b"school"), bulk(payload))
+
+
+def values_of(data):
+    found, at = [], 0
+    while at < len(data):
+        value, at = parse(data, at)
+        found.append(value)
+    return found
+
+
+@pytest.mark.parametrize("mark", [b">", b"*"])
+def test_a_message_is_read_in_the_third_version_of_the_protocol_and_in_the_second(mark):
+    assert values_of(message(b"a\r\nb", mark)) == [[b"message", b"school", b"a\r\nb"]]
+
+
+def test_a_confirmation_has_a_number_and_a_refusal_is_an_error():
+    refusal, confirmation = values_of(b"-NOPERM not you\r\n>3\r\n" + bulk(b"subscribe") + bulk(b"school") + b":1\r\n")
+    assert isinstance(refusal, ResponseError) and str(refusal) == "NOPERM not you"
+    assert confirmation == [b"subscribe", b"school", b"1"]
+
+
+@given(st.data())
+def test_what_is_cut_off_anywhere_is_not_taken_for_whole(data):
+    whole = message(data.draw(st.binary(max_size=40)))
+    cut = data.draw(st.integers(0, len(whole) - 1))
+    with pytest.raises(Incomplete):
+        parse(whole[:cut], 0)
+
+
+async def test_what_comes_in_pieces_is_heard_once_and_in_order(open_subscriber):
+    payloads = [b"one", b"", b"\r\n$3\r\n", "drei – четыре".encode()]
+    for byte in b"".join(map(message, payloads)):
+        open_subscriber.data_received(bytes([byte]))
+    assert [await next_of(open_subscriber) for _ in payloads] == payloads
+
+
+async def test_what_is_published_after_subscribe_has_returned_is_heard(open_subscriber, redis_client):
+    for number in range(20):
+        await open_subscriber.subscribe(f"school.{number}")
+        assert await asyncio.to_thread(redis_client.publish, f"school.{number}", str(number)) == 1
+        assert await next_of(open_subscriber) == str(number).encode()
+
+
+async def test_a_megabyte_is_heard_whole(open_subscriber, redis_client):
+    await open_subscriber.subscribe("school")
+    await asyncio.to_thread(redis_client.publish, "school", b"\r\n" * 500_000)
+    assert await next_of(open_subscriber) == b"\r\n" * 500_000
+
+
+async def test_of_a_channel_that_was_left_nothing_is_heard(open_subscriber, redis_client):
+    await open_subscriber.subscribe("school")
+    await open_subscriber.subscribe("library")
+    await open_subscriber.unsubscribe("school")
+    await open_subscriber.subscribe("end of term")  # whose answer comes after that of what was left
+    assert await asyncio.to_thread(redis_client.publish, "school", "a") == 0
+    await open_subscriber.publish("library", b"b")
+    assert await next_of(open_subscriber) == b"b"
+
+
+async def test_who_does_not_take_what_comes_has_it_wait_in_redis_and_gets_all_of_it(
+    open_subscriber, redis_client, monkeypatch
+):
+    monkeypatch.setattr(subscriber, "PAUSE_AT", 10)
+    await open_subscriber.subscribe("school")
+    payload, pieces = b"x" * 100_000, 300
+
+    def publish():
+        for _ in range(pieces):
+            redis_client.publish("school", payload)
+
+    await asyncio.to_thread(publish)
+    for _ in range(pieces):
+        assert await next_of(open_subscriber) == payload
+        assert len(open_subscriber._heard) < 30  # what came in one piece of what the kernel had
+    assert not open_subscriber._heard
+
+
+async def test_a_connection_that_is_cut_is_told_to_who_listens_and_to_who_joins(open_subscriber, redis_client):
+    await open_subscriber.subscribe("school")
+    listening = asyncio.create_task(open_subscriber.next())
+    assert redis_client.client_kill_filter(_type="pubsub") == 1
+    with pytest.raises(ConnectionBroken):
+        await asyncio.wait_for(listening, SECONDS)
+    with pytest.raises(ConnectionBroken):
+        await open_subscriber.subscribe("library")
+
+
+async def test_what_was_heard_before_the_cut_is_still_handed_out(open_subscriber, redis_client):
+    await open_subscriber.subscribe("school")
+    redis_client.publish("school", "last")
+    redis_client.client_kill_filter(_type="pubsub")
+    assert await next_of(open_subscriber) == b"last"
+    with pytest.raises(ConnectionBroken):
+        await next_of(open_subscriber)
+
+
+async def test_rubbish_in_place_of_an_answer_breaks_the_connection(open_subscriber):
+    with pytest.raises(ValueError):  # upon which asyncio closes the transport, and says so
+        open_subscriber.data_received(b"$many\r\n")
+
+
+async def test_a_cut_while_redis_has_not_confirmed_yet_is_told_at_once(open_subscriber, redis_client):
+    redis_client.execute_command("CLIENT", "PAUSE", "3000", "ALL")
+    joining = asyncio.create_task(open_subscriber.subscribe("school"))
+    await asyncio.sleep(0)
+    open_subscriber._transport.abort()
+    with pytest.raises(ConnectionBroken):
+        await asyncio.wait_for(joining, 1)
+    redis_client.execute_command("CLIENT", "UNPAUSE")
+
+
+async def test_a_channel_that_the_user_may_not_hear_is_refused_in_redis_s_words(redis_client, settings):
+    redis_client.acl_setuser(
+        "deaf", enabled=True, nopass=True, commands=["+@all"], keys=["*"], reset=True, reset_channels=True
+    )
+    url = settings.JOBS["REDIS_URL"].replace("redis://", "redis://deaf:any@")
+    settings.JOBS = settings.JOBS | {"REDIS_URL": url}
+    refused = Subscriber()
+    try:
+        await refused.open()
+        with pytest.raises(ResponseError, match="No permissions|NOPERM"):
+            await asyncio.wait_for(refused.subscribe("school"), SECONDS)
+    finally:
+        await refused.close()
+        redis_client.acl_deluser("deaf")
+
+
+@pytest.mark.parametrize("query", ["?protocol=2", "?protocol=3"])
+async def test_both_versions_of_the_protocol_carry_a_message(settings, redis_client, query):
+    settings.JOBS = settings.JOBS | {"REDIS_URL": settings.JOBS["REDIS_URL"] + query}
+    heard = Subscriber()
+    await heard.open()
+    await heard.subscribe("school")
+    await heard.publish("school", b"hello")
+    assert await next_of(heard) == b"hello"
+    await heard.close()
+
+
+def test_this_redis_py_lets_its_transport_be_taken_over():
+    assert is_possible()
+
+
+def test_with_one_that_does_not_the_hub_listens_by_the_project_s_layer(monkeypatch):
+    assert type(new_layer()).__name__ == "_Subscription"
+    monkeypatch.setattr(layers, "is_possible", lambda: False)
+    assert type(new_layer()).__name__ == "RedisPubSubChannelLayer"
