@@ -13,6 +13,7 @@ from zlib import crc32
 from django.core.serializers.json import DjangoJSONEncoder
 from django.utils import translation
 
+from .exceptions import HandlerNotFound
 from .handlers import JobHandler, find_handler
 from .states import JobState
 
@@ -148,19 +149,19 @@ def _job_text(job: "Job") -> str:
 
     By hand, for a worker says this with each push, and it is quicker than a dict and an encoder.
     """
-    record, progress = job.record, job.progress
+    record, progress, kind = job.record, job.progress, _kind(job)
     is_retrying = record.state is JobState.RETRYING
     return (
         f'{{"version":{record.version},"created_at":{_time(record.created_at)},'
         f'"started_at":{_time(record.started_at)},"ended_at":{_time(record.ended_at)},'
         f'"id":{_quoted(record.id)},"state":"{record.state}",'
-        f'"header":{_quoted(_text(job, "header"))},"message":{_quoted(_text(job, "message"))},'
+        f'"header":{_quoted(_text(job, kind, "header"))},"message":{_quoted(_text(job, kind, "message"))},'
         f'"progress":{{"current":{progress.current},"total":{_or_null(progress.total)},'
         f'"percent":{_or_null(progress.percent)},"message":{_quoted(cut(progress.message, "note"))}}},'
         f'"eta_seconds":{_or_null(job.eta_seconds if record.total else None)},'
         f'"attempt":{record.attempt},"max_attempts":{record.max_attempts or "null"},'
         f'"retry_at":{_time(record.retry_at if is_retrying else 0)},'
-        f'"error":{_quoted(cut(record.error, "error"))},"url":{_quoted(record.path)}{_public_data(job)}}}'
+        f'"error":{_quoted(cut(record.error, "error"))},"url":{_quoted(record.path)}{_public_data(job, kind)}}}'
     )
 
 
@@ -203,16 +204,25 @@ def cut(text: object, kind: str) -> str:
     return string if len(string) <= limit else string[: limit - 1] + "…"
 
 
-def _text(job: "Job", name: str) -> str:
-    """Return a text of the handler's; a translation that stands in its class is looked up once for all jobs."""
+def _kind(job: "Job") -> type[JobHandler] | None:
     try:
-        handler_class, language = find_handler(job.handler_class), job.record.language
-        value = getattr(handler_class, name) if handler_class.__init__ is JobHandler.__init__ else None
+        return find_handler(job.record.handler_class)
+    except HandlerNotFound:
+        logger.exception("job %s: what its handler says is left out", job.id)
+        return None
+
+
+def _text(job: "Job", kind: type[JobHandler] | None, name: str) -> str:
+    """Return a text of the handler's; a translation that stands in its class is looked up once for all jobs."""
+    if kind is None:
+        return ""
+    try:
+        value = getattr(kind, name) if kind.__init__ is JobHandler.__init__ else None
         if isinstance(value, str):
             return cut(value, name)
         if isinstance(value, _Translation):
-            return _translated(value, name, language)
-        with _speaking(language):
+            return _translated(value, name, job.record.language)
+        with _speaking(job.record.language):
             value = getattr(job.handler, name)
             return cut(value() if callable(value) else value, name)
     except Exception:
@@ -232,11 +242,11 @@ def _translated(text: object, name: str, language: str) -> str:
     return _translations[key][1]
 
 
-def _public_data(job: "Job") -> str:
+def _public_data(job: "Job", kind: type[JobHandler] | None) -> str:
     """Return what the handler adds to the job object, each with a comma before it; it cannot replace what is there."""
+    if kind is None or kind.public_data is JobHandler.public_data:  # as most are
+        return ""
     try:
-        if find_handler(job.handler_class).public_data is JobHandler.public_data:  # as most are
-            return ""
         with _speaking(job.record.language):
             text = _encoder.encode(dict(job.handler.public_data()))
     except Exception:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from datetime import datetime
+from functools import cached_property
 from time import monotonic
 from typing import NamedTuple
 
@@ -65,7 +66,7 @@ class KnownJob:
     def tags(self) -> tuple[str, ...]:
         return self.record.tags
 
-    @property
+    @cached_property
     def topics(self) -> list[str]:
         """Every topic on which its events are sent."""
         return events.topics_of(self.id, self.owner, self.tags)

@@ -99,6 +99,12 @@ def _send(calls: Sequence[Call]) -> list[Any]:
     return pipeline.execute(raise_on_error=False)
 
 
+def pack(command: Sequence[Any]) -> bytes:
+    """Return a command as RESP has it; redis-py's own packer looks at each argument five times."""
+    parts = [part if isinstance(part, bytes) else str(part).encode("utf-8", "replace") for part in command]
+    return b"".join([b"*%d\r\n" % len(parts), *[b"$%d\r\n%b\r\n" % (len(part), part) for part in parts]])
+
+
 class _Kept:
     """One connection of the client's, kept by whoever comes first; others meanwhile go by the client."""
 
@@ -118,7 +124,7 @@ class _Kept:
         try:
             kept = self._connection = self._connection or client().connection_pool.get_connection()
             try:
-                return self._ask(kept, kept.pack_command(*command))
+                return self._ask(kept, [pack(command)])
             except redis.ConnectionError:  # it was closed while nobody used it, or another server is the master now
                 return self._by_client(command)
         finally:

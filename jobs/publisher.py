@@ -24,16 +24,25 @@ TIMEOUT = 3.0  # seconds that a push may hold a task up
 _making = threading.Lock()
 
 
-def prepare(message: Message) -> Push | None:
-    """Return how the message reaches its topics' groups by a PUBLISH, or None where it has to be sent by `send`."""
+def channels_of(topics: Sequence[str]) -> list[str]:
+    """Name Redis's channels of the topics' groups; none where nothing can be published there."""
+    plain = wire()
+    return [plain.group(group) for group in _groups(topics)] if plain else []
+
+
+def prepare(message: Message, channels: Sequence[str] | None = None) -> Push | None:
+    """Return how the message reaches its topics' groups by a PUBLISH, or None where it has to be sent by `send`.
+
+    Who sends many messages about the same topics names their channels once.
+    """
     if (plain := wire()) is None:
         return None
-    return Push([plain.group(group) for group in _groups(message)], plain.serialize(message))
+    return Push(channels or channels_of(message["topics"]), plain.serialize(message))
 
 
 def send(message: Message) -> None:
     """Send the message over the channel layer within `TIMEOUT`; a layer that fails is logged, never raised."""
-    _group_send(_groups(message), message)
+    _group_send(_groups(message["topics"]), message)
 
 
 def broadcast(message: Message) -> None:
@@ -41,9 +50,9 @@ def broadcast(message: Message) -> None:
     _group_send([EVERYBODY], message)
 
 
-def _groups(message: Message) -> list[str]:
+def _groups(topics: Sequence[str]) -> list[str]:
     shards = jobs_settings().SHARDS
-    return [group_of(topic, shards) for topic in message["topics"]]
+    return [group_of(topic, shards) for topic in topics]
 
 
 def _group_send(groups: Sequence[str], message: Message) -> None:

@@ -43,6 +43,10 @@ class StoredJob(KnownJob):
         """The handler; raises `HandlerNotFound` if its class is no longer there."""
         return find_handler(self.record.handler_class)(cast("Job", self))
 
+    @cached_property
+    def _channels(self) -> list[str]:
+        return publisher.channels_of(self.topics)
+
     def refresh(self) -> Self:
         """Read the job again, with its deadline enforced, from the archive if Redis has lost it.
 
@@ -64,7 +68,7 @@ class StoredJob(KnownJob):
         Raises `JobExists`, `StoreUnavailable`; then it remains a draft.
         """
         message = self._message(self.record, change, events.CREATED)
-        push = publisher.prepare(message)
+        push = publisher.prepare(message, self._channels)
         outcome = store.create(self.record, change, push)
         if not outcome.written or outcome.record is None:
             raise exists(self.id)
@@ -121,7 +125,7 @@ class StoredJob(KnownJob):
 
     def _write(self, new: Record, change: Change, event: str) -> bool:
         message = self._message(new, change, event) if event else None
-        push = publisher.prepare(message) if message else None
+        push = publisher.prepare(message, self._channels) if message else None
         outcome = store.write(self.record, new, change, push)
         if outcome.record is None or self._is_newer_than(outcome):
             if self._attempt_held is None and self.state is not JobState.LOST:
@@ -149,7 +153,7 @@ class StoredJob(KnownJob):
     def _message(self, new: Record, change: Change, event: str) -> events.Message:
         stamped = {change.stamp: events.VERSION_TO_COME} if change.stamp else {}
         future: Any = type(self)(new.replace(version=events.VERSION_TO_COME, **stamped), self.now)
-        return events.message_of(events.frame(event, future), events.topics_of(new.id, new.owner, new.tags), new.id)
+        return events.message_of(events.frame(event, future), self.topics, new.id)
 
     def _living(self, record: Record) -> Record:
         """Return the record if it may still be written to; one that was given up for lost by us comes back to life."""

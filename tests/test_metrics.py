@@ -128,7 +128,7 @@ async def test_a_push_that_was_lost_is_counted_when_the_page_is_told_after_all(g
         await page.event("created")
         await hub().look_again()
         assert grown("jobs_reconcile_hits_total", kind="end") == grown("jobs_reconcile_hits_total", kind="change") == 0
-        monkeypatch.setattr("jobs.publisher.prepare", lambda message: Push((), b""))
+        monkeypatch.setattr("jobs.publisher.prepare", lambda message, channels: Push((), b""))
         await sync_to_async(job.end)(JobState.COMPLETE)
         await hub().look_again()
         await page.event("ready")
