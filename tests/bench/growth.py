@@ -9,7 +9,7 @@ from .turn import WARM, Plan, Turn, quantile
 
 WALKED = 60  # jobs that end at each size
 MOST_POLLING = 300  # pages; with more the server is so far behind that they do not even open
-PAGES = 100  # open while the number of stored jobs matters
+PAGES = 300  # open while the number of stored jobs matters
 
 Curve = dict[int, list[float]]  # of each number of sockets, or of stored jobs, the milliseconds at the median, a round
 
