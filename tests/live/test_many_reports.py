@@ -14,7 +14,7 @@ START = """
 import django; django.setup()
 from django.contrib.auth import get_user_model
 from tests.live.speedjobs.tasks import sprint
-print(sprint.submit_job(None, [%d], owner=get_user_model().objects.get(username="ada"), countdown=1).id)
+print(sprint.submit_job(None, [%d], owner=get_user_model().objects.get(username="ada"), countdown=4).id)
 """
 RESULT = """
 import django, json; django.setup()
