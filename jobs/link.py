@@ -19,6 +19,7 @@ from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from . import connection
 from .exceptions import StoreUnavailable
+from .resp import pack
 
 RESPITE = 1.0  # seconds without another try after a time-out: a request waits once, not for each of its commands
 
@@ -97,12 +98,6 @@ def _send(calls: Sequence[Call]) -> list[Any]:
     for call in calls:
         pipeline.evalsha(_script(call.script).sha, 1, call.key, *call.arguments)
     return pipeline.execute(raise_on_error=False)
-
-
-def pack(command: Sequence[Any]) -> bytes:
-    """Return a command as RESP has it; redis-py's own packer looks at each argument five times."""
-    parts = [part if isinstance(part, bytes) else str(part).encode("utf-8", "replace") for part in command]
-    return b"".join([b"*%d\r\n" % len(parts), *[b"$%d\r\n%b\r\n" % (len(part), part) for part in parts]])
 
 
 class _Kept:

@@ -55,7 +55,7 @@ class Record(NamedTuple):
     parts: frozenset[str] = frozenset()  # the task ids of those parts of a canvas that have ended well
 
     def replace(self, **values: Any) -> "Record":
-        """Return a copy with other values; in half the time of the namedtuple's own way."""
+        """Return a copy with other values, quicker than the namedtuple's own way: each change of a job takes two."""
         copy: list[Any] = list(self)
         for name, value in values.items():
             copy[_PLACES[name]] = value

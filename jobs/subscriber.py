@@ -1,7 +1,7 @@
 """One connection that subscribes, and hears what is published as soon as the kernel has it.
 
 redis-py opens it, with TLS and password, and sends the commands. What comes in it would await line by line; here it is
-taken apart at once, by the rules of RESP (https://redis.io/docs/latest/develop/reference/protocol-spec/).
+taken apart at once.
 """
 
 import asyncio
@@ -9,9 +9,9 @@ from collections import deque
 from typing import Any
 
 from redis.asyncio.connection import AbstractConnection
-from redis.exceptions import ResponseError
 
 from .connection import connect_listener
+from .resp import Incomplete, Refusal, parse
 
 PAUSE_AT = 1000  # messages that nobody has taken yet; the rest waits in the kernel and in Redis
 
@@ -23,6 +23,10 @@ class ConnectionBroken(Exception):
 def is_possible() -> bool:
     """Say whether redis-py keeps its transport where we look for it, which is no public place."""
     return "_writer" in getattr(AbstractConnection, "__slots__", ())
+
+
+class Refused(Exception):
+    """Redis does not let us listen, and says why."""
 
 
 class Subscriber(asyncio.Protocol):
@@ -49,16 +53,20 @@ class Subscriber(asyncio.Protocol):
         self._transport.set_protocol(self)
 
     async def subscribe(self, channel: str) -> None:
-        """Subscribe; once Redis has confirmed it nothing that is published is missed. Raises `ConnectionBroken`."""
-        if self._why_broken is not None:
-            raise ConnectionBroken(self._why_broken)
+        """Subscribe; once Redis has confirmed it nothing that is published is missed.
+
+        Raises `ConnectionBroken`, `Refused`, and what redis-py does when it cannot send.
+        """
         confirmed = self._confirmations[channel.encode()] = asyncio.get_running_loop().create_future()
-        await self._connection.send_command("SUBSCRIBE", channel)
-        await confirmed
+        try:
+            await self._send("SUBSCRIBE", channel)
+            await confirmed
+        finally:
+            del self._confirmations[channel.encode()]
 
     async def unsubscribe(self, channel: str) -> None:
         """Have Redis send no more of it, some time soon."""
-        await self._connection.send_command("UNSUBSCRIBE", channel)
+        await self._send("UNSUBSCRIBE", channel)
 
     async def publish(self, channel: str, payload: bytes) -> None:
         """Publish, over another connection."""
@@ -103,9 +111,12 @@ class Subscriber(asyncio.Protocol):
         self._former.connection_lost(error)
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
-        for confirmed in self._confirmations.values():
-            if not confirmed.done():
-                confirmed.set_exception(ConnectionBroken(self._why_broken))
+        self._refuse(ConnectionBroken(self._why_broken))
+
+    async def _send(self, command: str, channel: str) -> None:
+        if self._why_broken is not None:  # redis-py would connect anew, where nobody listens
+            raise ConnectionBroken(self._why_broken)
+        await self._connection.send_command(command, channel)
 
     def _pause(self, wanted: bool) -> None:
         if self._is_paused != wanted:
@@ -113,39 +124,16 @@ class Subscriber(asyncio.Protocol):
             (self._transport.pause_reading if wanted else self._transport.resume_reading)()
 
     def _take(self, value: Any) -> None:
-        if isinstance(value, ResponseError):  # of a SUBSCRIBE
-            for confirmed in self._confirmations.values():
-                if not confirmed.done():
-                    confirmed.set_exception(value)
+        if isinstance(value, Refusal):
+            self._refuse(Refused(value))
             return
         kind, channel, payload = value if isinstance(value, list) and len(value) == 3 else (b"", b"", b"")
         if kind == b"message":
             self._heard.append(payload)
-        elif kind == b"subscribe" and channel in self._confirmations:
-            confirmed = self._confirmations.pop(channel)
+        elif kind == b"subscribe" and channel in self._confirmations and not self._confirmations[channel].done():
+            self._confirmations[channel].set_result(None)
+
+    def _refuse(self, error: Exception) -> None:
+        for confirmed in self._confirmations.values():
             if not confirmed.done():
-                confirmed.set_result(None)
-
-
-class Incomplete(Exception):
-    """The rest has not come yet."""
-
-
-def parse(data: bytes, at: int) -> tuple[Any, int]:
-    """Return the value that begins there, and where the next one does; raises `Incomplete`, `ValueError`."""
-    end = data.find(b"\r\n", at)
-    if end < 0:
-        raise Incomplete
-    kind, text, at = data[at : at + 1], data[at + 1 : end], end + 2
-    if kind == b"$":
-        end = at + int(text)
-        if len(data) < end + 2:
-            raise Incomplete
-        return data[at:end], end + 2
-    if kind in b">*":
-        values = []
-        for _ in range(int(text)):
-            value, at = parse(data, at)
-            values.append(value)
-        return values, at
-    return (ResponseError(text.decode(errors="replace")) if kind == b"-" else text), at
+                confirmed.set_exception(error)
