@@ -36,7 +36,6 @@ class Subscriber(asyncio.Protocol):
         self._client = connect_listener()
         self._connection: Any = None
         self._transport: Any = None
-        self._former: Any = None
         self._unparsed = b""
         self._heard: deque[bytes] = deque()
         self._waiter: asyncio.Future[None] | None = None
@@ -49,7 +48,6 @@ class Subscriber(asyncio.Protocol):
         pool: Any = self._client.connection_pool
         self._connection = await pool.get_connection()
         self._transport = self._connection._writer.transport
-        self._former = self._transport.get_protocol()
         self._transport.set_protocol(self)
 
     async def subscribe(self, channel: str) -> None:
@@ -85,7 +83,7 @@ class Subscriber(asyncio.Protocol):
     async def close(self) -> None:
         """Hang up."""
         if self._connection is not None:
-            await self._connection.disconnect(nowait=True)
+            await self._connection.disconnect(nowait=True)  # asyncio's stream is not told of the end
         await self._client.aclose()
 
     def data_received(self, data: bytes) -> None:
@@ -108,7 +106,6 @@ class Subscriber(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         """Say so to whoever waits."""
         self._why_broken = str(error or "Redis has closed it")
-        self._former.connection_lost(error)
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
         self._refuse(ConnectionBroken(self._why_broken))
