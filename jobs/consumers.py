@@ -1,5 +1,6 @@
 """The socket: a gatekeeper and a relay. It checks who asks and what, and passes on what the hub hands out."""
 
+import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from contextvars import copy_context
@@ -17,6 +18,8 @@ from .job import Job
 from .origin import is_same_origin
 from .subscriptions import Subscription
 from .told import Told
+
+logger = logging.getLogger("jobs.consumers")
 
 BAD, NOT_FOUND, TOO_MANY, TRY_LATER = 4400, 4404, 4429, 4503  # close codes
 MAX_SENT = 16 * 2**20  # characters; a page that reads comes back, one that never does must not fill our memory
@@ -58,7 +61,7 @@ class JobConsumer(AsyncConsumer):
     async def close(self, code: int) -> None:
         """Close with a code; nothing is taken or sent any more."""
         self.is_open = False
-        await self.base_send({"type": "websocket.close", "code": code})
+        await self._pass({"type": "websocket.close", "code": code})
 
     async def viewer(self, anew: bool = False) -> Viewer:
         """Return who opened the socket, by its session; looked up once it matters, or anew."""
@@ -109,10 +112,18 @@ class JobConsumer(AsyncConsumer):
 
     async def _send(self, text: str) -> None:
         """Send; the server keeps what a client does not read, so a socket that has had very much is closed."""
-        await self.base_send({"type": "websocket.send", "text": text})
+        await self._pass({"type": "websocket.send", "text": text})
         self._sent += len(text)
         if self._sent > MAX_SENT:
             await self.close(TRY_LATER)
+
+    async def _pass(self, message: Message) -> None:
+        """Pass a message to the server; each has an exception of its own for a socket that has gone meanwhile."""
+        try:
+            await self.base_send(message)
+        except Exception as error:
+            self.is_open = False  # its disconnect is on the way
+            logger.debug("a socket has gone: %r", error)
 
     async def _receive(self, text: str | None) -> None:
         """Take one frame of the client."""

@@ -239,6 +239,8 @@ class Hub:
                     await asyncio.wait_for(self._layer.send(self._channel, beat), TIMEOUT)
             if self.is_deaf:
                 async with self._lock:
+                    if not self.is_deaf:  # the first watcher was still connecting
+                        continue
                     await self._disconnect()
                     await self._connect()
                 if self._listener is not None:

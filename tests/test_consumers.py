@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from jobs import reader
 from jobs.asked import BadFrame, parse
-from jobs.consumers import BAD, NOT_FOUND, TOO_MANY, TRY_LATER
+from jobs.consumers import BAD, NOT_FOUND, TOO_MANY, TRY_LATER, JobConsumer
 from jobs.events import message_of
 from jobs.hub import hub
 from jobs.routing import websocket_urlpatterns
@@ -347,6 +347,39 @@ async def test_a_push_that_comes_while_a_socket_is_closing_is_lost_quietly(caplo
         message = message_of("{}", [f"job:{job.id}"], job.id) | {"version": str(job.version + 1)}
         await hub()._hand_out(message)
     assert not caplog.records
+
+
+@pytest.mark.parametrize("gone", [RuntimeError("Attempt to send on a closed protocol"), OSError()])
+async def test_a_push_to_a_socket_that_has_gone_unheard_is_lost_quietly_and_others_hear(caplog, gone):
+    """As daphne (autobahn's `Disconnected`) and the ASGI specification have it."""
+    job, tried = await started_job(), []
+
+    async def receive():
+        return await incoming.get()
+
+    async def send(message):
+        sent.put_nowait(message)
+        if message["type"] == "websocket.send" and json.loads(message["text"])["event"] == "ready":
+            tried.append(message)
+            raise gone
+
+    incoming, sent = asyncio.Queue(), asyncio.Queue()
+    consumer = JobConsumer(job.id)
+    headers = [(b"host", b"testserver"), (b"origin", b"http://testserver")]
+    serving = asyncio.create_task(consumer({"type": "websocket", "headers": headers, "session": ANN}, receive, send))
+    incoming.put_nowait({"type": "websocket.connect"})
+    while (await asyncio.wait_for(sent.get(), 3)).get("text", "").find('"started"') < 0:
+        pass
+    async with JobCommunicator(ANN, job.id) as page:
+        await page.event("started")
+        await in_thread(job.complete)
+        await page.event("ready")
+    await consumer.close(BAD)
+    await consumer.say("pong")
+    assert len(tried) == 1 and not consumer.is_open
+    assert [record for record in caplog.records if record.levelname != "DEBUG"] == []
+    incoming.put_nowait({"type": "websocket.disconnect"})
+    await asyncio.wait_for(serving, 3)
 
 
 async def test_a_killed_pubsub_connection_costs_a_page_nothing_but_a_moment(redis_client, monkeypatch, settings):

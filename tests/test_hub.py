@@ -292,6 +292,33 @@ async def test_when_a_beat_got_lost_other_messages_may_have_been_too_so_everybod
     assert len(lost) == 2
 
 
+async def test_a_hub_that_takes_long_to_connect_connects_once(watch, monkeypatch):
+    monkeypatch.setattr(hub_module, "BEAT", 0.02)
+    is_deaf, asked, layers = Hub.is_deaf.fget, asyncio.Event(), []
+
+    def keeper_asks(hub):
+        asked.set()
+        return is_deaf(hub)
+
+    def slow_layer():
+        layers.append(new_layer())
+        name = layers[-1].new_channel
+
+        async def name_late():
+            await asyncio.wait_for(asked.wait(), 2)
+            return await name()
+
+        monkeypatch.setattr(layers[-1], "new_channel", name_late)
+        return layers[-1]
+
+    monkeypatch.setattr(Hub, "is_deaf", property(keeper_asks))
+    monkeypatch.setattr(hub_module, "new_layer", slow_layer)
+    page = await watch()
+    asked.clear()
+    await asyncio.wait_for(asked.wait(), 2)  # the keeper has had the lock
+    assert len(layers) == 1 and not page.looked.is_set()
+
+
 async def test_as_long_as_no_beat_is_missing_nobody_looks_again(watch, monkeypatch):
     monkeypatch.setattr(hub_module, "BEAT", 0.02)
     page = await watch()

@@ -124,8 +124,7 @@ class Stack:
 
     def prepare_database(self) -> None:
         """Migrate the database and make the sample schools."""
-        self.run("migrate", "--no-input", "--verbosity", "0")
-        self.run("sample_data")
+        self.run("sample_data", "--migrate")
 
     def run(self, *arguments: str) -> list[str]:
         """Run a management command to its end and return what it printed."""

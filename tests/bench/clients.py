@@ -3,6 +3,7 @@
 import asyncio
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any
@@ -25,7 +26,7 @@ class Clients:
     def __init__(self) -> None:
         let_go_first(0)
         self._loop = asyncio.new_event_loop()
-        self._pages: list[Page | Poller] = []
+        self._pages: dict[int, list[Page | Poller]] = defaultdict(list)  # of each server's port
         self._heard: dict[str, int] = {}
         self._wanted = 0
         self._enough = asyncio.Event()
@@ -46,9 +47,9 @@ class Clients:
         self._run(self._await_enough(seconds))
         return dict(self._heard)
 
-    def close(self) -> None:
-        """Close all pages, and wait until the server has."""
-        self._run(self._close_all())
+    def close(self, port: int) -> None:
+        """Close all pages of a server, and wait until it has."""
+        self._run(self._close_all(port))
 
     def _run(self, coroutine: Coroutine[Any, Any, None]) -> None:
         asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(2 * TIMEOUT)
@@ -65,7 +66,7 @@ class Clients:
                 return opened
 
         async with asyncio.timeout(TIMEOUT):
-            self._pages += await asyncio.gather(*(open_one(opening) for opening in wanted))
+            self._pages[port] += await asyncio.gather(*(open_one(opening) for opening in wanted))
 
     def _page(self, port: int, greetings: int, opening: Opening) -> Page | Poller:
         if opening.polls:
@@ -95,8 +96,8 @@ class Clients:
         with suppress(TimeoutError):
             await asyncio.wait_for(self._enough.wait(), seconds)
 
-    async def _close_all(self) -> None:
-        pages, self._pages = self._pages, []
+    async def _close_all(self, port: int) -> None:
+        pages = self._pages.pop(port, [])
         for opened in pages:
             opened.close()
         async with asyncio.timeout(TIMEOUT):

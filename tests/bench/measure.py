@@ -9,7 +9,7 @@ from project.demo.processes import Child
 
 from .growth import Curve, by_sockets, by_stored
 from .setup import Setup
-from .subjects import LIMIT, OURS, SUBJECTS, Subject
+from .subjects import GROUPS, LIMIT, OURS, SUBJECTS, Subject
 from .turn import Figures, Plan, Turn, rounds
 
 START_TIMEOUT = 60.0  # seconds
@@ -37,7 +37,7 @@ def measure(plan: Plan) -> Taken:
         loop = setup.servers[LIMIT].child.await_line("loop: (.+)", START_TIMEOUT)[1]
         calls = setup.worker.call("measure_calls", plan.rounds, plan.calls)
         trips = setup.worker.call("count_trips", plan.calls)
-        taken = rounds(setup, plan, SUBJECTS)
+        taken = rounds(setup, plan, GROUPS)
         curves, lost = by_sockets(setup, plan)
     with Setup((OURS,)) as setup:
         lives = _lead_lives(setup, plan)

@@ -49,4 +49,5 @@ NAIVE = Subject("naive", TUTORIAL, "/ws/naive/{}/", 1)
 # With more pages the server is busy with answering "not yet" and the latency is that of a queue: see the plot.
 POLLING = Subject("polling", TUTORIAL, "/celery-progress/{}/", 0, "store_result", polls=True, most=50)
 
-SUBJECTS = (LIMIT, OURS, UVICORN, SESSION, PUBSUB, CORE, NAIVE, POLLING)
+GROUPS = ((LIMIT, OURS, UVICORN), (SESSION,), (PUBSUB,), (CORE,), (NAIVE,), (POLLING,))  # who take a turn together
+SUBJECTS = tuple(subject for group in GROUPS for subject in group)

@@ -7,7 +7,7 @@ import pytest
 from .__main__ import QUICK
 from .setup import Setup
 from .subjects import OURS, PUBSUB
-from .turn import Turn
+from .turn import together
 from .usage import allow_many_files
 
 PLAN = replace(QUICK, sockets=400, jobs=60, calls=50)
@@ -26,7 +26,7 @@ def setup():
 @pytest.fixture(scope="module")
 def figures(setup):
     """Return what both subjects took, one after the other."""
-    return {subject: Turn(setup, subject).take(PLAN, is_first=True) for subject in (OURS, PUBSUB)}
+    return together(setup, PLAN, (OURS,), is_first=True) | together(setup, PLAN, (PUBSUB,), is_first=True)
 
 
 def test_nothing_is_lost(figures):

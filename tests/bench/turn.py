@@ -1,7 +1,14 @@
-"""One subject's turn in a round: open the pages, end jobs at a walk, at a run, then one that all pages watch."""
+"""A turn in a round: open the pages, end jobs at a walk, at a run, then one that all pages watch.
 
+The subjects whose latencies are compared closely take a turn together: their pages are open at the same time, and they
+walk in short slices, one after the other, so that a machine which is slow for some seconds is so for all of them.
+"""
+
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from statistics import median
+from typing import TypeVar
 
 from project.demo.processes import ProcessError
 
@@ -12,10 +19,12 @@ from .subjects import Opening, Subject
 WALK = 50.0  # jobs that end in a second, while latency is measured
 RUN = 250.0  # and while the server's work for each is: no more than the tutorial's worker can do
 WARM = 20  # pages that are open before the figures of opening are taken
+SLICES = 10  # of a walk; 20 jobs at 50 a second are 0.4 seconds
 FAN_OUTS = 3  # in a turn; a single one may meet a collection of Python's garbage, or somebody else's work
 PATIENCE = 5.0  # seconds after the last call; what has not come then is lost
 PATIENCE_WITH_POLLING = 30.0  # seconds; an overloaded server answers late, and loses nothing
 
+Thing = TypeVar("Thing")
 Figures = dict[str, float]
 Started = list[tuple[str, str, str]]  # of each job the id, its owner's cookie and a ticket
 
@@ -42,25 +51,39 @@ class Turn:
         self.subject = subject
         self.server: Server = setup.servers[subject]
         self.figures: Figures = {"lost": 0}
+        self._jobs: Started = []
+        self._started: list[str] = []
+        self._latencies: list[float] = []
 
-    def take(self, plan: Plan, is_first: bool) -> Figures:
-        """Do all of it and return the figures."""
-        jobs = self.start(min(plan.sockets, self.subject.most))
-        self.open(jobs[:WARM])
-        self._open_measured(jobs[WARM:], is_first)
-        if self.subject.verb:
-            self._walk(jobs[: plan.jobs])
-        if self.subject.verb and not self.subject.polls:
-            self._run(jobs[plan.jobs :])
-            self.close()
+    def begin(self, plan: Plan, is_first: bool) -> None:
+        """Open the pages."""
+        self._jobs = self.start(min(plan.sockets, self.subject.most))
+        self.open(self._jobs[:WARM])
+        self._open_measured(self._jobs[WARM:], is_first)
+
+    def walk_on(self, jobs: int) -> None:
+        """End the next jobs at a walk."""
+        start = len(self._latencies)
+        self._latencies += self.walk(self._jobs[start : start + jobs])
+
+    def end(self, plan: Plan) -> Figures:
+        """End the other jobs at a run, then one that all pages watch; return all figures."""
+        if self._latencies:
+            self.figures["p50_ms"] = quantile(self._latencies, 0.5)
+            self.figures["p95_ms"] = quantile(self._latencies, 0.95)
+        is_pushed = bool(self.subject.verb) and not self.subject.polls
+        if is_pushed:
+            self._run(self._jobs[plan.jobs :])
+        self.close()
+        if is_pushed:
             self._fan_out(plan.sockets)
-        else:
-            self.close()
         return self.figures
 
     def start(self, count: int) -> Started:
-        """Have the worker start so many jobs; it has then forgotten the last ones."""
-        return self.setup.worker.call("start_jobs", count)
+        """Have the worker start so many jobs, which it knows until the pages are closed."""
+        jobs: Started = self.setup.worker.call("start_jobs", count)
+        self._started += [job_id for job_id, *_rest in jobs]
+        return jobs
 
     def open(self, jobs: Started) -> None:
         """Open a page for each of the jobs."""
@@ -75,9 +98,11 @@ class Turn:
         return self._moments([job_id for job_id, *_rest in jobs], WALK)[0]
 
     def close(self) -> None:
-        """Close all pages, and wait until the server has."""
-        self.setup.clients.call("close")
+        """Close all pages, and wait until the server has; the worker forgets their jobs."""
+        self.setup.clients.call("close", self.server.port)
         self.server.await_idle()
+        started, self._started = self._started, []
+        self.setup.worker.call("forget_jobs", started)
 
     def _open(self, wanted: list[Opening]) -> None:
         self.setup.clients.call("open", self.server.port, self.subject.greetings, wanted)
@@ -91,11 +116,6 @@ class Turn:
         self.figures["commands_per_socket"] = (self._commands() - commands) / len(jobs)
         if is_first:  # later the process has room left over from the round before
             self.figures["kb_per_socket"] = (self.server.private_kb - kilobytes) / len(jobs)
-
-    def _walk(self, jobs: Started) -> None:
-        latencies = self.walk(jobs)
-        self.figures["p50_ms"] = quantile(latencies, 0.5)
-        self.figures["p95_ms"] = quantile(latencies, 0.95)
 
     def _run(self, jobs: Started) -> None:
         latencies, busy = self._end([job_id for job_id, *_rest in jobs], RUN)
@@ -145,11 +165,35 @@ def quantile(values: list[float], share: float) -> float:
     return sorted(values)[int(share * (len(values) - 1))]
 
 
-def rounds(setup: Setup, plan: Plan, subjects: tuple[Subject, ...]) -> dict[Subject, list[Figures]]:
-    """Let the subjects take turns, in an order that moves on from round to round."""
-    taken: dict[Subject, list[Figures]] = {subject: [] for subject in subjects}
+def rounds(setup: Setup, plan: Plan, groups: tuple[tuple[Subject, ...], ...]) -> dict[Subject, list[Figures]]:
+    """Let the groups of subjects take turns, in an order that moves on from round to round, as theirs does inside."""
+    taken: dict[Subject, list[Figures]] = {subject: [] for subjects in groups for subject in subjects}
     for number in range(plan.rounds):
-        start = number % len(subjects)
-        for subject in subjects[start:] + subjects[:start]:
-            taken[subject].append(Turn(setup, subject).take(plan, is_first=number == 0))
+        for subjects in rotated(groups, number):
+            for subject, figures in together(setup, plan, rotated(subjects, number), is_first=number == 0).items():
+                taken[subject].append(figures)
     return taken
+
+
+def together(setup: Setup, plan: Plan, subjects: Sequence[Subject], is_first: bool) -> dict[Subject, Figures]:
+    """Have subjects take one turn, walking in slices; returns the figures of each."""
+    turns = [Turn(setup, subject) for subject in subjects]
+    for turn in turns:
+        turn.begin(plan, is_first)
+    for number, jobs in enumerate(slices(plan.jobs)):
+        for turn in rotated(turns, number):
+            if turn.subject.verb:
+                turn.walk_on(jobs)
+    return {turn.subject: turn.end(plan) for turn in turns}
+
+
+def slices(jobs: int) -> list[int]:
+    """Cut a walk into slices, of about the same number of jobs each."""
+    ends = [jobs * number // SLICES for number in range(SLICES + 1)]
+    return [end - start for start, end in pairwise(ends)]
+
+
+def rotated(things: Sequence[Thing], by: int) -> Sequence[Thing]:
+    """Return the same things in the same order, beginning with another."""
+    start = by % len(things)
+    return [*things[start:], *things[:start]]

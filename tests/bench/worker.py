@@ -46,7 +46,6 @@ class Worker(Costs, Lives, Stock, Trips):
 
     def start_jobs(self, count: int) -> list[tuple[str, str, str]]:
         """Create and start so many jobs; returns the id, the owner's cookie and a ticket of each."""
-        self._jobs = {}
         started = []
         for n in range(count):
             user, cookie = self._owners[n % USERS]
@@ -69,6 +68,11 @@ class Worker(Costs, Lives, Stock, Trips):
             end(job_id)
             spans[job_id] = before, time.monotonic_ns()
         return spans
+
+    def forget_jobs(self, job_ids: list[str]) -> None:
+        """Forget jobs whose pages have been closed."""
+        for job_id in job_ids:
+            self._jobs.pop(job_id, None)
 
     def versions(self, job_ids: list[str]) -> dict[str, int]:
         """Return the version of each of these jobs, which is when Redis wrote it."""

@@ -181,6 +181,11 @@ def archived(job_id):
     return JobRecord.objects.filter(pk=job_id).values_list("state", flat=True).first()
 
 
+def beat(ids):
+    """Say that jobs are alive, as a worker does every few seconds."""
+    store.beat(ids, jobs_settings().LOST_AFTER)
+
+
 def restored(ids):
     """Do what the heart of a worker does: write jobs anew that Redis has lost."""
     for job_id in ids:

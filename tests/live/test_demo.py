@@ -71,9 +71,17 @@ def test_f33_a_signal_leaves_no_process_behind(env, number):
         assert process.wait(timeout=20) == (-9 if number == signal.SIGKILL else 0)
 
 
-@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM, signal.SIGKILL])
-@pytest.mark.parametrize("moment", ["valkey-server", "sample_data", "daphne"])
-def test_f33_a_signal_while_it_starts_leaves_no_process_behind(env, number, moment):
+@pytest.mark.parametrize(
+    ("moment", "number"),
+    [
+        ("valkey-server", signal.SIGKILL),
+        ("sample_data", signal.SIGHUP),
+        ("sample_data", signal.SIGKILL),
+        ("daphne", signal.SIGTERM),
+        ("daphne", signal.SIGKILL),
+    ],
+)
+def test_f33_a_signal_while_it_starts_leaves_no_process_behind(env, moment, number):
     with demo(env) as process:
         await_process(process, moment)
         process.send_signal(number)

@@ -84,6 +84,7 @@ async def test_f07_when_sentinels_fail_over_every_page_is_ready_and_nothing_ackn
             await asyncio.to_thread(site.hands.try_to_end, before[10:])
             await eventually(lambda: sentinels.master is not first, 20)
             await asyncio.to_thread(site.hands.await_store, 10)
+            await asyncio.to_thread(site.hands.beat, after)  # as a worker of theirs would, or they may be lost
             await asyncio.to_thread(site.hands.retry_to_end, before[10:])
             assert await lost(pages[:-20], 20) == []
         await eventually(lambda: has_listeners(sentinels), 20)

@@ -1,6 +1,10 @@
 """Fill an empty example with people to play with."""
 
+from functools import cache
+
 from django.contrib.auth import get_user_model
+from django.contrib.auth.hashers import make_password
+from django.core.management import call_command
 from django.core.management.base import BaseCommand
 from django.db import transaction
 
@@ -29,12 +33,21 @@ class Command(BaseCommand):
 
     help = "Create sample schools, classrooms and students, and the users ada, grace and head; nothing if they exist."
 
-    @transaction.atomic
-    def handle(self, *args, **options):
+    def add_arguments(self, parser):
+        parser.add_argument("--migrate", action="store_true", help="bring the database up to date first")
+
+    def handle(self, *args, migrate, **options):
         """Write the sample data, or nothing when there is a school already."""
+        if migrate:
+            call_command("migrate", interactive=False, verbosity=0)
         if School.objects.exists():
             self.stdout.write("There are schools already: nothing was added.")
             return
+        with transaction.atomic():
+            self.create()
+
+    def create(self):
+        """Create all of it, and say what there is."""
         teachers = {
             "ada": create_user("ada", first_name="Ada", last_name="Obi"),
             "grace": create_user("grace", first_name="Grace", last_name="Marlow"),
@@ -50,7 +63,15 @@ class Command(BaseCommand):
 def create_user(username, **fields):
     """Return the user of that name; an existing one keeps their password and their rights."""
     users = get_user_model().objects
-    return users.filter(username=username).first() or users.create_user(username, password=PASSWORD, **fields)
+    return users.filter(username=username).first() or users.create(
+        username=username, password=hashed_password(), **fields
+    )
+
+
+@cache
+def hashed_password():
+    """Return the password as it is stored; hashed once, which is made to take long."""
+    return make_password(PASSWORD)
 
 
 def create_schools(teachers):
