@@ -19,6 +19,7 @@ from .states import JobState
 
 if TYPE_CHECKING:
     from .job import Job
+    from .stored import FutureJob
 
 logger = logging.getLogger("jobs.events")
 
@@ -133,40 +134,37 @@ def encode(value: Mapping[str, Any]) -> str:
     return _encoder.encode(value)
 
 
-def frame(event: str, job: "Job") -> str:
+def frame(event: str, job: "Job | FutureJob") -> str:
     """Return `{"event": …, "job": …}` as JSON text, in ASCII."""
     return f'{{"event":"{event}","job":{_job_text(job)}}}'
 
 
-def job_object(job: "Job") -> dict[str, Any]:
+def job_object(job: "Job | FutureJob") -> dict[str, Any]:
     """Return what browsers see of a job, in the language that was active when it was created."""
     found: dict[str, Any] = json.loads(_job_text(job))
     return found
 
 
-def _job_text(job: "Job") -> str:
+def _job_text(job: "Job | FutureJob") -> str:
     """Put the job object together, first what the store may still have to fill in.
 
     By hand, for a worker says this with each push, and it is quicker than a dict and an encoder.
     """
     record, progress, kind = job.record, job.progress, _kind(job)
-    is_retrying = record.state is JobState.RETRYING
+    current, total, percent, note = progress
+    eta = job.eta_seconds if total else None
+    retry_at = record.retry_at if record.state is JobState.RETRYING else 0
     return (
         f'{{"version":{record.version},"created_at":{_time(record.created_at)},'
         f'"started_at":{_time(record.started_at)},"ended_at":{_time(record.ended_at)},'
         f'"id":{_quoted(record.id)},"state":"{record.state}",'
-        f'"header":{_quoted(_text(job, kind, "header"))},"message":{_quoted(_text(job, kind, "message"))},'
-        f'"progress":{{"current":{progress.current},"total":{_or_null(progress.total)},'
-        f'"percent":{_or_null(progress.percent)},"message":{_quoted(cut(progress.message, "note"))}}},'
-        f'"eta_seconds":{_or_null(job.eta_seconds if record.total else None)},'
-        f'"attempt":{record.attempt},"max_attempts":{record.max_attempts or "null"},'
-        f'"retry_at":{_time(record.retry_at if is_retrying else 0)},'
+        f'"header":{_said(job, kind, "header")},"message":{_said(job, kind, "message")},'
+        f'"progress":{{"current":{current},"total":{"null" if total is None else total},'
+        f'"percent":{"null" if percent is None else percent},"message":{_quoted(cut(note, "note"))}}},'
+        f'"eta_seconds":{"null" if eta is None else eta},'
+        f'"attempt":{record.attempt},"max_attempts":{record.max_attempts or "null"},"retry_at":{_time(retry_at)},'
         f'"error":{_quoted(cut(record.error, "error"))},"url":{_quoted(record.path)}{_public_data(job, kind)}}}'
     )
-
-
-def _or_null(number: float | None) -> float | str:
-    return "null" if number is None else number
 
 
 @lru_cache(maxsize=1000)
@@ -204,7 +202,7 @@ def cut(text: object, kind: str) -> str:
     return string if len(string) <= limit else string[: limit - 1] + "…"
 
 
-def _kind(job: "Job") -> type[JobHandler] | None:
+def _kind(job: "Job | FutureJob") -> type[JobHandler] | None:
     try:
         return find_handler(job.record.handler_class)
     except HandlerNotFound:
@@ -212,16 +210,26 @@ def _kind(job: "Job") -> type[JobHandler] | None:
         return None
 
 
-def _text(job: "Job", kind: type[JobHandler] | None, name: str) -> str:
-    """Return a text of the handler's; a translation that stands in its class is looked up once for all jobs."""
+_TEXT = str, type(translation.gettext_lazy(""))  # what can stand in a handler's class
+_standing: dict[tuple[type[JobHandler], str, str], tuple[Any, str]] = {}  # of each class, name and language
+
+
+def _said(job: "Job | FutureJob", kind: type[JobHandler] | None, name: str) -> str:
+    """Return a text of the handler's, encoded; one that stands in its class is looked up once for all jobs."""
     if kind is None:
-        return ""
+        return '""'
+    value, key = getattr(kind, name), (kind, name, job.record.language)
+    known = _standing.get(key)
+    if known is not None and known[0] is value:
+        return known[1]
+    text = _quoted(_text(job, name))
+    if isinstance(value, _TEXT) and kind.__init__ is JobHandler.__init__:
+        _standing[key] = value, text
+    return text
+
+
+def _text(job: "Job | FutureJob", name: str) -> str:
     try:
-        value = getattr(kind, name) if kind.__init__ is JobHandler.__init__ else None
-        if isinstance(value, str):
-            return cut(value, name)
-        if isinstance(value, _Translation):
-            return _translated(value, name, job.record.language)
         with _speaking(job.record.language):
             value = getattr(job.handler, name)
             return cut(value() if callable(value) else value, name)
@@ -230,19 +238,7 @@ def _text(job: "Job", kind: type[JobHandler] | None, name: str) -> str:
         return ""
 
 
-_Translation = type(translation.gettext_lazy(""))
-_translations: dict[tuple[int, str, str], tuple[object, str]] = {}  # with what was translated: so its id stays its own
-
-
-def _translated(text: object, name: str, language: str) -> str:
-    key = id(text), name, language
-    if key not in _translations:
-        with _speaking(language):
-            _translations[key] = text, cut(text, name)
-    return _translations[key][1]
-
-
-def _public_data(job: "Job", kind: type[JobHandler] | None) -> str:
+def _public_data(job: "Job | FutureJob", kind: type[JobHandler] | None) -> str:
     """Return what the handler adds to the job object, each with a comma before it; it cannot replace what is there."""
     if kind is None or kind.public_data is JobHandler.public_data:  # as most are
         return ""

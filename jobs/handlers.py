@@ -86,7 +86,7 @@ def path_of(handler_class: type[JobHandler] | str) -> str:
 
 def find_handler(handler_class: type[JobHandler] | str) -> type[JobHandler]:
     """Look a handler up by class or dotted path; raises `HandlerNotFound`."""
-    path = path_of(handler_class)
+    path = handler_class if isinstance(handler_class, str) else path_of(handler_class)
     try:
         return _registry[path]
     except KeyError:

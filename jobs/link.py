@@ -117,9 +117,9 @@ class _Kept:
         if not is_free.acquire(blocking=False):
             return self._by_client(command)
         try:
-            kept = self._connection = self._connection or client().connection_pool.get_connection()
+            self._connection = self._connection or client().connection_pool.get_connection()
             try:
-                return self._ask(kept, [pack(command)])
+                return self._ask([pack(command)])
             except redis.ConnectionError:  # it was closed while nobody used it, or another server is the master now
                 return self._by_client(command)
         finally:
@@ -129,30 +129,21 @@ class _Kept:
         untyped: Any = client()
         return untyped.execute_command(*command)
 
-    def _ask(self, kept: Any, packed: Any) -> Any:
+    def _ask(self, packed: Any, is_last: bool = False) -> Any:
+        """Send and read; what interrupts this, such as a task's time limit, leaves no answer for another to read."""
+        kept = self._connection
         try:
-            try:
-                return _ask(kept, packed)
-            except redis.TimeoutError:
-                return _ask(kept, packed)
+            kept.send_packed_command(packed, check_health=False)
+            return kept.read_response()
         except ResponseError:
             raise
-        except BaseException:
+        except BaseException as error:
+            kept.disconnect()
+            if isinstance(error, redis.TimeoutError) and not is_last:
+                return self._ask(packed, is_last=True)
             self._connection = None
             client().connection_pool.release(kept)
             raise
-
-
-def _ask(kept: Any, packed: Any) -> Any:
-    """Send and read; whatever interrupts this, such as a task's time limit, leaves no answer for another to read."""
-    try:
-        kept.send_packed_command(packed, check_health=False)
-        return kept.read_response()
-    except ResponseError:
-        raise
-    except BaseException:
-        kept.disconnect()
-        raise
 
 
 _kept = _Kept()

@@ -17,8 +17,11 @@ class Refusal(str):
 
 def pack(command: Sequence[Any]) -> bytes:
     """Return a command as it is sent."""
-    parts = [part if isinstance(part, bytes) else str(part).encode("utf-8", "replace") for part in command]
-    return b"".join([b"*%d\r\n" % len(parts), *[b"$%d\r\n%b\r\n" % (len(part), part) for part in parts]])
+    packed = [b"*%d\r\n" % len(command)]
+    for part in command:
+        data = part if isinstance(part, bytes) else str(part).encode("utf-8", "replace")
+        packed.append(b"$%d\r\n%b\r\n" % (len(data), data))
+    return b"".join(packed)
 
 
 def parse(data: bytes, at: int) -> tuple[Any, int]:

@@ -8,7 +8,7 @@ import os
 import secrets
 from collections.abc import Sequence
 from functools import cache, partial
-from itertools import count
+from itertools import chain, count
 from typing import Any, NamedTuple
 
 from . import connection, events
@@ -183,8 +183,7 @@ def _call(old: Record | None, new: Record, change: Change, push: Push | None, ma
         f"{'' if change.deadline is None else f'{change.deadline * 1_000_000:.0f}'} {change.stamp} "
         f"{'=' if change.keep_version else ''}{new.version} {len(fields)} {len(deleted)} {len(channels)}"
     )
-    flat = [part for item in fields.items() for part in item]
-    return Call("write", job_key(new.id), [head, *flat, *deleted, *channels, *pieces])
+    return Call("write", job_key(new.id), [head, *chain(*fields.items()), *deleted, *channels, *pieces])
 
 
 def _outcome(old: Record | None, new: Record, change: Change, answer: Sequence[Any]) -> Outcome:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import TYPE_CHECKING, Self, cast
 
 from . import events, indexes, publisher, store
 from .announce import announce_ended, find_archived
@@ -116,7 +116,8 @@ class StoredJob(KnownJob):
         self._require_stored()
         with self._lock:
             for _try in range(MAX_TRIES):
-                self.settle()
+                if self.is_overdue:
+                    self.settle()
                 self._require_held()
                 new, change = decide(self.record)
                 if self._write(new, change, event if isinstance(event, str) else event(new)):
@@ -152,7 +153,7 @@ class StoredJob(KnownJob):
 
     def _message(self, new: Record, change: Change, event: str) -> events.Message:
         stamped = {change.stamp: events.VERSION_TO_COME} if change.stamp else {}
-        future: Any = type(self)(new.replace(version=events.VERSION_TO_COME, **stamped), self.now)
+        future = FutureJob(self, new.replace(version=events.VERSION_TO_COME, **stamped))
         return events.message_of(events.frame(event, future), self.topics, new.id)
 
     def _living(self, record: Record) -> Record:
@@ -179,3 +180,17 @@ class StoredJob(KnownJob):
     def _require_stored(self) -> None:
         if self.is_draft:
             raise JobNotFound(f"Job {self.id} will be there when the surrounding transaction has committed.")
+
+
+class FutureJob(KnownJob):
+    """A job as it will be once it is written: what a frame tells, and a job for a handler that computes some of it."""
+
+    def __init__(self, job: StoredJob, record: Record) -> None:
+        self.record = record
+        self._known_at, self._known_since = job._known_at, job._known_since
+        self._kind = type(job)
+
+    @cached_property
+    def handler(self) -> JobHandler:
+        """The handler; raises `HandlerNotFound` if its class is no longer there."""
+        return self._kind(self.record, self.now).handler
