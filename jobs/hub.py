@@ -12,14 +12,16 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from time import monotonic
 from typing import Any, Protocol
 from weakref import WeakKeyDictionary
 
 from . import signals
 from .conf import jobs_settings
-from .events import EVERYBODY, FRAME, LOGOUT, group_of
+from .events import EVERYBODY, FRAME, LOGOUT, Message, group_of
 from .layers import close_layer, new_layer
 from .subscriber import ConnectionBroken
 
@@ -189,7 +191,7 @@ class Hub:
     async def _listen(self, layer: Any, channel: str) -> None:
         while True:
             try:
-                message = await layer.receive(channel)
+                await (layer.listen(self._hear) if hasattr(layer, "listen") else self._receive(layer, channel))
             except ConnectionBroken as error:
                 logger.info("the channel layer's connection broke: %s", error)
                 self._heard_at = -DEAF_AFTER  # the keeper starts afresh
@@ -197,14 +199,20 @@ class Hub:
             except Exception as error:  # the core layer raises whenever redis-py's time-out cuts an idle socket
                 logger.debug("the channel layer's connection broke: %r", error)
                 await asyncio.sleep(PAUSE)
-                continue
-            self._heard_at = monotonic()
-            try:
-                await self._hand_out(message)
-            except Exception as error:  # of another version of ours, or of somebody else's
-                logger.warning("a message of the channel layer could not be read: %r", error)
 
-    async def _hand_out(self, message: dict[str, Any]) -> None:
+    async def _receive(self, layer: Any, channel: str) -> None:
+        while True:
+            message = await layer.receive(channel)
+            await self._hear(partial(dict, message))
+
+    async def _hear(self, read: Callable[[], Message]) -> None:
+        self._heard_at = monotonic()
+        try:
+            await self._hand_out(read())
+        except Exception as error:  # of another version of ours, or of somebody else's
+            logger.warning("a message of the channel layer could not be read: %r", error)
+
+    async def _hand_out(self, message: Message) -> None:
         if message["type"] == LOGOUT:
             for watcher in self.watchers():
                 await watcher.on_logout(message["owner"])
@@ -215,7 +223,7 @@ class Hub:
                 self._missed_some.set()
             self._beat_heard = message["number"]
 
-    async def _hand_out_frame(self, message: dict[str, Any]) -> None:
+    async def _hand_out_frame(self, message: Message) -> None:
         job_id, version, frame = message["job"], int(message["version"]), message["frame"]
         if (job_id, version) == self._handed_out:  # it has come by another of its topics' groups
             return

@@ -5,8 +5,8 @@ script, and the hub hears it with a subscription of its own, without the layer's
 channels' names and the messages' format stay the layer's: contract tests hold both ways against the real layer.
 """
 
-from collections.abc import Callable
-from functools import cache
+from collections.abc import Awaitable, Callable
+from functools import cache, partial
 from typing import Any, NamedTuple
 from uuid import uuid4
 
@@ -91,9 +91,12 @@ class _Subscription:
     async def send(self, channel: str, message: Message) -> None:
         await self._subscriber.publish(channel, self._wire.serialize(message))
 
-    async def receive(self, channel: str) -> Message:
-        """Return the next message of the channel or one of its groups; raises `ConnectionBroken`."""
-        return self._wire.deserialize(await self._subscriber.next())
+    async def listen(self, take: Callable[[Callable[[], Message]], Awaitable[None]]) -> None:
+        """Have all messages of the channel and its groups taken, each as a function that reads it.
+
+        Raises `ConnectionBroken` in the end.
+        """
+        await self._subscriber.listen(lambda payload: take(partial(self._wire.deserialize, payload)))
 
     async def close_pools(self) -> None:
         await self._subscriber.close()

@@ -477,7 +477,10 @@ async def test_a_subscription_of_our_own_hears_what_the_project_s_layer_sends(se
     await ours.group_add("jobs.1", channel)
     await theirs.group_send("jobs.1", {"type": "job.frame", "n": 1})
     await theirs.send(channel, {"type": "hub.beat", "n": 2})
-    assert [(await asyncio.wait_for(ours.receive(channel), 3))["n"] for _ in range(2)] == [1, 2]
+    heard = asyncio.Queue()
+    listening = asyncio.create_task(ours.listen(heard.put))
+    assert [(await asyncio.wait_for(heard.get(), 3))()["n"] for _ in range(2)] == [1, 2]
+    listening.cancel()
     await close_layer(ours)
     await close_layer(theirs)
     channel_layers.backends.clear()

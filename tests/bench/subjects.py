@@ -49,5 +49,6 @@ NAIVE = Subject("naive", TUTORIAL, "/ws/naive/{}/", 1)
 # With more pages the server is busy with answering "not yet" and the latency is that of a queue: see the plot.
 POLLING = Subject("polling", TUTORIAL, "/celery-progress/{}/", 0, "store_result", polls=True, most=50)
 
-GROUPS = ((LIMIT, OURS, UVICORN), (SESSION,), (PUBSUB,), (CORE,), (NAIVE,), (POLLING,))  # who take a turn together
+# Who take a turn together. Never two of ours: each hears what is pushed to the other's pages, and they share a core.
+GROUPS = ((LIMIT, OURS), (UVICORN,), (SESSION,), (PUBSUB,), (CORE,), (NAIVE,), (POLLING,))
 SUBJECTS = tuple(subject for group in GROUPS for subject in group)

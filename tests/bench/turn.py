@@ -20,7 +20,7 @@ WALK = 50.0  # jobs that end in a second, while latency is measured
 RUN = 250.0  # and while the server's work for each is: no more than the tutorial's worker can do
 WARM = 20  # pages that are open before the figures of opening are taken
 SLICES = 10  # of a walk; 20 jobs at 50 a second are 0.4 seconds
-FAN_OUTS = 3  # in a turn; a single one may meet a collection of Python's garbage, or somebody else's work
+FAN_OUTS = 5  # in a turn; a single one may meet a collection of Python's garbage, or somebody else's work
 PATIENCE = 5.0  # seconds after the last call; what has not come then is lost
 PATIENCE_WITH_POLLING = 30.0  # seconds; an overloaded server answers late, and loses nothing
 
