@@ -20,7 +20,6 @@ WALK = 50.0  # jobs that end in a second, while latency is measured
 RUN = 250.0  # and while the server's work for each is: no more than the tutorial's worker can do
 WARM = 20  # pages that are open before the figures of opening are taken
 SLICES = 10  # of a walk; 20 jobs at 50 a second are 0.4 seconds
-FAN_OUTS = 5  # in a turn; a single one may meet a collection of Python's garbage, or somebody else's work
 PATIENCE = 5.0  # seconds after the last call; what has not come then is lost
 PATIENCE_WITH_POLLING = 30.0  # seconds; an overloaded server answers late, and loses nothing
 
@@ -36,6 +35,7 @@ class Plan:
     rounds: int
     sockets: int  # open at a time
     jobs: int  # of them that end at a walk; the others at a run
+    fan_outs: int  # in a turn; a single one may meet a collection of Python's garbage, or somebody else's work
     calls: int  # of each verb, for its cost in the worker
     growth: tuple[int, ...]  # sockets that are open at a time, from few to many
     stored: tuple[int, int]  # jobs that Redis holds: few, and many
@@ -76,7 +76,7 @@ class Turn:
             self._run(self._jobs[plan.jobs :])
         self.close()
         if is_pushed:
-            self._fan_out(plan.sockets)
+            self._fan_out(plan)
         return self.figures
 
     def start(self, count: int) -> Started:
@@ -138,8 +138,8 @@ class Turn:
             raise ProcessError(f"{self.subject.name}: no page heard anything; {self.server.child.last_words}")
         return {job_id: (spans[job_id][0], heard[job_id]) for job_id in job_ids if job_id in heard}, busy
 
-    def _fan_out(self, pages: int) -> None:
-        busy, lasted = zip(*(self._tell_all(pages) for _ in range(FAN_OUTS)), strict=True)
+    def _fan_out(self, plan: Plan) -> None:
+        busy, lasted = zip(*(self._tell_all(plan.sockets) for _ in range(plan.fan_outs)), strict=True)
         self.figures["delivery_us"], self.figures["fanout_ms"] = median(busy), median(lasted)
 
     def _tell_all(self, pages: int) -> tuple[float, float]:

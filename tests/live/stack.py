@@ -25,6 +25,7 @@ class LiveStack(PrivateStack):
         self.prepared = prepared
         self.printed: list[str] = []
         self.visitors: list[Visitor] = []
+        self.logged_in: dict[str, httpx.Client] = {}
 
     def prepare_database(self) -> None:
         """Copy the prepared database, or prepare it when this is the first stack."""
@@ -37,6 +38,7 @@ class LiveStack(PrivateStack):
 
     def stop(self) -> None:
         """Stop it, and log everybody out."""
+        self.logged_in.clear()
         while self.visitors:
             self.visitors.pop().close()
         super().stop()
@@ -49,8 +51,10 @@ class LiveStack(PrivateStack):
         return self.visitors[-1]
 
     def logged_in_client(self, username: str = "ada") -> httpx.Client:
-        """Return the HTTP client of someone who is logged in."""
-        return self.visitor(username).client
+        """Return the HTTP client of someone who is logged in, the same each time: a password is made to take long."""
+        if username not in self.logged_in:
+            self.logged_in[username] = self.visitor(username).client
+        return self.logged_in[username]
 
     def socket(self, client: httpx.Client, path: str, origin: str | None = None) -> connect:
         """Return a WebSocket to be used by `async with`, with the client's cookies and the Origin of this server."""
