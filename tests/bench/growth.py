@@ -5,7 +5,7 @@ from contextlib import ExitStack
 
 from .setup import Setup
 from .subjects import CORE, LIMIT, OURS, POLLING, PUBSUB, UVICORN, Subject
-from .turn import WARM, Plan, Turn, quantile
+from .turn import WARM, Plan, Turn, quantile, walk_in_slices
 
 WALKED = 60  # jobs that end at each size
 MOST_POLLING = 300  # pages; with more the server is so far behind that they do not even open
@@ -27,19 +27,20 @@ def by_sockets(setup: Setup, plan: Plan) -> tuple[dict[Subject, Curve], int]:
 
 
 def by_stored(plan: Plan) -> Curve:
-    """Return our latency beside few and beside many stored jobs, in turns; each has its own Redis and server."""
+    """Return our latency beside few and beside many stored jobs, in slices; each has its own Redis and server."""
     curve: Curve = defaultdict(list)
     with ExitStack() as stack:
         setups = {count: stack.enter_context(Setup((OURS,))) for count in plan.stored}
         for count, setup in setups.items():
             setup.worker.call("store_jobs", count)
         for _round in range(plan.rounds):
-            for count, setup in setups.items():
-                turn = Turn(setup, OURS)
-                jobs = turn.start(PAGES)
-                turn.open(jobs)
-                turn.walk(jobs[:WARM])
-                curve[count].append(quantile(turn.walk(jobs[WARM:]), 0.5))
+            turns = {count: Turn(setup, OURS) for count, setup in setups.items()}
+            for turn in turns.values():
+                turn.prepare(PAGES)
+                turn.walk_on(WARM)
+            walk_in_slices(list(turns.values()), PAGES - WARM)
+            for count, turn in turns.items():
+                curve[count].append(quantile(turn.latencies[WARM:], 0.5))
                 turn.close()
     return curve
 

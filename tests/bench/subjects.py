@@ -28,6 +28,10 @@ class Subject:
     polls: bool = False  # a page has no socket, it asks again and again
     most: int = 1_000_000  # pages that are open at a time in a round
 
+    @property
+    def is_pushed(self) -> bool:
+        return bool(self.verb) and not self.polls
+
     def opening(self, key: str, job_id: str, cookie: str, ticket: str) -> Opening:
         """Return how a page of one job opens; the key tells it from others of the same job."""
         frame = {"action": "subscribe", "job": job_id, "ticket": ticket}

@@ -53,31 +53,37 @@ class Turn:
         self.figures: Figures = {"lost": 0}
         self._jobs: Started = []
         self._started: list[str] = []
-        self._latencies: list[float] = []
+        self.latencies: list[float] = []  # milliseconds, of the walk as far as it has come
 
     def begin(self, plan: Plan, is_first: bool) -> None:
-        """Open the pages."""
+        """Open the pages, and measure that."""
         self._jobs = self.start(min(plan.sockets, self.subject.most))
         self.open(self._jobs[:WARM])
         self._open_measured(self._jobs[WARM:], is_first)
 
+    def prepare(self, pages: int) -> None:
+        """Open pages."""
+        self._jobs = self.start(pages)
+        self.open(self._jobs)
+
     def walk_on(self, jobs: int) -> None:
         """End the next jobs at a walk."""
-        start = len(self._latencies)
-        self._latencies += self.walk(self._jobs[start : start + jobs])
+        start = len(self.latencies)
+        self.latencies += self.walk(self._jobs[start : start + jobs])
 
-    def end(self, plan: Plan) -> Figures:
-        """End the other jobs at a run, then one that all pages watch; return all figures."""
-        if self._latencies:
-            self.figures["p50_ms"] = quantile(self._latencies, 0.5)
-            self.figures["p95_ms"] = quantile(self._latencies, 0.95)
-        is_pushed = bool(self.subject.verb) and not self.subject.polls
-        if is_pushed:
+    def end(self, plan: Plan) -> None:
+        """End the other jobs at a run, and close the pages."""
+        if self.latencies:
+            self.figures["p50_ms"] = quantile(self.latencies, 0.5)
+            self.figures["p95_ms"] = quantile(self.latencies, 0.95)
+        if self.subject.is_pushed:
             self._run(self._jobs[plan.jobs :])
         self.close()
-        if is_pushed:
-            self._fan_out(plan)
-        return self.figures
+
+    def fan_out(self, plan: Plan) -> None:
+        """End a job that all pages watch, some times."""
+        busy, lasted = zip(*(self._tell_all(plan.sockets) for _ in range(plan.fan_outs)), strict=True)
+        self.figures["delivery_us"], self.figures["fanout_ms"] = median(busy), median(lasted)
 
     def start(self, count: int) -> Started:
         """Have the worker start so many jobs, which it knows until the pages are closed."""
@@ -138,10 +144,6 @@ class Turn:
             raise ProcessError(f"{self.subject.name}: no page heard anything; {self.server.child.last_words}")
         return {job_id: (spans[job_id][0], heard[job_id]) for job_id in job_ids if job_id in heard}, busy
 
-    def _fan_out(self, plan: Plan) -> None:
-        busy, lasted = zip(*(self._tell_all(plan.sockets) for _ in range(plan.fan_outs)), strict=True)
-        self.figures["delivery_us"], self.figures["fanout_ms"] = median(busy), median(lasted)
-
     def _tell_all(self, pages: int) -> tuple[float, float]:
         """Tell a job to all pages; returns the server's microseconds for one, and the milliseconds to the last."""
         (job,) = self.start(1)
@@ -180,17 +182,21 @@ def together(setup: Setup, plan: Plan, subjects: Sequence[Subject], is_first: bo
     turns = [Turn(setup, subject) for subject in subjects]
     for turn in turns:
         turn.begin(plan, is_first)
-    for number, jobs in enumerate(slices(plan.jobs)):
-        for turn in rotated(turns, number):
-            if turn.subject.verb:
-                turn.walk_on(jobs)
-    return {turn.subject: turn.end(plan) for turn in turns}
+    walk_in_slices([turn for turn in turns if turn.subject.verb], plan.jobs)
+    for turn in turns:
+        turn.end(plan)
+    for turn in turns:
+        if turn.subject.is_pushed:
+            turn.fan_out(plan)
+    return {turn.subject: turn.figures for turn in turns}
 
 
-def slices(jobs: int) -> list[int]:
-    """Cut a walk into slices, of about the same number of jobs each."""
+def walk_in_slices(turns: Sequence[Turn], jobs: int) -> None:
+    """End so many jobs of each at a walk, some at a time, one after the other."""
     ends = [jobs * number // SLICES for number in range(SLICES + 1)]
-    return [end - start for start, end in pairwise(ends)]
+    for number, (start, end) in enumerate(pairwise(ends)):
+        for turn in rotated(turns, number) if turns else ():
+            turn.walk_on(end - start)
 
 
 def rotated(things: Sequence[Thing], by: int) -> Sequence[Thing]:
