@@ -53,6 +53,7 @@ class Turn:
         self.figures: Figures = {"lost": 0}
         self._jobs: Started = []
         self._started: list[str] = []
+        self._walked = 0  # jobs
         self.latencies: list[float] = []  # milliseconds, of the walk as far as it has come
 
     def begin(self, plan: Plan, is_first: bool) -> None:
@@ -67,9 +68,10 @@ class Turn:
         self.open(self._jobs)
 
     def walk_on(self, jobs: int) -> None:
-        """End the next jobs at a walk."""
-        start = len(self.latencies)
-        self.latencies += self.walk(self._jobs[start : start + jobs])
+        """End the next jobs at a walk, if there are any left."""
+        if wanted := self._jobs[self._walked : self._walked + jobs]:
+            self.latencies += self.walk(wanted)
+            self._walked += len(wanted)
 
     def end(self, plan: Plan) -> None:
         """End the other jobs at a run, and close the pages."""
