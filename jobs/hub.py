@@ -14,7 +14,6 @@ import logging
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
-from functools import partial
 from time import monotonic
 from typing import Any, Protocol
 from weakref import WeakKeyDictionary
@@ -22,7 +21,7 @@ from weakref import WeakKeyDictionary
 from . import signals
 from .conf import jobs_settings
 from .events import EVERYBODY, FRAME, LOGOUT, Message, group_of
-from .layers import close_layer, new_layer
+from .layers import close_layer, listen, new_layer
 from .subscriber import ConnectionBroken
 
 logger = logging.getLogger("jobs.hub")
@@ -191,7 +190,7 @@ class Hub:
     async def _listen(self, layer: Any, channel: str) -> None:
         while True:
             try:
-                await (layer.listen(self._hear) if hasattr(layer, "listen") else self._receive(layer, channel))
+                await listen(layer, channel, self._hear)
             except ConnectionBroken as error:
                 logger.info("the channel layer's connection broke: %s", error)
                 self._heard_at = -DEAF_AFTER  # the keeper starts afresh
@@ -199,11 +198,6 @@ class Hub:
             except Exception as error:  # the core layer raises whenever redis-py's time-out cuts an idle socket
                 logger.debug("the channel layer's connection broke: %r", error)
                 await asyncio.sleep(PAUSE)
-
-    async def _receive(self, layer: Any, channel: str) -> None:
-        while True:
-            message = await layer.receive(channel)
-            await self._hear(partial(dict, message))
 
     async def _hear(self, read: Callable[[], Message]) -> None:
         self._heard_at = monotonic()

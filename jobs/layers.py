@@ -63,6 +63,17 @@ def new_layer() -> Any:
     return channel_layers.make_backend(jobs_settings().CHANNEL_LAYER)
 
 
+async def listen(layer: Any, channel: str, take: Callable[[Callable[[], Message]], Awaitable[None]]) -> None:
+    """Have every message of the channel and its groups taken, each as a function that reads it, as it comes.
+
+    Raises what the layer does when its connection breaks, and `ConnectionBroken` where it hears nothing more.
+    """
+    if isinstance(layer, _Subscription):
+        await layer.listen(take)
+    while True:
+        await take(partial(dict, await layer.receive(channel)))
+
+
 async def close_layer(layer: Any) -> None:
     """Close its connections; whoever waits for a message of it never gets one."""
     if not isinstance(layer, InMemoryChannelLayer):
@@ -92,10 +103,7 @@ class _Subscription:
         await self._subscriber.publish(channel, self._wire.serialize(message))
 
     async def listen(self, take: Callable[[Callable[[], Message]], Awaitable[None]]) -> None:
-        """Have all messages of the channel and its groups taken, each as a function that reads it.
-
-        Raises `ConnectionBroken` in the end.
-        """
+        """Do so until `ConnectionBroken`."""
         await self._subscriber.listen(lambda payload: take(partial(self._wire.deserialize, payload)))
 
     async def close_pools(self) -> None:

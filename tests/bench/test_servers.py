@@ -10,7 +10,7 @@ from .subjects import OURS, PUBSUB
 from .turn import together
 from .usage import allow_many_files
 
-PLAN = replace(QUICK, sockets=300, jobs=60, calls=50)
+PLAN = replace(QUICK, sockets=400, jobs=60, calls=50)
 KB_PER_SOCKET = 25.6  # recorded on Linux x86-64 with Python 3.11 and 3.13, of a socket that a ticket has opened
 TOLERANCE = 1.1
 

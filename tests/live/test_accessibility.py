@@ -56,7 +56,7 @@ async def test_axe_finds_nothing_in_any_situation_of_the_waiting_page(page, back
     assert await complaints(page) == []
 
 
-@pytest.mark.parametrize("situation", ["failed", "told"])
+@pytest.mark.parametrize("situation", ["progress", "failed", "told"])
 async def test_axe_finds_nothing_from_right_to_left(browser, stack, backstage, log_in, situation):
     async with await browser.new_context(base_url=stack.base_url, locale="ar") as context:
         page = await context.new_page()
