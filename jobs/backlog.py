@@ -24,11 +24,17 @@ WITHDRAWALS = 1000  # jobs at most that are to be taken back; what is more expir
 
 
 class Backlog:
-    """Runs actions in order, each until it no longer raises `retry_on`; what is more than the limit is left undone."""
+    """Runs actions, each until it no longer raises `retry_on`; what is more than the limit is left undone.
 
-    def __init__(self, retry_on: type[Exception] = StoreUnavailable, limit: float = inf) -> None:
+    They run in order, unless one need not wait for another: then the rest goes on while the first cannot be done.
+    """
+
+    def __init__(
+        self, retry_on: type[Exception] = StoreUnavailable, limit: float = inf, is_ordered: bool = True
+    ) -> None:
         self._retry_on = retry_on
         self._limit = limit
+        self._is_ordered = is_ordered
         self._actions: deque[Callable[[], None]] = deque()
         self._lock = threading.Lock()
         self._is_running = False
@@ -47,8 +53,12 @@ class Backlog:
         while self._has_more():
             if self._is_done(self._actions[0]):
                 self._actions.popleft()
-            else:
+            elif self._is_ordered:
                 sleep(PAUSE)
+            else:
+                with self._lock:
+                    self._actions.rotate(-1)
+                sleep(PAUSE / len(self._actions))
 
     def _is_done(self, action: Callable[[], None]) -> bool:
         with no_fork():
@@ -78,8 +88,8 @@ def backlog() -> Backlog:
 
 @cache
 def leased_backlog() -> Backlog:
-    """Return this process's backlog of what waits for the end of a claim; nothing else waits behind it."""
-    return Backlog()
+    """Return this process's backlog of what waits for the end of a claim; each job waits for its own."""
+    return Backlog(is_ordered=False)
 
 
 def backlog_for(problem: StoreUnavailable) -> Backlog:

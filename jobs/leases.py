@@ -9,7 +9,9 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
+from typing import Any
 
+from django.core.signals import setting_changed
 from django.db import connections
 
 from .conf import jobs_settings
@@ -78,4 +80,10 @@ def lease_keeper() -> LeaseKeeper:
     return LeaseKeeper()
 
 
-os.register_at_fork(after_in_child=lease_keeper.cache_clear)
+def _forget(*, setting: str = "JOBS", **_: Any) -> None:
+    if setting == "JOBS":
+        lease_keeper.cache_clear()
+
+
+setting_changed.connect(_forget, dispatch_uid="jobs.leases")
+os.register_at_fork(after_in_child=_forget)
