@@ -19,6 +19,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 
 from .announce import archive
 from .conf import jobs_settings
+from .database_time import database_time
 from .events import to_datetime
 from .exceptions import JobError, StoreUnavailable
 from .job import Job
@@ -82,7 +83,8 @@ def _claim_row(job: Job, request: HttpRequest) -> str:
     """Return where to go, or "" if this outcome is not in the archive."""
     rows = JobRecord.objects.filter(pk=job.id)
     with transaction.atomic():
-        same_outcome = rows.filter(claimed_at=None, state=job.state, ended_at=to_datetime(job.record.ended_at))
+        ended_at = database_time(to_datetime(job.record.ended_at))
+        same_outcome = rows.filter(claimed_at=None, state=job.state, ended_at=ended_at)
         if same_outcome.update(claimed_at=timezone.now()):
             url = _run_hook(job, request)
             rows.update(claimed_url=url)

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from .database_time import aware_time, database_time
 from .events import to_datetime
 from .record import Record, from_hash, to_hash
 from .states import ENDED, JobState
@@ -25,9 +26,9 @@ class JobRecordQuerySet(models.QuerySet["JobRecord"]):
             "handler_class": _storable(record.handler_class)[:255],
             "owner": _storable(record.owner)[:255],
             "version": record.version,
-            "created_at": to_datetime(record.created_at),
-            "started_at": to_datetime(record.started_at) if record.started_at else None,
-            "ended_at": to_datetime(record.ended_at),
+            "created_at": database_time(to_datetime(record.created_at)),
+            "started_at": database_time(to_datetime(record.started_at)) if record.started_at else None,
+            "ended_at": database_time(to_datetime(record.ended_at)),
             "stored": {_storable(name): _storable(text) for name, text in to_hash(record).items()},
         }
         newer = self.filter(pk=record.id, version__lt=record.version, claimed_at=None)
@@ -74,7 +75,7 @@ class JobRecord(models.Model):
 
     def to_record(self) -> Record:
         """Return the job as the store would, with what the claim has added."""
-        claimed_at = int(self.claimed_at.timestamp() * 1_000_000) if self.claimed_at else 0
+        claimed_at = int(aware_time(self.claimed_at).timestamp() * 1_000_000) if self.claimed_at else 0
         return from_hash(self.pk, self.stored).replace(claimed_at=claimed_at, claimed_url=self.claimed_url)
 
 
