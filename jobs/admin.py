@@ -16,6 +16,7 @@ from django.utils.translation import gettext_lazy as _
 from .admin_pages import AlivePage, RerunPage, SummaryPage, short_handler, shown_owner
 from .database_time import seconds_between
 from .handlers import handler_paths
+from .label import permission
 from .models import JobRecord
 from .states import JobState
 
@@ -94,6 +95,11 @@ class JobRecordAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         ]
         return ours + super().get_urls()
 
+    def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> Any:
+        """Say whether this member of staff may run the job again."""
+        context["may_rerun"] = request.user.has_perm(permission("rerun_job"))
+        return super().render_change_form(request, context, *args, **kwargs)
+
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Nobody adds."""
         return False
@@ -108,7 +114,7 @@ class JobRecordAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Staff with `jobs.view_job` look, as everywhere."""
-        return super().has_view_permission(request, obj) or request.user.has_perm("jobs.view_job")
+        return super().has_view_permission(request, obj) or request.user.has_perm(permission("view_job"))
 
     @admin.display(description=_("handler"))
     def handler(self, row: JobRecord) -> str:

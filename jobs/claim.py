@@ -13,7 +13,6 @@ from urllib.parse import urljoin
 from django.contrib.messages.storage import default_storage
 from django.db import transaction
 from django.http import HttpRequest
-from django.urls import reverse
 from django.utils import timezone
 from django.utils.http import url_has_allowed_host_and_scheme
 
@@ -23,6 +22,7 @@ from .database_time import database_time
 from .events import to_datetime
 from .exceptions import JobError, StoreUnavailable
 from .job import Job
+from .label import url_of
 from .models import JobRecord
 from .states import JobState
 
@@ -124,7 +124,7 @@ def safe_url(url: object, job: Job, request: HttpRequest) -> str:
         job.handler_class,
         text[:LONGEST_URL] or url,
     )
-    fallback = reverse("jobs:list")
+    fallback = url_of("list")
     return fallback if _is_allowed(fallback, request) else "/"  # a client's header may set the prefix
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 from uuid import uuid4
 
-from django.urls import NoReverseMatch, reverse
+from django.urls import NoReverseMatch
 from django.utils.translation import get_language
 
 from . import events, signals, store
@@ -16,6 +16,7 @@ from .exceptions import StoreUnavailable, exists, not_found
 from .handlers import JobHandler, find_handler, path_of
 from .indexes import indexed
 from .job import Job
+from .label import url_of
 from .models import JobRecord
 from .reader import async_reader
 from .record import Record, local_path
@@ -187,6 +188,6 @@ def _tag(tag: object) -> str:
 
 def _path(job_id: str) -> str:
     try:
-        return local_path(reverse("jobs:detail", args=[job_id]))
+        return local_path(url_of("detail", job_id))
     except NoReverseMatch:  # a project without the routes: only the parts are used
         return ""

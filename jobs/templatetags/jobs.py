@@ -17,6 +17,7 @@ from jobs import events
 from jobs.access import ticket, viewer_of
 from jobs.database_time import aware_time
 from jobs.job import Job
+from jobs.label import url_of
 from jobs.views import SOCKET_PATH, waiting_context
 
 register = template.Library()
@@ -43,6 +44,12 @@ def moment(iso: str | None) -> str:
     if at is None:
         return ""
     return date_format(at, "TIME_FORMAT" if at.date() == localdate(aware_time(now())) else "DATE_FORMAT")
+
+
+@register.simple_tag
+def job_url(view: str, *args: str) -> str:
+    """Return the address of one of the app's own views, under whatever label the app has."""
+    return url_of(view, *args)
 
 
 @register.inclusion_tag("jobs/job_status.html", takes_context=True)
