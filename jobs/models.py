@@ -9,6 +9,7 @@ from django.utils.translation import gettext_lazy as _
 
 from .database_time import aware_time, database_time
 from .events import to_datetime
+from .fields import ExactCharField
 from .record import Record, from_hash, to_hash
 from .states import ENDED, JobState
 
@@ -43,10 +44,10 @@ class JobRecordQuerySet(models.QuerySet["JobRecord"]):
 class JobRecord(models.Model):
     """A job that has ended. The columns are for queries; `stored` is the job as Redis held it."""
 
-    id = models.CharField(_("id"), primary_key=True, max_length=128)
+    id = ExactCharField(_("id"), primary_key=True, max_length=128)
     state = models.CharField(_("state"), max_length=16, choices=[(s.value, s.label) for s in JobState if s in ENDED])
-    handler_class = models.CharField(_("handler"), max_length=255)
-    owner = models.CharField(_("owner"), max_length=255, blank=True)
+    handler_class = ExactCharField(_("handler"), max_length=255)
+    owner = ExactCharField(_("owner"), max_length=255, blank=True)
     version = models.BigIntegerField(_("version"))
     created_at = models.DateTimeField(_("created"))
     started_at = models.DateTimeField(_("started"), null=True)

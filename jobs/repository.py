@@ -108,8 +108,10 @@ class JobRepository:
         found: dict[str, Job] = {}
         for owner in owners:
             found |= {job.id: job for job in self.of_topic(events.owner_topic(owner), limit)}
-            for archived in JobRecord.objects.of_owner(owner)[:limit]:
-                found.setdefault(archived.pk, Job(archived.to_record()))
+            archived = [row.to_record() for row in JobRecord.objects.of_owner(owner)[:limit]]
+            for record in archived:
+                if record.owner == owner:  # a column is shorter, and MySQL ignores blanks at its end
+                    found.setdefault(record.id, Job(record))
         return sorted(found.values(), key=lambda job: job.record.created_at, reverse=True)[:limit]
 
     def of_topic(self, topic: str, limit: int = 20) -> list[Job]:
