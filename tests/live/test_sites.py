@@ -1,9 +1,16 @@
 """The main path in projects that are set up in other ways: times, databases, labels, pools (FAULTS.md F51)."""
 
 import asyncio
+import os
+import secrets
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
+from project.demo.embedded import free_port
+
+from .mariadb import MariaDB, find_mariadb
 from .pages import eventually, listening, lost, page_of
 from .site import Site
 
@@ -17,6 +24,7 @@ SITUATIONS = {
     "sub_path": [],
     "threads": ["--pool", "threads"],
     "gevent": ["--pool", "gevent"],
+    "mariadb": [],
 }
 ROOTS = {"own_jobs": "/waitroom", "sub_path": "/intern/jobs"}
 
@@ -39,10 +47,41 @@ class HostSite(Site):
             self.run("migrate", "--no-input", "--verbosity", "0", "--database", database)
 
 
+class MariaSite(HostSite):
+    """The project on MariaDB, which this site starts and stops too."""
+
+    def __init__(self, prepared, mariadb):
+        super().__init__(prepared, "mariadb")
+        self.mariadb = mariadb
+
+    def start_redis(self):
+        super().start_redis()
+        self.mariadb.start()
+        self.extra_env["DATABASE_URL"] = self.mariadb.url
+
+    def stop(self):
+        super().stop()
+        self.mariadb.stop()
+
+
 @pytest.fixture(scope="module", params=SITUATIONS)
 def site(request, prepared_database):
-    with HostSite(prepared_database, request.param) as site:
-        yield site
+    with TemporaryDirectory(prefix="site-") as folder:
+        if request.param == "mariadb":
+            site = MariaSite(prepared_database, new_mariadb(Path(folder)))
+        else:
+            site = HostSite(prepared_database, request.param)
+        with site:
+            yield site
+
+
+def new_mariadb(folder):
+    """Return a MariaDB that is not started yet; without the package the test is skipped, and fails in CI."""
+    if find_mariadb() is None:
+        give_up = pytest.fail if os.environ.get("CI") else pytest.skip
+        give_up("There is no MariaDB: apt-get install mariadb-server")
+    folder.chmod(0o755)  # it runs as another user where this is root
+    return MariaDB(folder / "data", free_port())
 
 
 @pytest.fixture
@@ -124,6 +163,38 @@ async def test_f51_a_long_job_is_kept_alive_by_the_heartbeat(site, ann, gate):
         gate.write_text("open")
         assert await lost([page], PATIENCE) == []
     assert page.events[-1] == "ready" and "lost" not in page.events
+
+
+async def test_f51_of_many_claims_at_once_one_runs_the_hook(site, ann):
+    (job_id,) = site.hands.create()
+    site.hands.end([job_id])
+    ann.get(f"{site.root}/{job_id}/", headers=HTML)
+    claims = [asyncio.to_thread(post, ann, f"{site.root}/{job_id}/ready/") for _ in range(12)]
+    assert {answer.json()["url"] for answer in await asyncio.gather(*claims)} == {f"/done/{job_id}/"}
+    assert len(site.hands.effects(job_id)) == 1
+
+
+def test_f51_a_hook_that_failed_runs_again(site, ann, gate):
+    (job_id,) = site.hands.create(raises_until=str(gate))
+    site.hands.end([job_id])
+    address = f"{site.root}/{job_id}/"
+    ann.get(address, headers=HTML)
+    assert post(ann, f"{address}ready/").status_code == 500
+    assert site.hands.effects(job_id) == []
+    gate.touch()
+    assert post(ann, f"{address}ready/").json() == {"url": f"/done/{job_id}/"}
+    assert len(site.hands.effects(job_id)) == 1
+
+
+def test_f51_ids_and_owners_that_differ_in_case_are_different(site, ann):
+    lower, upper = f"parcel-{(token := secrets.token_hex(4))}", f"PARCEL-{token}"
+    ids = site.hands.create(id=lower) + site.hands.create(id=upper, owner="visitor:ANN")
+    site.hands.end(ids)
+    site.client.delete(*[f"jobs:{{{job_id}}}" for job_id in ids])
+    assert [site.hands.archived(job_id) for job_id in ids] == ["complete"] * 2
+    assert ann.get(f"{site.root}/{lower}/").status_code == 200
+    assert ann.get(f"{site.root}/{upper}/").status_code == 404
+    assert {*ids} & {job["id"] for job in ann.get(f"{site.root}/").json()["jobs"]} == {lower}
 
 
 def test_f51_staff_find_a_finished_job_in_the_admin(site, ann, gate):
