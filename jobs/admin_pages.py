@@ -20,6 +20,7 @@ from .exceptions import JobError, StoreUnavailable
 from .handlers import handler_paths
 from .history import last_days
 from .job import Job
+from .label import permission
 from .models import JobRecord
 from .rerun import obstacle, rerun
 from .sweep import alive_jobs
@@ -136,7 +137,7 @@ class RerunPage(AdminPage):
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         """Let in who may run jobs again; of those that are archived, whether Redis holds them or not."""
-        if not request.user.has_perm("jobs.rerun_job"):
+        if not request.user.has_perm(permission("rerun_job")):
             raise PermissionDenied
         self.row = get_object_or_404(JobRecord, pk=kwargs.pop("job_id"))
         self.job = Job(self.row.to_record())

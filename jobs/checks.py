@@ -9,11 +9,12 @@ from channels_redis.core import RedisChannelLayer
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, register
 from django.core.checks import Warning as Hazard
-from django.urls import NoReverseMatch, reverse
+from django.urls import NoReverseMatch
 from django.utils.module_loading import import_string
 
 from . import connection
 from .conf import NAMES, JobsSettings
+from .label import url_of
 from .tasks import JobTask
 
 LEAST_SOCKET_TIMEOUT = 5  # seconds; the core layer's own blocking read takes as long
@@ -70,7 +71,7 @@ def check_celery(**_: Any) -> list[CheckMessage]:
 def check_routes(**_: Any) -> list[CheckMessage]:
     """Look for the routes."""
     try:
-        reverse("jobs:list")
+        url_of("list")
     except NoReverseMatch:
         hint = 'Add path("jobs/", include("jobs.urls")) to your URLconf.'
         return [Hazard("The routes of jobs are not included, so there is no waiting page.", hint=hint, id="jobs.W005")]

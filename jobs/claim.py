@@ -15,12 +15,12 @@ from urllib.parse import urljoin
 from django.contrib.messages.storage import default_storage
 from django.db import InterfaceError, OperationalError, transaction
 from django.http import HttpRequest
-from django.urls import reverse
 from django.utils import timezone
 from django.utils.http import url_has_allowed_host_and_scheme
 
 from .announce import archive_alias, archive_now
 from .conf import jobs_settings
+from .database_time import database_time
 from .events import to_datetime
 from .exceptions import (
     ClaimInProgress,
@@ -30,6 +30,7 @@ from .exceptions import (
     StoreUnavailable,
 )
 from .job import Job
+from .label import url_of
 from .leases import lease_keeper
 from .models import JobRecord
 from .states import JobState
@@ -129,7 +130,7 @@ def _claim_row(job: Job, request: HttpRequest) -> str:
         same_outcome = rows.filter(
             claimed_at=None,
             state=job.state,
-            ended_at=to_datetime(job.record.ended_at),
+            ended_at=database_time(to_datetime(job.record.ended_at)),
             version__lte=job.version,
         )
         if not same_outcome.update(claimed_at=timezone.now()):
@@ -187,7 +188,7 @@ def safe_url(url: object, job: Job, request: HttpRequest) -> str:
         job.handler_class,
         text[:LONGEST_URL] or url,
     )
-    fallback = reverse("jobs:list")
+    fallback = url_of("list")
     return fallback if _is_allowed(fallback, request) else "/"  # a client's header may set the prefix
 
 

@@ -8,9 +8,8 @@ from functools import cached_property
 from time import monotonic
 from typing import NamedTuple
 
-from django.urls import reverse
-
 from . import events
+from .label import url_of
 from .record import Record
 from .states import JobState
 
@@ -141,7 +140,7 @@ class KnownJob:
 
     def get_absolute_url(self) -> str:
         """Return the address of the waiting page."""
-        return self.record.path or reverse("jobs:detail", args=[self.id])
+        return self.record.path or url_of("detail", self.id)
 
     def _know(self, record: Record, now: int = 0) -> None:
         self.record = record

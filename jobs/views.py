@@ -13,7 +13,7 @@ from django.contrib.auth.decorators import login_not_required
 from django.db import connections, transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.shortcuts import render
-from django.urls import get_resolver, reverse
+from django.urls import get_resolver
 from django.utils.decorators import method_decorator
 from django.views import View
 from django.views.decorators.cache import never_cache
@@ -26,6 +26,7 @@ from .claim import ClaimFailed, NotEnded, claim, safe_url
 from .estimates import usual
 from .exceptions import HandlerNotFound, JobEnded, JobNotFound, StoreUnavailable
 from .job import Job
+from .label import url_of
 from .middleware import unavailable
 from .repository import JobRepository
 from .tasks import terminate
@@ -167,7 +168,7 @@ def waiting_context(request: HttpRequest, job: Job, viewer: Viewer, stuck: bool 
         "usual": "" if job.is_ended else str(usual(job.handler_class)),
         "now": job.now // 1000,
         "stuck": stuck,
-        "list_url": reverse("jobs:list"),
+        "list_url": url_of("list"),
         "ticket": ticket(events.job_topic(job.id)),
         "socket_path": SOCKET_PATH,
     }
