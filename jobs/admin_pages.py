@@ -21,6 +21,7 @@ from .handlers import handler_paths
 from .history import last_days
 from .job import Job
 from .models import JobRecord
+from .redirects import same_page
 from .rerun import obstacle, rerun
 from .sweep import alive_jobs
 from .tasks import terminate
@@ -93,7 +94,7 @@ class AlivePage(AdminPage):
         else:
             logger.info("job %s: %s by %s", job_id, request.POST.get("action"), request.user.pk)
             messages.success(request, text)
-        return HttpResponseRedirect(request.path)
+        return HttpResponseRedirect(same_page(request))
 
     def _row(self, job: Job, is_live: bool) -> dict[str, Any]:
         return {
@@ -157,11 +158,11 @@ class RerunPage(AdminPage):
             again = rerun(self.job, request)
         except JobError as error:
             messages.error(request, str(error))
-            return HttpResponseRedirect(request.path)
+            return HttpResponseRedirect(same_page(request))
         except Exception:
             logger.exception("job %s: could not be run again", self.job.id)
             messages.error(request, _("It could not be run again. The log says why."))
-            return HttpResponseRedirect(request.path)
+            return HttpResponseRedirect(same_page(request))
         logger.info("job %s: run again as %s by %s", self.job.id, again.id, request.user.pk)
         self.model_admin.log_change(request, self.row, f"Run again as {again.id}")
         messages.success(request, _("It runs again, as job %(id)s.") % {"id": again.id})

@@ -8,14 +8,11 @@ the database, keeps a `lost` job from changing meanwhile, and lets who comes sec
 import logging
 from collections.abc import Callable
 from time import monotonic, sleep
-from urllib.parse import urljoin
 
 from django.contrib.messages.storage import default_storage
 from django.db import transaction
 from django.http import HttpRequest
-from django.urls import reverse
 from django.utils import timezone
-from django.utils.http import url_has_allowed_host_and_scheme
 
 from .announce import archive
 from .conf import jobs_settings
@@ -23,12 +20,12 @@ from .events import to_datetime
 from .exceptions import JobError, StoreUnavailable
 from .job import Job
 from .models import JobRecord
+from .redirects import safe_url
 from .states import JobState
 
 logger = logging.getLogger("jobs.claim")
 
 LOOK_AGAIN = 0.05  # seconds between two looks at a claim in progress
-LONGEST_URL = 2000  # characters
 
 
 class ClaimFailed(JobError):
@@ -106,30 +103,6 @@ def _run_hook(job: Job, request: HttpRequest) -> str:
         if hasattr(request, "_messages"):  # what the hook has said must not be said again by its next run
             request._messages = default_storage(request)
         raise ClaimFailed(f"The hook of job {job.id} failed.") from error
-
-
-def safe_url(url: object, job: Job, request: HttpRequest) -> str:
-    """Return a place that the handler named, or the list of jobs, if it is not on this host or one that is allowed.
-
-    A relative address starts from the waiting page, whoever follows it: a browser, or a script on another page.
-    """
-    text = "" if url is None else str(url)
-    if _is_allowed(text, request):
-        return text if text.startswith("/") else urljoin(job.get_absolute_url(), text)
-    logger.error(
-        "job %s: %s would redirect to %r, which is not on this host; JOBS['ALLOWED_REDIRECT_HOSTS'] may name others",
-        job.id,
-        job.handler_class,
-        text[:LONGEST_URL] or url,
-    )
-    fallback = reverse("jobs:list")
-    return fallback if _is_allowed(fallback, request) else "/"  # a client's header may set the prefix
-
-
-def _is_allowed(text: str, request: HttpRequest) -> bool:
-    hosts = {request.get_host(), *jobs_settings().ALLOWED_REDIRECT_HOSTS}
-    is_plain = text.isprintable() and len(text) <= LONGEST_URL
-    return is_plain and url_has_allowed_host_and_scheme(text, hosts, require_https=request.is_secure())
 
 
 def _quietly(action: Callable[[], None]) -> None:

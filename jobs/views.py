@@ -22,11 +22,12 @@ from django.views.decorators.vary import vary_on_headers
 
 from . import events
 from .access import Viewer, ticket, viewer_of
-from .claim import ClaimFailed, claim, safe_url
+from .claim import ClaimFailed, claim
 from .estimates import usual
 from .exceptions import HandlerNotFound, JobEnded, JobNotFound, StoreUnavailable
 from .job import Job
 from .middleware import unavailable
+from .redirects import safe_url
 from .repository import JobRepository
 from .tasks import terminate
 

@@ -26,7 +26,7 @@ then stored
 then working
 then job
 then detached
-then repository sweep metrics diagnosis
+then repository sweep metrics diagnosis redirects
 access hub claim
 worker subscriptions logout health doorstep rerun middleware
 then attempt consumers
