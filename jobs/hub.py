@@ -20,8 +20,9 @@ from weakref import WeakKeyDictionary
 
 from . import signals
 from .conf import jobs_settings
-from .events import EVERYBODY, FRAME, LOGOUT, Message, group_of
+from .events import FRAME, LOGOUT, Message, everybody, group_of
 from .layers import close_layer, listen, new_layer
+from .neighbours import introduce
 from .subscriber import ConnectionBroken
 
 logger = logging.getLogger("jobs.hub")
@@ -78,7 +79,7 @@ class Hub:
         self._watchers[topic].add(watcher)
         if not self._keepers:
             self._keepers = [asyncio.create_task(keep()) for keep in (self._keep_hearing, self._keep_reconciling)]
-        groups = {EVERYBODY, group}
+        groups = {everybody(), group}
         if self._is_away:
             self._groups |= groups
             return
@@ -267,7 +268,11 @@ _hubs: WeakKeyDictionary[asyncio.AbstractEventLoop, Hub] = WeakKeyDictionary()
 
 def hub() -> Hub:
     """Return the hub of the running event loop."""
-    return _hubs.setdefault(asyncio.get_running_loop(), Hub())
+    loop = asyncio.get_running_loop()
+    if loop not in _hubs:
+        _hubs[loop] = Hub()
+        loop.run_in_executor(None, introduce)
+    return _hubs[loop]
 
 
 async def _end(task: asyncio.Task[None]) -> None:

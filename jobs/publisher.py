@@ -14,7 +14,7 @@ from functools import cache
 from typing import Any
 
 from .conf import jobs_settings
-from .events import EVERYBODY, Message, Push, group_of
+from .events import Message, Push, everybody, group_of
 from .layers import project_layer, wire
 
 logger = logging.getLogger("jobs.publisher")
@@ -47,7 +47,7 @@ def send(message: Message) -> None:
 
 def broadcast(message: Message) -> None:
     """Send a message to every server process; as `send` does."""
-    _group_send([EVERYBODY], message)
+    _group_send([everybody()], message)
 
 
 def _groups(topics: Sequence[str]) -> list[str]:

@@ -33,6 +33,7 @@ from .exceptions import JobError, StoreUnavailable
 from .forking import no_fork
 from .job import Job
 from .message import record_in
+from .neighbours import introduce
 from .record import Record, runner_name
 from .repository import JobRepository
 from .states import JobState
@@ -213,6 +214,7 @@ def deathwatch() -> Deathwatch:
 
 def _on_ready(sender: Any, **_: Any) -> None:
     deathwatch().look = sender.pool.maintain_pool
+    _executor().submit(introduce)
 
 
 @cache

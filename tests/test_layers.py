@@ -15,13 +15,14 @@ ROWS = """
 exceptions conf states signals throttle deathwatch forking logs probe threads asked told serving resp
 then backlog
 record data handlers origin connection
+then names
 then events
 then link subscriber
 then indexes
 store message layers
 then publisher reader
 models
-announce known estimates retention history
+announce known estimates retention history neighbours
 then stored
 then working
 then job
