@@ -4,7 +4,6 @@ None of it can fail the task whose job it is about.
 """
 
 import asyncio
-import logging
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
@@ -16,10 +15,11 @@ from django.db import DEFAULT_DB_ALIAS, DataError, IntegrityError, connections, 
 from . import signals
 from .backlog import archive_backlog
 from .conf import jobs_settings
+from .logs import get_logger
 from .models import JobRecord
 from .record import Record
 
-logger = logging.getLogger("jobs.announce")
+logger = get_logger("jobs.announce")
 
 TIMEOUT = 3.0  # seconds that an announcement made inside an event loop, or into a locked SQLite file, may take
 
@@ -115,12 +115,18 @@ def _set_busy_timeout(connection: Any, seconds: float) -> None:
 
 def _outside_of_loops(action: Callable[[], Any]) -> Any:
     """Run it here, or in a thread of its own when an event loop runs here, where Django refuses the database."""
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
+    if not _is_in_a_loop():
         return action()
     with ThreadPoolExecutor(max_workers=1) as pool:
         return pool.submit(_then_disconnect, action).result(TIMEOUT)
+
+
+def _is_in_a_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 def _then_disconnect(action: Callable[[], Any]) -> Any:

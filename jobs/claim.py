@@ -5,7 +5,6 @@ hook's database effects exist once, even when a process dies half-way or Redis w
 the database, keeps a `lost` job from changing meanwhile, and lets who comes second wait for the first.
 """
 
-import logging
 from collections.abc import Callable
 from time import monotonic, sleep
 
@@ -19,11 +18,12 @@ from .conf import jobs_settings
 from .events import to_datetime
 from .exceptions import JobError, StoreUnavailable
 from .job import Job
+from .logs import get_logger
 from .models import JobRecord
 from .redirects import safe_url
 from .states import JobState
 
-logger = logging.getLogger("jobs.claim")
+logger = get_logger("jobs.claim")
 
 LOOK_AGAIN = 0.05  # seconds between two looks at a claim in progress
 

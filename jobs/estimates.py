@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from datetime import datetime
 from time import monotonic
 from typing import NamedTuple
 
 from .conf import jobs_settings
+from .logs import get_logger
 from .models import JobRecord
 from .states import JobState
 
-logger = logging.getLogger("jobs.estimates")
+logger = get_logger("jobs.estimates")
 
 SAMPLE = 50  # jobs of a kind that ended last
 ENOUGH = 5  # of them; fewer say nothing about what is usual

@@ -1,7 +1,6 @@
 """The wire's words: event names, topics, groups and frames. Nothing else spells them."""
 
 import json
-import logging
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime, timedelta
@@ -16,13 +15,14 @@ from django.utils import translation
 from . import names
 from .exceptions import HandlerNotFound
 from .handlers import JobHandler, find_handler
+from .logs import get_logger
 from .states import JobState
 
 if TYPE_CHECKING:
     from .job import Job
     from .stored import FutureJob
 
-logger = logging.getLogger("jobs.events")
+logger = get_logger("jobs.events")
 
 CREATED, STARTED, PROGRESS, RETRYING = "created", "started", "progress", "retrying"
 READY, FAILED, CANCELLED, EXPIRED, LOST = "ready", "failed", "cancelled", "expired", "lost"

@@ -10,7 +10,6 @@ A push is a hint: every `RECONCILE_SECONDS` the watched jobs are read again, 500
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
@@ -22,10 +21,11 @@ from . import signals
 from .conf import jobs_settings
 from .events import FRAME, LOGOUT, Message, everybody, group_of
 from .layers import close_layer, listen, new_layer
+from .logs import get_logger
 from .neighbours import introduce
 from .subscriber import ConnectionBroken
 
-logger = logging.getLogger("jobs.hub")
+logger = get_logger("jobs.hub")
 
 BEAT = 0.9  # seconds between two messages to itself; the pubsub layer's connection, once broken, is away for a second
 DEAF_AFTER = 10.0  # seconds without hearing one

@@ -10,7 +10,6 @@ staging and production share.
 """
 
 import json
-import logging
 import os
 from contextlib import suppress
 from functools import cache
@@ -26,9 +25,10 @@ from . import names
 from .conf import jobs_settings
 from .exceptions import StoreUnavailable
 from .link import client, errors
+from .logs import get_logger
 from .models import JobRecord
 
-logger = logging.getLogger("jobs.neighbours")
+logger = get_logger("jobs.neighbours")
 
 KEPT = 30 * 86400  # seconds after the last start of a process, so that a project that has moved away is forgotten
 ADVICE = "Give one of them another JOBS['PREFIX']. If there is no other, delete the key {key!r}."

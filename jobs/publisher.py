@@ -6,7 +6,6 @@ one round trip for both (measured: a fifth to a third of `async_to_sync(group_se
 """
 
 import asyncio
-import logging
 import os
 import threading
 from collections.abc import Coroutine, Sequence
@@ -16,8 +15,9 @@ from typing import Any
 from .conf import jobs_settings
 from .events import Message, Push, everybody, group_of
 from .layers import project_layer, wire
+from .logs import get_logger
 
-logger = logging.getLogger("jobs.publisher")
+logger = get_logger("jobs.publisher")
 
 TIMEOUT = 3.0  # seconds that a push may hold a task up
 

@@ -3,7 +3,6 @@
 What the browser follows is checked: a relative address is joined first, and the result is looked at.
 """
 
-import logging
 import re
 from urllib.parse import urljoin, urlsplit
 
@@ -13,8 +12,9 @@ from django.utils.http import url_has_allowed_host_and_scheme
 
 from .conf import jobs_settings
 from .job import Job
+from .logs import get_logger
 
-logger = logging.getLogger("jobs.redirects")
+logger = get_logger("jobs.redirects")
 
 LONGEST_URL = 2000  # characters
 

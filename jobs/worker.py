@@ -6,7 +6,6 @@ revoke by a signal; a killed parent by nobody, so then the job's deadline passes
 What is seen of a process ends only the attempt that it was working on.
 """
 
-import logging
 import os
 import threading
 from collections.abc import Callable
@@ -32,6 +31,7 @@ from .events import HEADER, PART
 from .exceptions import JobError, StoreUnavailable
 from .forking import no_fork
 from .job import Job
+from .logs import get_logger
 from .message import record_in
 from .neighbours import introduce
 from .record import Record, runner_name
@@ -39,7 +39,7 @@ from .repository import JobRepository
 from .states import JobState
 from .store import Outcome
 
-logger = logging.getLogger("jobs.worker")
+logger = get_logger("jobs.worker")
 
 INTERRUPTED = _("The work was interrupted before it was done.")
 TOO_LONG = _("The work took too long and was stopped.")
