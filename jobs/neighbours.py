@@ -6,11 +6,12 @@ A project must not take itself for another one, so the marker holds what its pro
 in the same database, whose name is the same from everywhere: another name is another project. Two databases may have
 the same name. Then two of three other things have to differ before anything is said: the database's host, because a
 worker may reach it by another one; `SECRET_KEY`, because it may be rotated; and the package of the URLs, which
-staging and production share.
+staging and production share. A project's tests belong to the project, so their databases count as its own.
 """
 
 import json
 import os
+import re
 from contextlib import suppress
 from functools import cache
 from hashlib import sha256
@@ -31,6 +32,7 @@ from .models import JobRecord
 logger = get_logger("jobs.neighbours")
 
 KEPT = 30 * 86400  # seconds after the last start of a process, so that a project that has moved away is forgotten
+OF_TESTS = re.compile(r"^test_(.+?)(?:_gw\d+|_\d+)?$")  # as Django and xdist name databases
 ADVICE = "Give one of them another JOBS['PREFIX']. If there is no other, delete the key {key!r}."
 
 
@@ -75,13 +77,23 @@ def _key() -> str:
 def _ours() -> dict[str, str]:
     database = connections[router.db_for_write(JobRecord)]
     config = database.settings_dict
-    name = os.path.abspath(config["NAME"]) if database.vendor == "sqlite" else str(config["NAME"])
     return {
         "package": settings.ROOT_URLCONF.partition(".")[0],
         "secret": _secret(settings.SECRET_KEY),
         "host": _digest(f"{config['HOST']}:{config['PORT']}"),
-        "name": _digest(name),
+        "name": _digest(_name_of(database)),
     }
+
+
+def _name_of(database: Any) -> str:
+    """Return what the database is called, or "" where that says nothing: in memory, or named by its driver's files."""
+    name = str(database.settings_dict["NAME"] or "")
+    if database.vendor != "sqlite":
+        return OF_TESTS.sub(r"\1", name)
+    if database.is_in_memory_db():
+        return ""
+    folder, file = os.path.split(os.path.abspath(name))
+    return os.path.join(folder, OF_TESTS.sub(r"\1", file))
 
 
 def _stranger_in(stored: str | None) -> str:
@@ -95,7 +107,8 @@ def _is_another(theirs: dict[str, str]) -> bool:
         return False
     same_secret = theirs["secret"] in map(_secret, [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS])
     differ = [not same_secret, theirs["host"] != ours["host"], theirs["package"] != ours["package"]]
-    return theirs["name"] != ours["name"] or sum(differ) >= 2
+    another_name = bool(theirs["name"] and ours["name"]) and theirs["name"] != ours["name"]
+    return another_name or sum(differ) >= 2
 
 
 def _read(stored: str | None) -> dict[str, str]:
@@ -111,7 +124,7 @@ def _secret(key: str | bytes) -> str:
 
 
 def _digest(text: str) -> str:
-    return sha256(text.encode()).hexdigest()[:16]
+    return sha256(text.encode()).hexdigest()[:16] if text else ""
 
 
 def _forget(*, setting: str, **_: Any) -> None:

@@ -2,10 +2,13 @@
 
 import asyncio
 import json
+import os
 from functools import partial
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from django.db.backends.sqlite3.creation import DatabaseCreation
 from django.test import override_settings
 
 from jobs import doctor, neighbours, publisher
@@ -150,10 +153,38 @@ async def test_h20_a_server_introduces_its_project_with_its_first_socket(redis_c
         (("host", "package"), True),
     ],
 )
-def test_a_project_does_not_take_itself_for_another(redis_client, changed, is_another):
+def test_a_project_does_not_take_itself_for_another(redis_client, monkeypatch, changed, is_another):
+    monkeypatch.setattr(neighbours, "_name_of", lambda database: "shop")
     marker = neighbours._ours()
     redis_client.set("jobs:project", json.dumps(marker | dict.fromkeys(changed, "other")))
     assert bool(stranger()) is is_another
+
+
+def test_a_database_in_memory_says_nothing_of_its_project(redis_client):
+    redis_client.set("jobs:project", json.dumps(neighbours._ours() | {"name": "other"}))
+    assert stranger() == ""
+
+
+@pytest.mark.parametrize(
+    ("engine", "name", "same"),
+    [
+        ("postgresql", "shop", "shop"),
+        ("postgresql", "test_shop", "shop"),
+        ("postgresql", "test_shop_gw11", "shop"),
+        ("mysql", "test_shop_3", "shop"),
+        ("postgresql", "contest_shop", "contest_shop"),
+        ("postgresql", None, ""),
+        ("sqlite3", Path("/srv/shop/db.sqlite3"), "/srv/shop/db.sqlite3"),
+        ("sqlite3", "/srv/shop/test_db.sqlite3", "/srv/shop/db.sqlite3"),
+        ("sqlite3", "db.sqlite3", os.path.abspath("db.sqlite3")),
+        ("sqlite3", ":memory:", ""),
+        ("sqlite3", "file:memorydb_default?mode=memory&cache=shared", ""),
+    ],
+)
+def test_the_tests_of_a_project_are_the_project(engine, name, same):
+    database = SimpleNamespace(vendor=engine.removesuffix("3"), settings_dict={"NAME": name})
+    database.is_in_memory_db = lambda: DatabaseCreation.is_in_memory_db(str(name))
+    assert neighbours._name_of(database) == same
 
 
 def test_a_key_that_is_being_rotated_is_known_by_its_fallback(redis_client, settings):
