@@ -2,16 +2,20 @@
 
 import pytest
 from ada_url import URL
-from django.urls import set_script_prefix
+from django.contrib.auth.hashers import make_password
+from django.urls import reverse, set_script_prefix
 from hypothesis import example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from jobs.handlers import JobHandler
 from jobs.job import Job
 from jobs.record import Record
 from jobs.redirects import is_allowed, safe_url, same_page
+from jobs.states import JobState
 
-from .factories import request_of
+from .factories import ANN, browser, ended_job, request_of, user
+from .surroundings import database_file  # noqa: F401 - a fixture
 
 PAGE = "/jobs/parcel-1/"
 HERE = "http://testserver"
@@ -141,3 +145,25 @@ def test_from_a_secure_page_a_relative_place_is_as_secure():
 )
 def test_h19_a_referrer_leads_nobody_elsewhere(referrer):
     assert not is_allowed(referrer, request_of())
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    "place", ["../../../javascript:alert(1)", "../../../\\\\evil.example", "../../https:evil.example"]
+)
+def test_h19_the_example_s_login_leads_nobody_elsewhere(place):
+    user("ada", password=make_password("lovelace"))
+    form = {"username": "ada", "password": "lovelace", "next": place}
+    response = browser().post(reverse("login"), form)
+    assert response.status_code == 302
+    assert followed(response["Location"], HERE + reverse("login")) == HERE
+
+
+@pytest.mark.usefixtures("database_file")
+def test_h19_a_way_to_try_again_that_climbs_is_on_this_host():
+    class Again(JobHandler):
+        def retry_url(self, request):
+            return "../../../javascript:alert(1)"
+
+    failed = ended_job(JobState.FAILED, handler_class=Again)
+    assert b'href="/javascript:alert(1)"' in browser(ANN).get(failed.get_absolute_url()).content
