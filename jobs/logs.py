@@ -1,7 +1,7 @@
-"""What is logged about jobs: on one line each, and with the job's id, so that a job can be followed through all logs.
+"""Our lines in the log: one line each, with the id of the job that they are about.
 
-Clients choose much of what is logged: actions, ids, texts. A line break in it must not begin a line that looks like
-one of the log's own.
+So one job can be followed through all the logs. Clients choose much of what is logged: actions,
+ids, texts. A line break in them must not begin a line that looks like one of the log's own.
 """
 
 import logging
@@ -16,9 +16,9 @@ NOTHING = "-"  # what stands in place of an id
 
 
 def get_logger(name: str) -> logging.Logger:
-    """Return a logger that escapes line breaks and other control characters in what a line of ours is about.
+    """Return a logger that escapes control characters, line breaks among them, in its arguments.
 
-    Every module of ours has one of these.
+    Every module of ours logs through one.
     """
     logger = logging.getLogger(name)
     logger.addFilter(_escape_record)
@@ -56,7 +56,7 @@ def _named_by(record: logging.LogRecord) -> str:
 
 
 class _Escaped:
-    """Something that is logged, whose text stays on the line; it is asked for its text as late as usual."""
+    """Wrap a logged value so that its text stays on one line."""
 
     def __init__(self, value: object) -> None:
         self._value = value
@@ -71,7 +71,7 @@ class _Escaped:
 def _escape_record(record: logging.LogRecord) -> bool:
     if isinstance(record.args, tuple):
         record.args = tuple(map(_on_one_line, record.args))
-    if record.exc_info and not record.exc_text:  # where the formatter looks before it formats the traceback itself
+    if record.exc_info and not record.exc_text:  # a formatter uses the text if there is one
         lines = logging.Formatter().formatException(record.exc_info).split("\n")
         record.exc_text = "\n".join(f"  {_escaped(line)}" for line in lines)
     return True

@@ -1,7 +1,8 @@
-"""The names under which a project's jobs are kept and heard, told apart from those of another one on the same Redis.
+"""The names of this project's keys in Redis, and of its groups in the channel layer.
 
-`JOBS["PREFIX"]` begins each of them. A key lives in one database of Redis; a PUBLISH is heard in all of them, so a
-group also names the database, unless that is 0.
+`JOBS["PREFIX"]` begins each name, so that two projects can share a Redis. A key belongs to one
+database of Redis, but a PUBLISH is heard in all databases. So a group also names the database,
+unless that is 0.
 """
 
 import re
@@ -9,7 +10,7 @@ import re
 from .conf import jobs_settings
 from .connection import address
 
-ALLOWED_PREFIX = re.compile(r"[A-Za-z0-9_-]{1,50}")  # Channels allows a group's name no more; the dot is ours
+ALLOWED_PREFIX = re.compile(r"[A-Za-z0-9_-]{1,50}")  # what Channels allows in a group's name, without the dot
 
 
 def key(name: str) -> str:

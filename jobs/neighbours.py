@@ -1,12 +1,14 @@
-"""Notices a second project that uses the same Redis under the same prefix: each would find the other's jobs.
+"""Notices a second project that uses the same Redis under the same prefix.
 
-The first process that starts leaves a marker of its project in Redis. Every later one compares itself with it.
+Each of the two would find the other's jobs. The first process that starts leaves a marker of its
+project in Redis, and every later process compares itself with the marker.
 
-A project must not take itself for another one, so the marker holds what its processes have in common. They store jobs
-in the same database, whose name is the same from everywhere: another name is another project. Two databases may have
-the same name. Then two of three other things have to differ before anything is said: the database's host, because a
-worker may reach it by another one; `SECRET_KEY`, because it may be rotated; and the package of the URLs, which
-staging and production share. A project's tests belong to the project, so their databases count as its own.
+A project must not take itself for another one. So the marker holds what its processes have in
+common. They store jobs in the same database, and its name is the same from everywhere: another
+name is another project. Two projects may have databases of the same name. Then two of three other
+things have to differ: the database's host, because a worker may reach it by another one;
+`SECRET_KEY`, because it may be rotated; and the package of the URLs, because staging and
+production share it. The databases of a project's tests count as the project's own.
 """
 
 import json
@@ -31,7 +33,7 @@ from .models import JobRecord
 
 logger = get_logger("jobs.neighbours")
 
-KEPT = 30 * 86400  # seconds after the last start of a process, so that a project that has moved away is forgotten
+KEPT = 30 * 86400  # seconds after the last start; then a project that has moved away is forgotten
 OF_TESTS = re.compile(r"^test_(.+?)(?:_gw\d+|_\d+)?$")  # as Django and xdist name databases
 ADVICE = "Give one of them another JOBS['PREFIX']. If there is no other, delete the key {key!r}."
 
@@ -52,7 +54,10 @@ def advice() -> str:
 
 
 def introduce() -> None:
-    """Leave this project's marker, or log that there is another's; once in a process, and never an error."""
+    """Leave this project's marker, or log that there is another's.
+
+    Does so once in a process. It never raises: while Redis is away it does nothing.
+    """
     with suppress(StoreUnavailable):
         _introduce_once()
 
@@ -86,7 +91,7 @@ def _ours() -> dict[str, str]:
 
 
 def _name_of(database: Any) -> str:
-    """Return what the database is called, or "" where that says nothing: in memory, or named by its driver's files."""
+    """Return what the database is called, or "" where that says nothing, as of one in memory."""
     name = str(database.settings_dict["NAME"] or "")
     if database.vendor != "sqlite":
         return OF_TESTS.sub(r"\1", name)

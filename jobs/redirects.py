@@ -1,6 +1,6 @@
 """Where a person may be sent on to: a place on this host, or on a host that the project allows.
 
-What the browser follows is checked: a relative address is joined first, and the result is looked at.
+A relative address is joined first, and the result is checked, because a browser follows the result.
 """
 
 import re
@@ -18,13 +18,13 @@ logger = get_logger("jobs.redirects")
 
 LONGEST_URL = 2000  # characters
 
-_NAMES_NO_HOST = re.compile(r"[/\\]{2}([/\\?#]|$)")  # though it should: no browser can follow it
+_NAMES_NO_HOST = re.compile(r"[/\\]{2}([/\\?#]|$)")  # no browser can follow it
 
 
 def safe_url(url: object, job: Job, request: HttpRequest) -> str:
     """Return the place that the handler named, or the list of jobs if nobody may be sent there.
 
-    A relative address starts from the waiting page, whoever follows it: a browser, or a script on another page.
+    A relative address starts from the waiting page, also when a script on another page follows it.
     """
     text = "" if url is None else str(url)
     if place := _joined(text.strip(" "), job.get_absolute_url(), request):
@@ -44,9 +44,9 @@ def same_page(request: HttpRequest) -> str:
 
 
 def is_allowed(url: str, request: HttpRequest) -> bool:
-    """Say whether a browser stays where it may be, with http or https, when it follows the address.
+    """Say whether the address leads to this host or an allowed one, by http or https.
 
-    Only an absolute address, or one that begins with a slash, can be judged: it means the same on every page.
+    Judge only addresses that are absolute or begin with a slash. They mean the same on every page.
     """
     hosts = {request.get_host(), *jobs_settings().ALLOWED_REDIRECT_HOSTS}
     is_plain = url.isprintable() and len(url) <= LONGEST_URL and not _NAMES_NO_HOST.match(url)
@@ -59,7 +59,7 @@ def _joined(text: str, base: str, request: HttpRequest) -> str:
         return ""
     if text.startswith("/") or urlsplit(text).netloc:
         return text
-    place = "/" + urljoin(base, text).lstrip("/")  # urljoin takes that slash off when `..` climbs too far
+    place = "/" + urljoin(base, text).lstrip("/")  # urljoin drops it when `..` climbs too far
     return place if is_allowed(place, request) else ""
 
 
