@@ -1,6 +1,5 @@
 """One attempt of a task in a worker: the one place where a job is started, completed, failed, cancelled or retried."""
 
-import logging
 import os
 import secrets
 from collections.abc import Callable
@@ -18,7 +17,7 @@ from .detached import DetachedJob
 from .events import HEADER, PART
 from .exceptions import JobCancelled, JobError, JobNotFound, StoreUnavailable
 from .job import Job
-from .logs import logs_of
+from .logs import get_logger, logs_of
 from .message import delay_of, record_in
 from .record import runner_name
 from .repository import JobRepository
@@ -27,7 +26,7 @@ from .states import JobState
 if TYPE_CHECKING:
     from .tasks import JobTask
 
-logger = logging.getLogger("jobs.tasks")
+logger = get_logger("jobs.tasks")
 
 T = TypeVar("T")
 

@@ -4,7 +4,6 @@ Its progress is the number of parts that have ended; it is ready when the last h
 parts are ordinary tasks with a header that names the job, so no result backend is needed (except by a chord itself).
 """
 
-import logging
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -17,11 +16,12 @@ from .attempt import end
 from .events import PART
 from .handlers import JobHandler
 from .job import Job
+from .logs import get_logger
 from .repository import HandlerClass, JobRepository
 from .states import JobState
 from .tasks import JobTask, on_commit_or_now
 
-logger = logging.getLogger("jobs.canvas")
+logger = get_logger("jobs.canvas")
 
 
 def start_canvas(

@@ -15,6 +15,7 @@ from django.utils.module_loading import import_string
 from . import connection
 from .conf import NAMES, JobsSettings
 from .label import url_of
+from .names import ALLOWED_PREFIX
 from .tasks import JobTask
 
 LEAST_SOCKET_TIMEOUT = 5  # seconds; the core layer's own blocking read takes as long
@@ -26,7 +27,7 @@ def check_settings(**_: Any) -> list[CheckMessage]:
     given = getattr(settings, "JOBS", {})
     if not isinstance(given, dict):
         return [Error(f"JOBS is a {type(given).__name__}; it must be a dict.", id="jobs.E002")]
-    return [*_unknown(given), *_mistyped(given), *_out_of_range(given), *_nowhere(given)]
+    return [*_unknown(given), *_mistyped(given), *_out_of_range(given), *_nowhere(given), *_misnamed(given)]
 
 
 @register(Tags.compatibility)
@@ -119,6 +120,13 @@ def _nowhere(given: dict[Any, Any]) -> Iterator[CheckMessage]:
             connection.parse(url)
         except ValueError as error:
             yield Error(f"JOBS['REDIS_URL'] names no Redis: {error}", hint=connection.FORMS, id="jobs.E006")
+
+
+def _misnamed(given: dict[Any, Any]) -> Iterator[CheckMessage]:
+    prefix = given.get("PREFIX")
+    if isinstance(prefix, str) and not ALLOWED_PREFIX.fullmatch(prefix):
+        hint = "Use 1 to 50 of A-Z a-z 0-9 _ and -. No dot: it stands between the parts of a group's name."
+        yield Error(f"JOBS['PREFIX'] is {prefix!r}, which can begin no name of a group.", hint=hint, id="jobs.E008")
 
 
 def _has_patience(host: Any) -> bool:

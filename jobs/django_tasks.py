@@ -5,7 +5,6 @@ ended when it is. They are connected by importing this module, which the module 
 never raises, since that would fail the task.
 """
 
-import logging
 import sys
 import threading
 from collections.abc import Callable, Iterable, Mapping
@@ -25,6 +24,7 @@ from .detached import DetachedJob
 from .exceptions import JobCancelled, JobError, JobNotFound, StoreUnavailable
 from .handlers import JobHandler, path_of
 from .job import Job
+from .logs import get_logger
 from .record import Record
 from .repository import HandlerClass, JobRepository
 from .states import JobState
@@ -34,7 +34,7 @@ try:
 except ImportError:  # before Django 6.0
     signals = None  # type: ignore[assignment]
 
-logger = logging.getLogger("jobs.django_tasks")
+logger = get_logger("jobs.django_tasks")
 
 T = TypeVar("T")
 

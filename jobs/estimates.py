@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from datetime import datetime
 from time import monotonic
@@ -10,10 +9,11 @@ from typing import NamedTuple
 
 from .conf import jobs_settings
 from .database_time import seconds_between
+from .logs import get_logger
 from .models import JobRecord
 from .states import JobState
 
-logger = logging.getLogger("jobs.estimates")
+logger = get_logger("jobs.estimates")
 
 SAMPLE = 50  # jobs of a kind that ended last
 ENOUGH = 5  # of them; fewer say nothing about what is usual

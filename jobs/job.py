@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from functools import partial
 
@@ -13,13 +12,14 @@ from .announce import announce_ended, archive, send_signal
 from .backlog import backlog_for
 from .conf import jobs_settings
 from .exceptions import ClaimInProgress, JobCancelled, JobEnded, JobError, StoreUnavailable
+from .logs import get_logger
 from .record import Record
 from .states import JobState
 from .store import Change
 from .stored import Decision
 from .working import WorkingJob, clean
 
-logger = logging.getLogger("jobs.job")
+logger = get_logger("jobs.job")
 
 
 class Job(WorkingJob):

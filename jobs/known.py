@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from . import events
 from .label import url_of
-from .record import Record
+from .record import Record, local_path
 from .states import JobState
 
 LONGEST_ESTIMATE = 100 * 365 * 86400  # seconds
@@ -140,7 +140,7 @@ class KnownJob:
 
     def get_absolute_url(self) -> str:
         """Return the address of the waiting page."""
-        return self.record.path or url_of("detail", self.id)
+        return self.record.path or local_path(url_of("detail", self.id)) or "/"
 
     def _know(self, record: Record, now: int = 0) -> None:
         self.record = record

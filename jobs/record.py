@@ -4,7 +4,6 @@ Reading is forgiving: a hash that somebody has damaged becomes a failed job with
 """
 
 import json
-import logging
 from collections.abc import Callable, Iterator, Mapping
 from itertools import compress
 from operator import ne
@@ -12,9 +11,10 @@ from typing import Any, NamedTuple
 
 from django.utils.translation import gettext_lazy as _
 
+from .logs import get_logger
 from .states import JobState
 
-logger = logging.getLogger("jobs.record")
+logger = get_logger("jobs.record")
 
 PART = "part."  # prefix of the hash's fields that count the parts of a canvas
 DATA = "data."  # prefix of the hash's fields that hold the user's data, each by itself

@@ -3,7 +3,6 @@
 What a worker does with it is an `Attempt`'s.
 """
 
-import logging
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, overload
 
@@ -20,12 +19,13 @@ from .events import HEADER, PART
 from .exceptions import JobCancelled, JobEnded, JobError, StoreUnavailable
 from .handlers import JobHandler, path_of
 from .job import Job
+from .logs import get_logger
 from .message import delay_of, header_of
 from .record import Record
 from .repository import HandlerClass, JobRepository, is_id
 from .states import JobState
 
-logger = logging.getLogger("jobs.tasks")
+logger = get_logger("jobs.tasks")
 
 
 class JobTask(Task):

@@ -3,7 +3,6 @@
 Every answer is for one person at one moment, so none may be cached.
 """
 
-import logging
 from collections.abc import Callable
 from contextlib import suppress
 from functools import wraps
@@ -22,16 +21,18 @@ from django.views.decorators.vary import vary_on_headers
 
 from . import events
 from .access import Viewer, ticket, viewer_of
-from .claim import ClaimFailed, NotEnded, claim, safe_url
+from .claim import ClaimFailed, NotEnded, claim
 from .estimates import usual
 from .exceptions import HandlerNotFound, JobEnded, JobNotFound, StoreUnavailable
 from .job import Job
 from .label import url_of
+from .logs import get_logger
 from .middleware import unavailable
+from .redirects import safe_url
 from .repository import JobRepository
 from .tasks import terminate
 
-logger = logging.getLogger("jobs.views")
+logger = get_logger("jobs.views")
 
 RETRY_AFTER = 2  # seconds that a polling client should wait
 SOCKET_PATH = "/ws/jobs/"

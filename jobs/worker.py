@@ -6,7 +6,6 @@ revoke by a signal; a killed parent by nobody, so then the job's deadline passes
 What is seen of a process ends only the attempt that it was working on.
 """
 
-import logging
 import os
 import threading
 from collections.abc import Callable
@@ -32,13 +31,15 @@ from .events import HEADER, PART
 from .exceptions import JobError, StoreUnavailable
 from .forking import no_fork
 from .job import Job
+from .logs import get_logger
 from .message import record_in
+from .neighbours import introduce
 from .record import Record, runner_name
 from .repository import JobRepository
 from .states import JobState
 from .store import Outcome
 
-logger = logging.getLogger("jobs.worker")
+logger = get_logger("jobs.worker")
 
 INTERRUPTED = _("The work was interrupted before it was done.")
 TOO_LONG = _("The work took too long and was stopped.")
@@ -222,6 +223,7 @@ def deathwatch() -> Deathwatch:
 
 def _on_ready(sender: Any, **_: Any) -> None:
     deathwatch().look = sender.pool.maintain_pool
+    _executor().submit(introduce)
 
 
 @cache

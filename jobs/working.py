@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from functools import cached_property
 from typing import Any
 
@@ -14,13 +13,14 @@ from .conf import jobs_settings
 from .data import JobData, Unsaved, check_size
 from .exceptions import JobCancelled, JobError, StoreUnavailable
 from .known import Progress, progress_of
+from .logs import get_logger
 from .record import Record
 from .states import JobState
 from .store import Change
 from .stored import Decision, StoredJob
 from .throttle import Throttle
 
-logger = logging.getLogger("jobs.job")
+logger = get_logger("jobs.job")
 
 OUTAGE_PAUSE = 2.0  # seconds without progress writes after the store did not take one
 

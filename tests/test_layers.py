@@ -15,18 +15,19 @@ ROWS = """
 exceptions conf states signals throttle deathwatch forking logs probe threads asked told serving resp
 then backlog label database_time fields
 record data handlers origin connection
+then names
 then events
 then link subscriber
 then indexes
 store message layers
 then publisher reader
 models
-announce known estimates retention history
+announce known estimates retention history neighbours
 then stored
 then working
 then job
 then detached
-then repository sweep metrics diagnosis
+then repository sweep metrics diagnosis redirects
 access hub leases
 then claim
 worker subscriptions logout health doorstep rerun middleware
