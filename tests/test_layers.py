@@ -12,7 +12,7 @@ FOLDER = Path(jobs.__file__).parent
 
 # Rows from top to bottom; in a row of one list nobody knows a sibling, "then" starts the next list of the same row.
 ROWS = """
-exceptions conf states signals throttle deathwatch forking logs probe threads asked told serving resp
+exceptions conf states signals throttle deathwatch forking logs probe threads asked told serving resp arguments plainness eager
 then backlog
 record data handlers origin connection
 then events
