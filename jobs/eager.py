@@ -16,12 +16,18 @@ def outside_event_loops(action: Callable[[], T]) -> T:
 
     Inside a running loop neither the ORM nor `async_to_sync` works, and a task may use both.
     """
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
+    if not _is_in_event_loop():
         return action()
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="jobs-eager") as executor:
         return executor.submit(copy_context().run, _and_disconnect, action).result()
+
+
+def _is_in_event_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 def _and_disconnect(action: Callable[[], T]) -> T:

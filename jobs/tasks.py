@@ -6,11 +6,13 @@ What a worker does with it is an `Attempt`'s.
 import inspect
 import logging
 from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import suppress
 from functools import partial
 from typing import Any, overload
 
 from celery import Task, shared_task
 from celery.contrib.django.task import DjangoTask
+from celery.result import EagerResult
 from celery.utils.functional import head_from_fun
 from celery.utils.saferepr import saferepr
 from django.db import DEFAULT_DB_ALIAS, connections, transaction
@@ -156,6 +158,9 @@ class JobTask(DjangoTask):
         if getattr(result, "id", job.id) != job.id:  # a base class that sends nothing while another task runs
             logger.warning("job %s: %s was not sent, task %s stands in for it", job.id, self.name, result.id)
             end(job, JobState.FAILED, _("This work is already under way, so it was not started again."))
+        elif isinstance(result, EagerResult):
+            with suppress(JobError):
+                job.refresh()
 
     def _representations(self, args: Iterable[Any], kwargs: Mapping[str, Any]) -> dict[str, str]:
         """Return what Celery's logs and events may show of the arguments."""
