@@ -6,7 +6,6 @@ parts are ordinary tasks with a header that names the job, so no result backend 
 
 import logging
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
 from typing import Any
 
 from celery.canvas import Signature, _chain, chord, group
@@ -16,12 +15,11 @@ from django.utils.translation import gettext as _
 from .access import owner_of
 from .attempt import end
 from .events import PART
-from .exceptions import JobError
 from .handlers import JobHandler
 from .job import Job
 from .repository import HandlerClass, JobRepository
 from .states import JobState
-from .tasks import JobTask, on_commit_or_now
+from .tasks import JobTask, on_commit_or_now, refresh_if_eager
 
 logger = logging.getLogger("jobs.canvas")
 
@@ -67,12 +65,13 @@ def _send(job: Job, canvas: Signature, has_parts: bool) -> None:
     try:
         canvas.apply_async()
     except Exception:
-        with suppress(JobError):
-            job.refresh()
+        refresh_if_eager(job)
         if job.is_ended:  # in eager mode a chain raises what one of its parts has raised
             return
         logger.exception("job %s: the broker did not take the canvas", job.id)
         end(job, JobState.FAILED, _("The work could not be started. Please try again later."))
+    else:
+        refresh_if_eager(job)
 
 
 def _parts(canvas: Signature) -> Iterator[Signature]:

@@ -12,7 +12,6 @@ from typing import Any, overload
 
 from celery import Task, shared_task
 from celery.contrib.django.task import DjangoTask
-from celery.result import EagerResult
 from celery.utils.functional import head_from_fun
 from celery.utils.saferepr import saferepr
 from django.db import DEFAULT_DB_ALIAS, connections, transaction
@@ -158,9 +157,8 @@ class JobTask(DjangoTask):
         if getattr(result, "id", job.id) != job.id:  # a base class that sends nothing while another task runs
             logger.warning("job %s: %s was not sent, task %s stands in for it", job.id, self.name, result.id)
             end(job, JobState.FAILED, _("This work is already under way, so it was not started again."))
-        elif isinstance(result, EagerResult):
-            with suppress(JobError):
-                job.refresh()
+        else:
+            refresh_if_eager(job)
 
     def _representations(self, args: Iterable[Any], kwargs: Mapping[str, Any]) -> dict[str, str]:
         """Return what Celery's logs and events may show of the arguments."""
@@ -190,6 +188,13 @@ def on_commit_or_now(action: Callable[[], None]) -> None:
         transaction.on_commit(action)
     else:
         action()
+
+
+def refresh_if_eager(job: Job) -> None:
+    """Bring a job up to date whose task has just been run by `CELERY_TASK_ALWAYS_EAGER`."""
+    if JobTask._get_app().conf.task_always_eager:
+        with suppress(JobError):
+            job.refresh()
 
 
 def terminate(job: Job) -> None:

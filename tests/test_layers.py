@@ -12,8 +12,8 @@ FOLDER = Path(jobs.__file__).parent
 
 # Rows from top to bottom; in a row of one list nobody knows a sibling, "then" starts the next list of the same row.
 ROWS = """
-exceptions conf states signals throttle deathwatch forking logs probe threads asked told serving resp arguments plainness eager
-then backlog
+exceptions conf states signals throttle deathwatch forking logs probe threads asked told serving resp
+then backlog arguments plainness eager
 record data handlers origin connection
 then events
 then link subscriber
