@@ -77,7 +77,6 @@ def view(request: HttpRequest) -> HttpResponse:
     assert_type(run_job(export, request, 2026), Job)
     assert_type(fetch.start_job(request, date(2026, 1, 2), token="secret"), Job)
     assert_type(Fetch().start_job(request, date(2026, 1, 2), token="secret"), Job)
-    assert_type(export.delay_on_commit(2026), None)
     with capture_events() as events:
         assert_type(events, list[dict[str, Any]])
     return redirect(job)
