@@ -28,10 +28,11 @@ from jobs.testing import capture_events, run_job
 from project.celery import app
 
 from . import tasks
-from .factories import ANN, NOWHERE, OWNER, again, browser, create_job, eventually, hash_of, request_of, user
+from .factories import ANN, NOWHERE, OWNER, again, browser, commands, create_job, eventually, hash_of, request_of, user
 from .surroundings import database_file  # noqa: F401 - a fixture
 from .tasks import (
     PACK,
+    carry,
     end_inside_a_transaction,
     only_once,
     pass_a_coroutine_on,
@@ -463,6 +464,24 @@ def test_a_record_that_redis_has_lost_before_the_start_is_written_anew_from_the_
     assert (known.state, known.owner, known.tags, runs) == ("complete", OWNER, ("post",), ["books"])
     assert known.data == {"weight": 3, "x": [1], "receipt": "books sent"}
     assert known.version > int(before["version"])
+
+
+def test_f04_large_data_that_redis_has_lost_before_the_start_is_gone_and_the_task_runs(broker, redis_client, runs):
+    data = {"weight": 3, "text": "x" * 100_000}
+    job = send_parcel.submit_job(annas(), ["books"], {"weight": 3}, data=data, tags=["post"])
+    message = broker()
+    redis_client.flushall()
+    deliver(message)
+    known = again(job)
+    assert (known.state, known.owner, known.tags, runs) == ("complete", OWNER, ("post",), ["books"])
+    assert known.data == {"weight": 3, "receipt": "books sent"}
+
+
+@pytest.mark.parametrize(("size", "reads"), [(10, 0), (100_000, 1)])
+def test_a_worker_reads_a_job_only_if_its_message_does_not_hold_all(broker, redis_client, size, reads):
+    carry.submit_job(annas(), data={"text": "x" * size})
+    message = broker()
+    assert commands(redis_client, lambda: deliver(message)).count("HGETALL") == reads
 
 
 def test_a_worker_that_gets_a_message_late_runs_the_job_as_it_has_become(broker, runs):
