@@ -1,4 +1,4 @@
-"""A task's arguments: the names they go by, and the text under which a job's data keeps what is not plain JSON."""
+"""A task's arguments: their names, and the text by which a job's data holds what is not plain JSON."""
 
 import json
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -13,7 +13,7 @@ from kombu.utils.json import JSONEncoder
 
 PLAIN = (str, int, float, bool, type(None))
 ENCODER: Any = JSONEncoder()
-ENVELOPE = {"__type__", "__value__"}  # what kombu's JSON puts around a value with a type of its own
+ENVELOPE = {"__type__", "__value__"}  # kombu's JSON wraps a typed value in a dict with these keys
 KINDS: dict[str, tuple[type, Callable[[Any], Any]]] = {
     "uuid": (UUID, UUID),
     "datetime": (datetime, datetime.fromisoformat),  # before date, because a datetime is one
@@ -45,7 +45,7 @@ def named(function: Callable[..., Any], args: Collection[Any], kwargs: Mapping[s
 
 
 def require_names(function: Callable[..., Any], names: Iterable[str]) -> None:
-    """Raise `TypeError` unless `exclude_from_data` is a collection of names of the function's arguments."""
+    """Raise `TypeError` unless `exclude_from_data` names arguments of the function."""
     if isinstance(names, str):
         raise TypeError(f"exclude_from_data is the text {names!r}; give a tuple of names: ({names!r},).")
     parameters = signature(function).parameters
@@ -59,9 +59,10 @@ def require_names(function: Callable[..., Any], names: Iterable[str]) -> None:
 
 
 def as_data(value: Any) -> Any:
-    """Return an argument as a job's data can hold it: UUIDs, dates, times, Decimals and lazy strings become text.
+    """Return an argument as a job's data can hold it.
 
-    So does whatever else Celery's JSON carries to the task. Any other value comes back as it is; `encode` judges it.
+    UUIDs, dates, times, Decimals and lazy strings become text.
+    So does whatever else Celery's JSON carries. Any other value comes back unchanged, for `encode`.
     """
     if isinstance(value, PLAIN):
         return value
@@ -80,7 +81,7 @@ def as_data(value: Any) -> Any:
 
 
 def kinds_of(arguments: Mapping[str, Any], data: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return `kind:name` for each argument that the data holds as its text, so that `restored` can bring it back."""
+    """Return `kind:name` for each argument that the data holds as its text; see `restored`."""
     return tuple(
         f"{_kind(value)}:{name}"
         for name, value in arguments.items()
@@ -89,7 +90,7 @@ def kinds_of(arguments: Mapping[str, Any], data: Mapping[str, Any]) -> tuple[str
 
 
 def restored(kind: str, value: Any) -> Any:
-    """Return the argument whose text the data holds; raises `ValueError` if it cannot be brought back."""
+    """Return the argument whose text the data holds; raises `ValueError` if that is not possible."""
     if kind not in KINDS or not isinstance(value, str):
         raise ValueError(f"{value!r} cannot become a {kind} again.")
     try:
@@ -108,7 +109,10 @@ def _kind(value: Any) -> str:
 
 
 def _text(value: Any) -> Any:
-    """Return what kombu's JSON makes of a value, without its type; raises `TypeError` for what it does not carry."""
+    """Return what kombu's JSON makes of a value, without its type.
+
+    Raises `TypeError` for a value that kombu's JSON does not carry.
+    """
     if isinstance(value, UUID):
         return str(value)
     plain = ENCODER.default(value)

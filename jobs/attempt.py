@@ -60,10 +60,10 @@ class Attempt:
                 return self._with_job(job, args, kwargs)
 
     def _send_again_as_job(self) -> None:
-        """Send a message that came by `app.send_task` once more, as a job's, if its id is that of a stored job.
+        """Send a message from `app.send_task` once more, with our header, if its id is a stored job's.
 
-        Only a message that names its job is looked after by the worker's parent. `JobTask.apply_async` marks plain
-        tasks, so they cost no read here.
+        The worker's parent watches over a job only if the message's header names it.
+        `JobTask.apply_async` marks plain tasks, so they cost no read here.
         """
         if self._request.is_eager:
             return
@@ -151,9 +151,9 @@ class Attempt:
                 raise Retry("the store is away", when=OUTAGE_PAUSE)
 
     def _start(self) -> Job:
-        """Start the job: as its message describes it, so that nothing has to be read, or as it has become since.
+        """Start the job as its message describes it, which saves a read, or as it has become since.
 
-        A message that does not describe all of it, because that is large, is no substitute for reading.
+        A job that is too large for its message is read first.
         """
         runner = runner_name(self._request.hostname, os.getpid())
         header, kwargs = self._request.headers[HEADER], self._request.kwargs

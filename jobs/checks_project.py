@@ -50,7 +50,7 @@ def check_eager(**_: Any) -> list[CheckMessage]:
         return []
     message = "CELERY_TASK_ALWAYS_EAGER is on: each job runs inside the request that starts it."
     hint = (
-        "The view answers when the job has ended, so nobody sees it wait, and no page is told how it goes. "
+        "The view answers only when the job has ended, so nobody sees a waiting page. "
         "Turn it off and start a worker; in tests use jobs.testing.run_at_once()."
     )
     return [Hazard(message, hint=hint, id="jobs.W012")]

@@ -56,11 +56,12 @@ def handled_by(handler_class: HandlerClass) -> Callable[[T], T]:
 
 
 def start_job(request: HttpRequest | None, task: Any, /, *args: Any, **kwargs: Any) -> Job:
-    """Enqueue a task as a job of whoever makes the request; its arguments are the job's data, under their names.
+    """Enqueue a task as a job of the request's user or visitor; its data holds the arguments by name.
 
     See `submit_job` for times, errors and guarantees.
     """
-    return submit_job(request, task, args, kwargs, data=_data_of(task, args, kwargs) if args else kwargs)
+    data = _data_of(task, args, kwargs) if args else kwargs
+    return submit_job(request, task, args, kwargs, data=data)
 
 
 def submit_job(

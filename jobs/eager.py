@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 def outside_event_loops(action: Callable[[], T]) -> T:
-    """Run the action here, or in a thread of its own if an event loop runs here; wait for it either way.
+    """Run the action, in a thread of its own if an event loop runs here, and wait for it.
 
     Inside a running loop neither the ORM nor `async_to_sync` works, and a task may use both.
     """

@@ -1,6 +1,7 @@
-"""What a Celery message says of its job: a few kB that save the worker a read, or bring back a record that Redis lost.
+"""The header of a Celery message: what it tells the worker about the job, in a few kB.
 
-Brokers bound their headers (RabbitMQ closes the connection above 128 kB), so what is large stays in the store.
+It saves the worker a read, and brings back a record that Redis has lost. Large data stays in the
+store, because brokers limit a header (RabbitMQ closes the connection above 128 kB).
 """
 
 from __future__ import annotations
@@ -23,9 +24,10 @@ BLANK = to_hash(Record(id=""))
 
 
 def header_of(job: Job, kwargs: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a message says of its job, in a bounded size.
+    """Return the header for the message of a job's task.
 
-    Data that equals the task's keyword arguments is named only. If not everything fits, the header says `partial`.
+    Data that equals a keyword argument of the task is only named.
+    If not everything fits, the header says `partial`.
     """
     texts = to_hash(job.record)
     same = {data_field(key): key for key, text in job.record.data.items() if _text_in(kwargs, key) == text}
@@ -50,7 +52,10 @@ def record_in(job_id: str, header: Mapping[str, Any], kwargs: Mapping[str, Any])
 
 
 def is_whole(header: Mapping[str, Any], kwargs: Mapping[str, Any]) -> bool:
-    """Say whether a header describes all of its job; a retry with other arguments may have dropped some."""
+    """Say whether a header describes all of its job.
+
+    It does not if the job was too large, or if a retry has dropped an argument that the header names.
+    """
     return not header.get("partial") and kwargs.keys() >= set(header["kwargs"])
 
 
@@ -63,9 +68,9 @@ def delay_of(celery_options: Mapping[str, Any]) -> float:
 
 
 def _fitting(sizes: Mapping[str, int]) -> Iterator[str]:
-    """Yield the names that fit into the budget: first what is always needed, then the job's own fields, then data.
+    """Yield the names that fit into the budget.
 
-    Of each the smallest comes first.
+    First comes what is always needed, then the job's own fields, then data; of each the smallest first.
     """
     left = BUDGET
     for name in sorted(sizes, key=lambda name: (name not in REQUIRED, name.startswith(DATA), sizes[name])):
@@ -75,7 +80,7 @@ def _fitting(sizes: Mapping[str, int]) -> Iterator[str]:
 
 
 def _text_in(kwargs: Mapping[str, Any], key: str) -> str | None:
-    """Return the text under which the data would hold a keyword argument; None if there is no such."""
+    """Return the JSON text by which data holds a keyword argument; None if it cannot be held."""
     try:
         return encode(key, as_data(kwargs[key]))
     except (KeyError, UnserializableData):

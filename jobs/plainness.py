@@ -1,4 +1,4 @@
-"""What a worker can run: a plain function. Of a coroutine or a generator it would only make one, and run nothing."""
+"""What a worker can run: plain functions. It would create a coroutine or generator, and never run it."""
 
 import inspect
 from collections.abc import Callable
@@ -15,7 +15,8 @@ ADVICE = "make it a plain function, and call asynchronous code inside with asgir
 def require_plain(function: Callable[..., Any]) -> None:
     """Raise `TypeError` for an `async def` or a generator function, also inside a `functools.partial`.
 
-    A decorator may well run the coroutine that it wraps, so what is wrapped is not looked at; see `finished`.
+    A decorated function is judged by its decorator, because that may well run the coroutine.
+    If it does not, `finished` notices when the task runs.
     """
     inner: Any = function
     while isinstance(inner, partial | partialmethod):
@@ -27,7 +28,7 @@ def require_plain(function: Callable[..., Any]) -> None:
 
 
 def finished(result: T) -> T:
-    """Return what a task has returned; raises `TypeError` for a coroutine or generator, of which nothing has run."""
+    """Return a task's result; raises `TypeError` for a coroutine or generator that nobody has run."""
     if inspect.iscoroutine(result) or inspect.isgenerator(result):
         result.close()  # or Python warns of a coroutine that was never awaited
     elif not inspect.isasyncgen(result):

@@ -52,7 +52,7 @@ class Record(NamedTuple):
     leased_until: int = 0  # somebody is claiming the job
     claimed_at: int = 0
     claimed_url: str = ""
-    kinds: tuple[str, ...] = ()  # of those arguments that data holds as their text: "uuid:order_id"
+    kinds: tuple[str, ...] = ()  # of arguments that data holds as text: "uuid:order_id"
     data: Mapping[str, str] = {}
     parts: frozenset[str] = frozenset()  # the task ids of those parts of a canvas that have ended well
 

@@ -28,9 +28,11 @@ def start_again(task: "JobTask", job: Job, **celery_options: Any) -> Job:
 
     Its arguments are the values that the old job's data holds under their names: those that `start_job` was given,
     unless the task has written others there. A job has one successor, whose id follows from its own, however often
-    somebody presses the button. Raises `JobError` for a job that has not ended, or whose data lacks an argument, as
-    it does for a task with `exclude_from_data`; `JobExists` if it has been run again; otherwise see
-    `JobTask.submit_job`.
+    somebody presses the button. A UUID, date, time or Decimal is brought back from its text.
+
+    Raises `JobError` for a job that has not ended, or whose data lacks an argument, which is always so
+    for an argument of `exclude_from_data`. Raises `JobExists` if the job has been run again.
+    For everything else see `JobTask.submit_job`.
     """
     if not job.is_ended:
         raise JobError(_("Job %(id)s has not ended yet.") % {"id": job.id})

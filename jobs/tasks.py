@@ -42,9 +42,15 @@ HIDDEN = "***"  # in place of an argument that is kept out of data, in Celery's 
 class JobTask(DjangoTask):
     """A Celery task whose runs can be waited for. `self.job` is the job of this run.
 
-    Options besides Celery's: `handler_class`; `start_timeout`, the seconds after which a job that no worker has
-    started counts as expired (`JOBS["START_TIMEOUT"]` by default); and `exclude_from_data`, the names of arguments
-    that `start_job` keeps out of the job's data, such as tokens. No result backend is needed.
+    Options besides Celery's:
+
+    * `handler_class`: what the waiting page shows, and what happens when the job is ready.
+    * `start_timeout`: the seconds after which a job that no worker has started counts as expired.
+      `JOBS["START_TIMEOUT"]` by default.
+    * `exclude_from_data`: the names of arguments that `start_job` keeps out of the job's data,
+      such as tokens.
+
+    No result backend is needed.
     """
 
     abstract = True
@@ -56,12 +62,13 @@ class JobTask(DjangoTask):
     exclude_from_data: Collection[str] = ()
 
     def __init_subclass__(cls, **options: Any) -> None:
-        """Check `run`, and have Celery check the arguments of a class's own `run` as it does those of a function."""
+        """Check the task's `run`, and have Celery check its arguments as it does for functions."""
         super().__init_subclass__(**options)
         if cls.run is Task.run:
             return
         require_plain(cls.run)
-        require_names(cls.run, cls.exclude_from_data)
+        if "exclude_from_data" in cls.__dict__:  # those of a base class are for all its tasks
+            require_names(cls.run, cls.exclude_from_data)
         if "__header__" not in cls.__dict__:  # which Celery gives to functions only
             is_bound = not isinstance(inspect.getattr_static(cls, "run"), staticmethod)
             cls.__header__ = staticmethod(head_from_fun(cls.run, bound=is_bound))
@@ -75,11 +82,11 @@ class JobTask(DjangoTask):
         return job
 
     def start_job(self, request: HttpRequest | None, /, *args: Any, **kwargs: Any) -> Job:
-        """Start the task as a job of whoever makes the request; its arguments are the job's data, too.
+        """Start the task as a job of the request's user or visitor.
 
-        The task gets them as `delay` would send them. The data holds each under its name, except for those of
-        `exclude_from_data`: a UUID, date, time or Decimal as its text. See `submit_job` for times, errors and
-        guarantees.
+        The task gets the arguments as `delay` sends them. The job's data holds each under its name,
+        except for those of `exclude_from_data`. A UUID, date, time or Decimal is held as its text.
+        See `submit_job` for times, errors and guarantees.
         """
         arguments = named(self.run, args, kwargs).items()
         data = {name: as_data(value) for name, value in arguments if name not in self.exclude_from_data}
@@ -123,7 +130,10 @@ class JobTask(DjangoTask):
         return job
 
     def apply_async(self, args: Any = None, kwargs: Any = None, task_id: str | None = None, **options: Any) -> Any:
-        """Send the task as Celery does; under the id of a job that `create` has stored, as the task of that job."""
+        """Send the task as Celery does.
+
+        Under the id of a job that `create` has stored it is the task of that job.
+        """
         headers = {**(options.pop("headers", None) or {})}
         if HEADER not in headers and PART not in headers:
             headers |= _header(task_id, kwargs or {})
@@ -132,12 +142,15 @@ class JobTask(DjangoTask):
         return super().apply_async(args, kwargs, task_id=task_id, headers=headers, **options)
 
     def apply(self, args: Any = None, kwargs: Any = None, *others: Any, **options: Any) -> Any:
-        """Run the task here as Celery does, also inside an event loop; a job's task raises nothing, the job fails."""
+        """Run the task here as Celery does.
+
+        The task of a job raises nothing, because the job fails instead. It may run inside an event loop.
+        """
         run = partial(super().apply, args, kwargs, *others, **options)
         headers = options.get("headers") or {}
         if not (headers.get(HEADER) or headers.get(PART)):
             return run()
-        # `task_eager_propagates` would raise into the view, which goes on, as with a worker
+        # with `task_eager_propagates` Celery would raise into the view
         return outside_event_loops(partial(run, throw=False))
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -154,7 +167,8 @@ class JobTask(DjangoTask):
             logger.exception("job %s: the broker did not take the task %s", job.id, self.name)
             end(job, JobState.FAILED, _("The work could not be started. Please try again later."))
             return
-        if getattr(result, "id", job.id) != job.id:  # a base class that sends nothing while another task runs
+        if getattr(result, "id", job.id) != job.id:
+            # a base class that deduplicates has sent nothing, because the same task is running
             logger.warning("job %s: %s was not sent, task %s stands in for it", job.id, self.name, result.id)
             end(job, JobState.FAILED, _("This work is already under way, so it was not started again."))
         else:
@@ -172,7 +186,7 @@ class JobTask(DjangoTask):
 
 
 def _header(task_id: str | None, kwargs: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the header of a stored job's task, or that of a plain task; none as long as nobody can tell."""
+    """Return the header that names a stored job or marks a plain task; none while the store is away."""
     if task_id is None:
         return {HEADER: {}}
     try:
@@ -226,9 +240,10 @@ def job_task(
 ) -> Any:
     """Make a function a `JobTask`: `shared_task(bind=True, base=JobTask)`, with the name of its handler.
 
-    Takes every option of `shared_task`, `start_timeout` and `exclude_from_data`. A handler's path is looked up at
-    `create`, so tasks and handlers may import each other's modules. Raises `TypeError` for an `async def`, a generator
-    function, and a name in `exclude_from_data` that is no argument.
+    Takes every option of `shared_task`, `start_timeout` and `exclude_from_data`.
+    A handler's path is looked up at `create`, so tasks and handlers may import each other's modules.
+    Raises `TypeError` for an `async def`, for a generator function, and for a name in
+    `exclude_from_data` that is no argument.
     """
     options = {"bind": True, "base": JobTask, "handler_class": path_of(handler_class)} | options
     options["dont_autoretry_for"] = (*dont_autoretry_for, *JobTask.dont_autoretry_for)

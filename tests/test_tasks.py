@@ -253,6 +253,21 @@ def test_names_to_exclude_that_are_no_arguments_are_refused_at_once(names):
                 """Do nothing."""
 
 
+def test_a_base_class_may_exclude_what_not_all_its_tasks_take():
+    class Careful(JobTask):
+        abstract = True
+        exclude_from_data = ("access_token",)
+
+    class Export(Careful):
+        name = "tests.export_carefully"
+
+        def run(self, year):
+            """Do nothing."""
+
+    assert app.register_task(Export()).start_job(None, 2026).data == {"year": 2026}
+    app.tasks.unregister("tests.export_carefully")
+
+
 # Transactions
 
 
@@ -674,6 +689,14 @@ def test_a_task_that_celery_would_not_run_is_refused_at_once():
         class Export(JobTask):
             async def run(self):
                 """Be awaited."""
+
+
+def test_a_task_of_another_decorator_is_refused_when_celery_makes_it():
+    with pytest.raises(TypeError, match="async_to_sync"):
+
+        @app.task(base=JobTask, lazy=False)
+        async def export():
+            """Be awaited."""
 
 
 def test_a_task_of_which_nothing_has_run_has_failed(broker, caplog):
