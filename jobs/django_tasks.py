@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 from django.core.exceptions import ImproperlyConfigured
@@ -18,6 +19,7 @@ from django.utils import translation
 
 from . import store
 from .access import owner_of
+from .arguments import named
 from .attempt import end, explain
 from .conf import jobs_settings
 from .detached import DetachedJob
@@ -53,12 +55,13 @@ def handled_by(handler_class: HandlerClass) -> Callable[[T], T]:
     return register
 
 
-def start_job(request: HttpRequest | None, task: Any, /, **kwargs: Any) -> Job:
-    """Enqueue a task as a job of whoever makes the request; the keywords are its arguments and the job's data.
+def start_job(request: HttpRequest | None, task: Any, /, *args: Any, **kwargs: Any) -> Job:
+    """Enqueue a task as a job of the request's user or visitor; its data holds the arguments by name.
 
     See `submit_job` for times, errors and guarantees.
     """
-    return submit_job(request, task, kwargs=kwargs, data=kwargs)
+    data = _data_of(task, args, kwargs) if args else kwargs
+    return submit_job(request, task, args, kwargs, data=data)
 
 
 def submit_job(
@@ -97,6 +100,11 @@ def submit_job(
         _orders.reset(token)
     job = JobRepository().find(result.id) if order.job else order.create(result.id)
     return _caught_up(job, result)
+
+
+def _data_of(task: Any, args: Iterable[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    function = partial(task.func, None) if task.takes_context else task.func
+    return named(function, tuple(args), kwargs)
 
 
 def current_job() -> Job:

@@ -13,11 +13,13 @@ from jobs.checks_project import (
     check_asgi,
     check_broker,
     check_cookies,
+    check_eager,
     check_handlers,
     check_middleware,
     check_redis,
 )
 from jobs.middleware import StoreUnavailableMiddleware
+from project.celery import app
 
 from . import handlers  # noqa: F401 - loads what the tests' tasks name
 from .tasks import send_parcel
@@ -63,6 +65,14 @@ def test_a_task_with_a_handler_that_is_no_job_task_is_named():
     (error,) = check_handlers()
     pack.app.tasks.unregister("shop.tasks.pack")
     assert error.id == "jobs.E007" and "shop.tasks.pack" in error.msg and "@job_task" in error.hint
+
+
+@pytest.mark.parametrize(("is_on", "found"), [(True, ["jobs.W012"]), (False, [])])
+def test_eager_mode_is_named(is_on, found):
+    app.conf.task_always_eager = is_on
+    checked = check_eager()
+    app.conf.task_always_eager = False
+    assert ids(checked) == found
 
 
 @pytest.mark.parametrize(
@@ -164,4 +174,4 @@ def test_what_only_a_public_site_needs_is_left_to_check_deploy(settings):
 
 def test_each_check_has_an_id_of_its_own():
     given = re.findall(r'id="jobs\.([EW]\d+)"', Path(checks_project.__file__).read_text())
-    assert sorted(given) == ["E005", "E007", "W006", "W007", "W008", "W009", "W010", "W011"]
+    assert sorted(given) == ["E005", "E007", "W006", "W007", "W008", "W009", "W010", "W011", "W012"]

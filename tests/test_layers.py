@@ -13,7 +13,7 @@ FOLDER = Path(jobs.__file__).parent
 # Rows from top to bottom; in a row of one list nobody knows a sibling, "then" starts the next list of the same row.
 ROWS = """
 exceptions conf states signals throttle deathwatch forking logs probe threads asked told serving resp
-then backlog label database_time fields
+then backlog label database_time fields arguments plainness eager
 record data handlers origin connection
 then names
 then events
