@@ -14,7 +14,7 @@ from time import sleep
 
 from django.db import DatabaseError, connections
 
-from .exceptions import JobError, StoreUnavailable
+from .exceptions import JobCancelled, JobError, StoreUnavailable
 from .forking import no_fork
 
 logger = logging.getLogger("jobs.backlog")
@@ -56,7 +56,7 @@ class Backlog:
                 action()
             except self._retry_on:
                 return False
-            except JobError as error:
+            except (JobError, JobCancelled) as error:
                 logger.warning("written too late: %s", error)
             except Exception:
                 logger.exception("a late write failed")

@@ -160,7 +160,7 @@ class StoredJob(KnownJob):
         """Return the record if it may still be written to; one that was given up for lost by us comes back to life."""
         if record.state is JobState.LOST and self._attempt_held is not None and not self._is_claimed(record):
             return record.replace(state=JobState.RUNNING, ended_at=0)
-        if record.state is JobState.CANCELLED:
+        if record.state is JobState.CANCELLED and self._attempt_held is not None:
             raise JobCancelled(f"Job {record.id} was cancelled.")
         if record.state.is_ended:
             raise JobEnded(f"Job {record.id} has ended ({record.state}); nothing can be written to it any more.")
