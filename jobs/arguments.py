@@ -44,18 +44,33 @@ def named(function: Callable[..., Any], args: Collection[Any], kwargs: Mapping[s
     return arguments
 
 
-def require_names(function: Callable[..., Any], names: Iterable[str]) -> None:
-    """Raise `TypeError` unless `exclude_from_data` names arguments of the function."""
-    if isinstance(names, str):
-        raise TypeError(f"exclude_from_data is the text {names!r}; give a tuple of names: ({names!r},).")
+def call_of(function: Callable[..., Any], args: Collection[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """Return all arguments of a call by name, with the defaults.
+
+    What a `**kwargs` takes stands there by each name, and together under the name of the parameter.
+    """
     parameters = signature(function).parameters
-    if any(parameter.kind is Parameter.VAR_KEYWORD for parameter in parameters.values()):
+    call = named(function, args, kwargs)
+    others = {name: value for name, value in call.items() if name not in parameters}
+    for parameter in parameters.values():
+        if parameter.kind is Parameter.VAR_KEYWORD:
+            call[parameter.name] = others
+        elif parameter.default is not Parameter.empty:
+            call.setdefault(parameter.name, parameter.default)
+    return call
+
+
+def require_names(function: Callable[..., Any], option: str, names: Iterable[str], is_bound: bool = True) -> None:
+    """Raise `TypeError` unless an option of a task names arguments of its function; `self` is none."""
+    if isinstance(names, str) or not isinstance(names, Collection):
+        example = f": ({names!r},)" if isinstance(names, str) else ""
+        raise TypeError(f"{option} is {names!r}; give a tuple of names{example}.")
+    parameters = [*signature(function).parameters.values()][is_bound:]
+    taken = [parameter.name for parameter in parameters]
+    if any(parameter.kind is Parameter.VAR_KEYWORD for parameter in parameters):
         return
-    if unknown := [name for name in names if name not in parameters]:
-        raise TypeError(
-            f"exclude_from_data names {unknown}, but {function.__name__} has no such argument; "
-            f"it takes {list(parameters)}."
-        )
+    if unknown := [name for name in names if name not in taken]:
+        raise TypeError(f"{option} names {unknown}, but {function.__name__} has no such argument; it takes {taken}.")
 
 
 def as_data(value: Any) -> Any:
@@ -78,6 +93,24 @@ def as_data(value: Any) -> Any:
         return _converted(value) if converted else value
     except (TypeError, ValueError, RecursionError):
         return value
+
+
+def tagged(value: Any) -> Any:
+    """Return plain JSON that differs for values that differ, also in their type: 1 and "1", a date and its text.
+
+    The order in a dict makes no difference. Raises `TypeError` for a value that Celery's JSON does not carry.
+    """
+    if isinstance(value, PLAIN):
+        return value
+    if isinstance(value, dict):
+        pairs = [[tagged(key), tagged(inner)] for key, inner in value.items()]
+        return {"dict": sorted(pairs, key=json.dumps)}
+    if isinstance(value, (list, tuple)):  # a message's JSON carries both as a list
+        return [tagged(inner) for inner in value]
+    if isinstance(value, Promise):
+        return str(value)
+    kind = _kind(value)
+    return {type(value).__qualname__ if kind == OTHER else kind: tagged(_text(value))}
 
 
 def kinds_of(arguments: Mapping[str, Any], data: Mapping[str, Any]) -> tuple[str, ...]:

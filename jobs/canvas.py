@@ -16,10 +16,12 @@ from .attempt import end
 from .handlers import JobHandler
 from .job import Job
 from .logs import get_logger
+from .once import OWNER, key_given
 from .parts import job_parts, name_job
 from .repository import HandlerClass, JobRepository
 from .states import JobState
-from .tasks import JobTask, on_commit_or_now, refresh_if_eager
+from .submission import submit
+from .tasks import JobTask, refresh_if_eager
 
 logger = get_logger("jobs.canvas")
 
@@ -32,6 +34,8 @@ def start_canvas(
     data: Mapping[str, Any] | None = None,
     tags: Iterable[str] = (),
     owner: Any = None,
+    unique: str | None = None,
+    unique_scope: str = OWNER,
 ) -> Job:
     """Start a canvas as one job; times, errors and guarantees as `JobTask.submit_job`.
 
@@ -47,12 +51,8 @@ def start_canvas(
     job.record = job.record.replace(total=len(parts) or None)
     name_job(parts, job.id)
 
-    def submit() -> None:
-        JobRepository().store_draft(job)
-        _send(job, canvas, bool(parts))
-
-    on_commit_or_now(submit)
-    return job
+    key = "" if unique is None else key_given(unique)
+    return submit(job, lambda: _send(job, canvas, bool(parts)), key=key, scope=unique_scope)
 
 
 def _send(job: Job, canvas: Signature, has_parts: bool) -> None:

@@ -17,6 +17,13 @@ class JobExists(JobError):
     """A job of this id has been created before."""
 
 
+class JobAlreadyRunning(JobError):
+    """Somebody else's job does this work already, and it was to be done once for everyone.
+
+    The text may be shown. It names neither that job nor its owner.
+    """
+
+
 class JobEnded(JobError):
     """The job has ended, so nothing about it can change any more."""
 

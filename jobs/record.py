@@ -16,6 +16,7 @@ from .states import JobState
 
 logger = get_logger("jobs.record")
 
+RARE = ("unique", "alias_of")  # fields that are stored only if they are set
 PART = "part."  # prefix of the hash's fields that count the parts of a canvas
 DATA = "data."  # prefix of the hash's fields that hold the user's data, each by itself
 REQUIRED = ("state", "version", "handler_class")  # fields without which a record is damaged
@@ -53,6 +54,8 @@ class Record(NamedTuple):
     leased_by: str = ""  # the token of that claim
     claimed_at: int = 0
     claimed_url: str = ""
+    unique: str = ""  # the digest of the key that the job holds while it is alive; see once.py
+    alias_of: str = ""  # the id of the job that stands in for this one, which was never started
     kinds: tuple[str, ...] = ()  # of arguments that data holds as text: "uuid:order_id"
     data: Mapping[str, str] = {}
     parts: frozenset[str] = frozenset()  # the task ids of those parts of a canvas that have ended well
@@ -69,8 +72,11 @@ _PLACES = {name: place for place, name in enumerate(Record._fields)}
 
 
 def to_hash(record: Record) -> dict[str, str]:
-    """Return every field of the record as the strings that are stored."""
+    """Return the record as the strings that are stored: every field, except for the rare ones that are not set."""
     stored = {name: dump(getattr(record, name)) for name, (dump, _load) in _CODECS.items()}
+    for name in RARE:
+        if not getattr(record, name):
+            del stored[name]
     stored |= {PART + task_id: "1" for task_id in record.parts}
     return stored | {data_field(key): text for key, text in record.data.items()}
 

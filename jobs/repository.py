@@ -13,7 +13,7 @@ from . import events, signals, store
 from .announce import find_archived, send_signal
 from .conf import jobs_settings
 from .data import encode_all
-from .exceptions import StoreUnavailable, exists, not_found
+from .exceptions import JobNotFound, StoreUnavailable, exists, not_found
 from .handlers import JobHandler, find_handler, path_of
 from .indexes import indexed
 from .job import Job
@@ -21,7 +21,9 @@ from .label import url_of
 from .models import JobRecord
 from .reader import async_reader
 from .record import Record, local_path
+from .states import JobState
 from .store import Change, Outcome
+from .stored import MAX_TRIES
 from .threads import in_archive_thread, in_thread
 
 ID = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
@@ -80,12 +82,38 @@ class JobRepository:
     def store_draft(self, job: Job, start_timeout: float | None = None, delay: float = 0) -> Job:
         """Store a draft that counts as expired when it is not started within the timeout after its delay, in seconds.
 
-        Raises `JobExists` if its id is taken.
+        Returns the draft. If another job that is alive holds its unique key, nothing is stored, and that job is
+        returned. Raises `JobExists` if its id is taken.
         """
         seconds = jobs_settings().START_TIMEOUT if start_timeout is None else start_timeout
-        job.create(Change(stamp="created_at", deadline=delay + seconds))
-        send_signal(signals.job_created, job)
-        return job
+        change = Change(stamp="created_at", deadline=delay + seconds)
+        holder = ""
+        for _try in range(MAX_TRIES):
+            if not (holder := job.create(change, ended=holder)):
+                send_signal(signals.job_created, job)
+                return job
+            if (running := self._alive(holder)) is not None:
+                return running
+        raise StoreUnavailable(f"Job {job.id} was not stored: its unique key passes from one job to the next.")
+
+    def holder(self, unique: str) -> Job | None:
+        """Return the job that is alive and holds a unique key, by its digest; None if none does."""
+        holder = store.holder(unique)
+        return self._alive(holder) if holder else None
+
+    def store_alias(self, draft: Job, running: Job) -> None:
+        """Let a draft's id lead to the job that runs in its place, for as long as a record is kept.
+
+        The draft is in no list, and its address may have been given to a browser.
+        """
+        alias = Record(
+            id=draft.id,
+            state=JobState.CANCELLED,  # for a process of an older version, which knows no aliases
+            handler_class=running.record.handler_class,
+            owner=running.owner,
+            alias_of=running.id,
+        )
+        store.write(None, alias, Change(deadline=max(0, running.record.deadline - running.now) / 1_000_000))
 
     def find(self, id: str) -> Job:  # noqa: A002
         """Return the job, with its deadline enforced; raises `JobNotFound`, `StoreUnavailable` if nobody knows."""
@@ -93,6 +121,8 @@ class JobRepository:
             raise not_found(id)
         try:
             outcome = store.read(id)
+            if alias_of := _alias_of(outcome):
+                id, outcome = alias_of, store.read(alias_of)  # noqa: A001
         except StoreUnavailable:
             return self._archived(id, or_else=_unreadable())
         return self._job(id, outcome)
@@ -134,11 +164,19 @@ class JobRepository:
             raise not_found(id)
         try:
             outcome = await async_reader().read(id)
+            if alias_of := _alias_of(outcome):
+                id, outcome = alias_of, await async_reader().read(alias_of)  # noqa: A001
         except StoreUnavailable:
             return await self._aarchived(id, _unreadable())
         if outcome.record is None:
             return await self._aarchived(id, not_found(id))
         return await settled(Job(outcome.record, outcome.now))
+
+    def _alive(self, job_id: str) -> Job | None:
+        with suppress(JobNotFound):
+            job = self.find(job_id)
+            return None if job.is_ended else job
+        return None
 
     async def _aarchived(self, job_id: str, or_else: Exception) -> Job:
         try:
@@ -159,6 +197,10 @@ class JobRepository:
         if archived is None:
             raise or_else
         return Job(archived)
+
+
+def _alias_of(outcome: Outcome) -> str:
+    return outcome.record.alias_of if outcome.record else ""
 
 
 async def settled(job: Job) -> Job:

@@ -22,6 +22,8 @@ from .link import Call, client, errors, is_of_another_type, run, run_all
 from .record import Record, changed_fields, from_hash, to_hash
 from .states import ALIVE
 
+IS_HELD = 2  # how the script answers when another job holds the unique key
+
 
 class Change(NamedTuple):
     """What one transition does besides the fields it sets."""
@@ -38,7 +40,8 @@ class Outcome(NamedTuple):
 
     `version` is what the write gave the record. It is less than the record's own if the answer to the write got
     lost and others have written before it was repeated. `marks` tells of the newest 16 writes or so; it is known
-    after a write that was refused.
+    after a write that was refused. `holder` is the job that holds the record's unique key, if that is why nothing was
+    written.
     """
 
     written: bool
@@ -46,6 +49,7 @@ class Outcome(NamedTuple):
     now: int = 0
     version: int = 0
     marks: str = ""  # each as `<mark>:<version> `, the newest first
+    holder: str = ""
 
 
 class Glance(NamedTuple):
@@ -64,25 +68,38 @@ def write(old: Record | None, new: Record, change: Change, push: Push | None = N
     caller that repeats a write itself passes the same `mark` each time.
     """
     mark = "" if change.is_repeatable else mark or new_mark()
-    return _outcome(old, new, change, mark, run(_call(old, new, change, push, mark)))
+    hold = "" if not new.unique else "free" if new.state.is_ended else "hold"
+    return _outcome(old, new, change, mark, run(_call(old, new, change, push, mark, hold)))
 
 
-def create(new: Record, change: Change, push: Push | None = None) -> Outcome:
+def create(new: Record, change: Change, push: Push | None = None, ended: str = "") -> Outcome:
     """Write a new job, enter it in its lists, and publish, in one round trip; nothing is written if its id is taken.
+
+    A job with a unique key takes two round trips, so that one which another job stands in for is in no list. Nothing
+    is written of it while another job holds the key, unless that is `ended`, the id of a job known to have ended.
 
     When it raises `StoreUnavailable` the job will never be started, so what may have been written of it is taken back:
     at once, or by this process as soon as Redis answers.
     """
     mark = new_mark()
+    take = _call(None, new, change, push, mark, f"take {ended}" if new.unique else "")
+    lists = entries(new, change.deadline or 0)
+    first, later = ([take], lists) if new.unique else ([take, *lists], [])
     try:
-        with errors():
-            answer, *entered = run_all([_call(None, new, change, push, mark), *entries(new, change.deadline or 0)])
-            if refused := [refusal for refusal in (answer, *entered) if isinstance(refusal, Exception)]:
-                raise refused[0]
+        outcome = _outcome(None, new, change, mark, _all_of(first)[0])
+        if outcome.written and later:
+            _all_of(later)
+        return outcome
     except StoreUnavailable:
-        _take_back(new.id, mark)
+        _take_back(new, mark)
         raise
-    return _outcome(None, new, change, mark, answer)
+
+
+def holder(unique: str) -> str:
+    """Return the id of the job that holds a unique key; "" if none does."""
+    with errors():
+        held: Any = client().get(unique_key(unique))
+    return held or ""
 
 
 def read(job_id: str) -> Outcome:
@@ -171,6 +188,11 @@ def job_key(job_id: str) -> str:
     return names.key(f"{{{job_id}}}")
 
 
+def unique_key(unique: str) -> str:
+    """Name the string that holds a unique key, by its digest."""
+    return names.key(f"unique:{unique}")
+
+
 _marks = count()
 
 
@@ -185,7 +207,16 @@ def new_mark() -> str:
     return f"{_process_mark()}{next(_marks)}"
 
 
-def _call(old: Record | None, new: Record, change: Change, push: Push | None, mark: str) -> Call:
+def _all_of(calls: Sequence[Call]) -> list[Any]:
+    """Run scripts in one round trip; raise the first error with which Redis refused one."""
+    with errors():
+        answers = run_all(calls)
+        if refused := [answer for answer in answers if isinstance(answer, Exception)]:
+            raise refused[0]
+    return answers
+
+
+def _call(old: Record | None, new: Record, change: Change, push: Push | None, mark: str, hold: str) -> Call:
     fields, deleted = changed_fields(old, new) if old else (to_hash(new), [])
     for name in ("version", change.stamp, "deadline" if change.deadline is not None else ""):
         fields.pop(name, None)
@@ -194,12 +225,20 @@ def _call(old: Record | None, new: Record, change: Change, push: Push | None, ma
         f"{old.version if old else ''} {mark or '-'} {int(change.overdue)} {jobs_settings().TTL} "
         f"{'' if change.deadline is None else f'{change.deadline * 1_000_000:.0f}'} {change.stamp} "
         f"{'=' if change.keep_version else ''}{new.version} {len(fields)} {len(deleted)} {len(channels)}"
+        f"{hold and ' '}{hold}"
     )
-    return Call("write", job_key(new.id), [head, *chain(*fields.items()), *deleted, *channels, *pieces])
+    arguments = [head, *chain(*fields.items()), *deleted, *channels, *pieces]
+    return Call("write", job_key(new.id), arguments, _unique_keys(new) if hold else ())
+
+
+def _unique_keys(record: Record) -> list[str]:
+    return [unique_key(record.unique)] if record.unique else []
 
 
 def _outcome(old: Record | None, new: Record, change: Change, mark: str, answer: Sequence[Any]) -> Outcome:
     is_done, moment, *rest = answer
+    if int(is_done) == IS_HELD:
+        return Outcome(False, None, holder=moment)
     if int(is_done):
         version = int(moment)
         return Outcome(True, _written(old, new, change, version), 0, version)
@@ -215,8 +254,8 @@ def version_of(mark: str, marks: str) -> int:
     return int(after.split(" ", 1)[0]) if found else 0
 
 
-def _take_back(job_id: str, mark: str) -> None:
-    take_back = partial(run, Call("withdraw", job_key(job_id), [mark]))
+def _take_back(record: Record, mark: str) -> None:
+    take_back = partial(run, Call("withdraw", job_key(record.id), [mark], _unique_keys(record)))
     try:
         take_back()
     except StoreUnavailable:

@@ -43,6 +43,7 @@ class StoredJob(KnownJob):
     def __init__(self, record: Record, now: int = 0) -> None:
         super().__init__(record, now)
         self.is_draft = False
+        self.is_reused = False  # by a start that was to start the same work, see `become`
         self._attempt_held: int | None = None  # the attempt that this process is working on, if it is
         self._marks = ""  # of those who have written it, as far as we know
         self._lock = threading.RLock()
@@ -71,19 +72,31 @@ class StoredJob(KnownJob):
             raise not_found(self.id)
         return self
 
-    def create(self, change: Change) -> None:
-        """Store a draft for the first time and push `created`.
+    def create(self, change: Change, ended: str = "") -> str:
+        """Store a draft for the first time and push `created`; return "".
 
-        Raises `JobExists`, `StoreUnavailable`; then it remains a draft.
+        Return the id of the job that holds the draft's unique key, if another does and it is not `ended`. Then, and
+        when `JobExists` or `StoreUnavailable` is raised, it remains a draft.
         """
         message = self._message(self.record, change, events.CREATED)
         push = publisher.prepare(message, self._channels)
-        outcome = store.create(self.record, change, push)
+        outcome = store.create(self.record, change, push, ended)
+        if outcome.holder:
+            return outcome.holder
         if not outcome.written or outcome.record is None:
             raise exists(self.id)
         self.is_draft = False
         self._know(outcome.record)
         self._send_unless_pushed(push, message, outcome.version)
+        return ""
+
+    def become(self, running: StoredJob) -> None:
+        """Make a draft that is not started the job that runs in its place."""
+        for name in ("handler", "topics", "_channels"):  # what is kept of the draft
+            self.__dict__.pop(name, None)
+        self._know(running.record, running.now)
+        self.is_draft = False
+        self.is_reused = True
 
     def restore(self, found: Outcome | None = None, keep_version: bool = False) -> bool:
         """Write the whole record anew, as its worker or the archive knows it, if Redis has lost it; says if so.

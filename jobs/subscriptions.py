@@ -31,6 +31,7 @@ class Subscription:
 
     __slots__ = (
         "_admitted_at",
+        "_followed",
         "_held",
         "_missing_since",
         "_owners",
@@ -48,6 +49,7 @@ class Subscription:
         self._viewer = viewer
         self._admitted_at = monotonic()
         self._topics = viewer.topics_for(target)
+        self._followed: list[str] = []
         self._owners = viewer.owners  # whose logout ends it
         self._missing_since: float | None = None
         self._held: list[tuple[str, int, str]] | None = []  # None once the client may hear
@@ -63,6 +65,8 @@ class Subscription:
             for topic in self._topics:
                 await hub().watch(topic, self)
             jobs = await self._read()
+            if await self._follow(jobs):
+                jobs = await self._read()
         except BaseException:  # the server may give up on a socket that has gone while we were reading
             await self.close()
             raise
@@ -75,7 +79,7 @@ class Subscription:
 
     async def close(self) -> None:
         """Leave; may be called twice."""
-        for topic in self._topics:
+        for topic in [*self._topics, *self._followed]:
             await hub().unwatch(topic, self)
 
     async def deliver(self, job_id: str, version: int, frame: str) -> None:
@@ -108,6 +112,14 @@ class Subscription:
         """Close the socket if it, or the job that it waits for, is the owner's."""
         if owner in self._owners:
             await self._socket.close(LOGGED_OUT)
+
+    async def _follow(self, jobs: list[Job]) -> bool:
+        """Join the topic of the job that stands in for the one that was asked for; say whether one does."""
+        if "job" not in self.target or jobs[0].id == self.target["job"]:
+            return False
+        self._followed = [events.job_topic(jobs[0].id)]
+        await hub().watch(self._followed[0], self)
+        return True
 
     async def _read_patiently(self) -> list[Job]:
         """Read; nothing while a job is missing for no longer than its worker takes to write it anew in an empty Redis.

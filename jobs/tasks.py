@@ -15,7 +15,6 @@ from celery.contrib.django.task import DjangoTask
 from celery.exceptions import Ignore
 from celery.utils.functional import head_from_fun
 from celery.utils.saferepr import saferepr
-from django.db import DEFAULT_DB_ALIAS, connections, transaction
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
@@ -30,11 +29,13 @@ from .handlers import JobHandler, path_of
 from .job import Job
 from .logs import get_logger
 from .message import delay_of, header_of
+from .once import OWNER, key_given, key_of_call, require_scope
 from .parts import add_parts, hand_on
 from .plainness import require_plain
 from .repository import HandlerClass, JobRepository
 from .running import Run, going_on, run_here
 from .states import JobState
+from .submission import ALREADY_RUNNING, submit
 
 logger = get_logger("jobs.tasks")
 
@@ -52,6 +53,9 @@ class JobTask(DjangoTask):
       `JOBS["START_TIMEOUT"]` by default.
     * `exclude_from_data`: the names of arguments that `start_job` keeps out of the job's data,
       such as tokens.
+    * `unique_on`: the names of the arguments that make two runs the same, `()` for any arguments.
+      While such a job is alive, `start_job` returns it instead of starting another one.
+    * `unique_scope`: "owner" (each owner has a job of their own) or "everyone".
 
     No result backend is needed.
     """
@@ -63,6 +67,8 @@ class JobTask(DjangoTask):
     handler_class: HandlerClass = JobHandler
     start_timeout: float | None = None
     exclude_from_data: Collection[str] = ()
+    unique_on: Collection[str] | None = None
+    unique_scope: str = OWNER
 
     def __init_subclass__(cls, **options: Any) -> None:
         """Check the task's `run`, and have Celery check its arguments as it does for functions."""
@@ -70,10 +76,13 @@ class JobTask(DjangoTask):
         if cls.run is Task.run:
             return
         require_plain(cls.run)
+        is_bound = not isinstance(inspect.getattr_static(cls, "run"), staticmethod)
         if "exclude_from_data" in cls.__dict__:  # those of a base class are for all its tasks
-            require_names(cls.run, cls.exclude_from_data)
+            require_names(cls.run, "exclude_from_data", cls.exclude_from_data, is_bound)
+        if cls.unique_on is not None:
+            require_names(cls.run, "unique_on", cls.unique_on, is_bound)
+        require_scope(cls.unique_scope)
         if "__header__" not in cls.__dict__:  # which Celery gives to functions only
-            is_bound = not isinstance(inspect.getattr_static(cls, "run"), staticmethod)
             cls.__header__ = staticmethod(head_from_fun(cls.run, bound=is_bound))
 
     @property
@@ -114,6 +123,8 @@ class JobTask(DjangoTask):
         data: Mapping[str, Any] | None = None,
         tags: Iterable[str] = (),
         owner: Any = None,
+        unique: str | None = None,
+        unique_scope: str | None = None,
         **celery_options: Any,
     ) -> Job:
         """Store the job's record, then send the task: both when the surrounding transaction commits, or at once.
@@ -122,6 +133,10 @@ class JobTask(DjangoTask):
         visitor, unless one is given. A broker that takes no messages makes the job `failed` and is logged, so that the
         view can redirect as always. Raises `TypeError` for arguments that the task does not take, and what
         `JobRepository.create` raises; then nothing is stored or sent.
+
+        `unique` is a key in place of the task's `unique_on`. While a job with that key is alive, it is returned, with
+        `is_reused`, and nothing is stored or sent. Raises `JobAlreadyRunning` if it is another owner's, which can only
+        be with the scope "everyone".
         """
         args, kwargs = list(args), dict(kwargs or {})
         if self.typing:
@@ -134,12 +149,14 @@ class JobTask(DjangoTask):
         )
         job.record = job.record.replace(kinds=kinds_of(named(self.run, args, kwargs), data))
 
-        def submit() -> None:
-            JobRepository().store_draft(job, self.start_timeout, delay_of(celery_options))
-            self._send(job, args, kwargs, celery_options)
-
-        on_commit_or_now(submit)
-        return job
+        return submit(
+            job,
+            lambda: self._send(job, args, kwargs, celery_options),
+            self.start_timeout,
+            delay_of(celery_options),
+            self._unique_key(unique, args, kwargs),
+            self.unique_scope if unique_scope is None else unique_scope,
+        )
 
     def apply_async(self, args: Any = None, kwargs: Any = None, task_id: str | None = None, **options: Any) -> Any:
         """Send the task as Celery does.
@@ -214,9 +231,14 @@ class JobTask(DjangoTask):
         if getattr(result, "id", job.id) != job.id:
             # a base class that deduplicates has sent nothing, because the same task is running
             logger.warning("job %s: %s was not sent, task %s stands in for it", job.id, self.name, result.id)
-            end(job, JobState.FAILED, _("This work is already under way, so it was not started again."))
+            end(job, JobState.FAILED, str(ALREADY_RUNNING))
         else:
             refresh_if_eager(job)
+
+    def _unique_key(self, given: str | None, args: list[Any], kwargs: dict[str, Any]) -> str:
+        if given is not None:
+            return key_given(given)
+        return "" if self.unique_on is None else key_of_call(self.name, self.run, self.unique_on, args, kwargs)
 
     def _representations(self, args: Iterable[Any], kwargs: Mapping[str, Any]) -> dict[str, str]:
         """Return what Celery's logs and events may show of the arguments."""
@@ -249,14 +271,6 @@ def _is_unwanted(job: Job) -> bool:
     return record is not None and (record.cancel_asked or record.state is JobState.CANCELLED)
 
 
-def on_commit_or_now(action: Callable[[], None]) -> None:
-    """Do it when the surrounding transaction of the default database commits, or at once if there is none."""
-    if connections[DEFAULT_DB_ALIAS].in_atomic_block:
-        transaction.on_commit(action)
-    else:
-        action()
-
-
 def refresh_if_eager(job: Job) -> None:
     """Bring a job up to date whose task has just been run by `CELERY_TASK_ALWAYS_EAGER`."""
     if JobTask._get_app().conf.task_always_eager:
@@ -279,6 +293,8 @@ def job_task(
     handler_class: HandlerClass = ...,
     start_timeout: float | None = ...,
     exclude_from_data: Collection[str] = ...,
+    unique_on: Collection[str] | None = ...,
+    unique_scope: str = ...,
     dont_autoretry_for: Iterable[type[BaseException]] = ...,
     **options: Any,
 ) -> Callable[[Callable[..., Any]], JobTask]: ...
@@ -289,23 +305,32 @@ def job_task(
     handler_class: HandlerClass = JobHandler,
     dont_autoretry_for: Iterable[type[BaseException]] = (),
     exclude_from_data: Collection[str] = (),
+    unique_on: Collection[str] | None = None,
+    unique_scope: str | None = None,
     **options: Any,
 ) -> Any:
     """Make a function a `JobTask`: `shared_task(bind=True, base=JobTask)`, with the name of its handler.
 
-    Takes every option of `shared_task`, `start_timeout` and `exclude_from_data`.
+    Takes every option of `shared_task`, and those of `JobTask`.
     A handler's path is looked up at `create`, so tasks and handlers may import each other's modules.
     Raises `TypeError` for an `async def`, for a generator function, and for a name in
-    `exclude_from_data` that is no argument.
+    `exclude_from_data` or `unique_on` that is no argument.
     """
     options = {"bind": True, "base": JobTask, "handler_class": path_of(handler_class)} | options
     options["dont_autoretry_for"] = (*dont_autoretry_for, *JobTask.dont_autoretry_for)
     if exclude_from_data:  # else those of the base class
         options["exclude_from_data"] = exclude_from_data
+    if unique_on is not None:
+        options["unique_on"] = unique_on
+    if unique_scope is not None:
+        require_scope(unique_scope)
+        options["unique_scope"] = unique_scope
 
     def decorate(function: Callable[..., Any]) -> Any:
         require_plain(function)
-        require_names(function, exclude_from_data)
+        is_bound = bool(options["bind"])
+        require_names(function, "exclude_from_data", exclude_from_data, is_bound)
+        require_names(function, "unique_on", () if unique_on is None else unique_on, is_bound)
         return shared_task(**options)(function)
 
     return decorate(*args) if args else decorate

@@ -16,7 +16,7 @@ from channels.routing import URLRouter
 from channels.testing import WebsocketCommunicator
 from django.http import HttpRequest
 
-from . import link, publisher, store, tasks
+from . import link, publisher, store, submission
 from .attempt import Attempt
 from .events import HEADER, Message, Push
 from .exceptions import StoreUnavailable
@@ -36,7 +36,7 @@ def run_job(task: JobTask, request: HttpRequest | None = None, /, *args: Any, **
     What the task raises has become the job's failure, as in a worker. A `TestCase`'s transaction, which never
     commits, is not waited for.
     """
-    with run_at_once(), patch.object(tasks, "on_commit_or_now", lambda action: action()):
+    with run_at_once(), patch.object(submission, "on_commit_or_now", lambda action: action()):
         return task.start_job(request, *args, **kwargs).refresh()
 
 

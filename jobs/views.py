@@ -87,9 +87,14 @@ class DetailView(JobsView):
 
     @job_view
     def get(self, request: HttpRequest, job: Job, viewer: Viewer) -> HttpResponse:
-        """Show the job as it is: 200; as JSON 202 while it runs and 200 when it has ended."""
+        """Show the job as it is: 200; as JSON 202 while it runs and 200 when it has ended.
+
+        The address of a draft in whose place another job runs leads to the page of that job.
+        """
         if _wants_json(request):
             return _frame(job, 200 if job.is_ended else 202)
+        if job.id != self.kwargs["job_id"]:  # an alias
+            return HttpResponseSeeOther(job.get_absolute_url())
         return _waiting_page(request, job, viewer)
 
 

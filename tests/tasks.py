@@ -130,4 +130,33 @@ class Pack(JobTask):
         RUNS.append(f"{parcel} in {ribbon}")
 
 
+@job_task(unique_on=("year", "form"))
+def report_once(self, year, form="pdf", note=""):
+    """Write a report, one at a time of each year and form."""
+    RUNS.append(year)
+
+
+@job_task(unique_on=())
+def stock_once(self, shelf=0):
+    """Take stock, of one shelf at a time."""
+
+
+@job_task(unique_on=("year",), unique_scope="everyone")
+def import_rows(self, year):
+    """Import the rows of a year, whoever asks for it."""
+
+
+@job_task(unique_on=("shop",))
+def collect_once(self, **wishes):
+    """Collect what nobody can know beforehand."""
+
+
+class PackOnce(Pack):
+    """A class whose runs are the same when the parcel is."""
+
+    name = "tests.tasks.PackOnce"
+    unique_on = ("parcel",)
+
+
 PACK = current_app.register_task(Pack())
+PACK_ONCE = current_app.register_task(PackOnce())

@@ -19,7 +19,7 @@ then names
 then events
 then link subscriber
 then indexes
-store message layers
+store message layers once
 then publisher reader
 models
 announce known estimates retention history neighbours
@@ -33,6 +33,7 @@ access hub leases
 then claim
 worker subscriptions logout health doorstep rerun middleware
 then attempt consumers
+then submission
 then tasks
 then canvas views workers django_tasks
 doctor

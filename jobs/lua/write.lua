@@ -1,19 +1,24 @@
 -- One transition of one job: check, write, give a version, set the time to live, push. All or nothing.
 --
--- KEYS[1] the job's hash
+-- KEYS[1] the job's hash, 2 the key under which it was started once, if there is one: a string with the id of the job
+--         that holds it
 -- ARGV    1 what there is to know, with a space between each:
 --             the version that the writer has read ("" creates),
 --             the writer's mark of this very write ("-" if doing it twice does no harm),
 --             "1" if the job must be past its deadline, else "0", time to live in seconds,
 --             microseconds until the new deadline ("" keeps it, "0" removes it), the field to set to this moment ("" none),
 --             the last version that the writer knows of ("=" before it: to be kept),
---             and the numbers of fields, of deleted ones, and of channels;
+--             the numbers of fields, of deleted ones, and of channels,
+--             and if there is a KEYS[2] what becomes of it: "take" (nothing is written while another job holds it, unless
+--             that is the one whose id follows, which is known to have ended), "hold" (if it is free), or "free";
 --         then field, value, …; deleted fields; channels; and what is published there in up to four pieces, between
 --         which the version belongs, the version once more, and this moment in words
--- Answer  {1, version}, or {0, now, the hash} when somebody else was faster or the deadline says otherwise.
+-- Answer  {1, version}, or {0, now, the hash} when somebody else was faster or the deadline says otherwise, or
+--         {2, id} when another job holds KEYS[2].
 
 local MAX_VERSION = 9000000000000000 -- as in record.py
 local MAX_MARKS = 640 -- characters: the last 16 marked writes or so
+local LONGEST_HOLD = 2592000 -- seconds without a write, for beats do not prolong it: 30 days, as ALL_TTL in indexes.py
 local UNPACKED = 2000 -- arguments at a time; Lua's stack holds some 8,000
 
 local function iso(us)
@@ -42,8 +47,8 @@ local function read_version(text, key)
 end
 
 local key = KEYS[1]
-local read, mark, must_be_overdue, ttl, delay, stamp, kept, last, fields, deleted, channels =
-  ARGV[1]:match('^(%d*) (%S+) ([01]) (%d+) ([%d-]*) ([%l_]*) (=?)(%d+) (%d+) (%d+) (%d+)$')
+local read, mark, must_be_overdue, ttl, delay, stamp, kept, last, fields, deleted, channels, unique, ended =
+  ARGV[1]:match('^(%d*) (%S+) ([01]) (%d+) ([%d-]*) ([%l_]*) (=?)(%d+) (%d+) (%d+) (%d+) ?(%l*) ?(%S*)$')
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 local stored = redis.call('HMGET', key, 'version', 'deadline', 'marks')
@@ -52,6 +57,14 @@ local overdue = deadline > 0 and now >= deadline and '1' or '0'
 local known = read_version(stored[1], key)
 if known ~= read or overdue ~= must_be_overdue then
   return {0, string.format('%.0f', now), redis.call('HGETALL', key)}
+end
+
+local own, holder
+if unique ~= '' then
+  own, holder = key:match('{(.*)}$'), redis.call('GET', KEYS[2])
+  if unique == 'take' and holder and holder ~= own and holder ~= ended then
+    return {2, holder}
+  end
 end
 
 local version = last
@@ -86,7 +99,15 @@ for from = at, at + deleted - 1, UNPACKED do
 end
 at = at + deleted
 -- a job that waits for its deadline is kept at least until then
-redis.call('EXPIRE', key, tonumber(ttl) + math.max(0, math.ceil((deadline - now) / 1000000)))
+ttl = tonumber(ttl) + math.max(0, math.ceil((deadline - now) / 1000000))
+redis.call('EXPIRE', key, ttl)
+if unique == 'free' then
+  if holder == own then
+    redis.call('DEL', KEYS[2])
+  end
+elseif unique == 'take' or unique == 'hold' and (not holder or holder == own) then
+  redis.call('SET', KEYS[2], own, 'EX', math.max(LONGEST_HOLD, ttl))
+end
 local first = at + channels
 if first > at then
   local payload, pieces = ARGV[first], #ARGV - first
