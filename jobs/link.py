@@ -37,8 +37,8 @@ class Call(NamedTuple):
     more_keys: Sequence[str] = ()
 
     @property
-    def keys(self) -> list[str]:
-        """All keys that the script touches."""
+    def all_keys(self) -> list[str]:
+        """The keys that the script touches."""
         return [self.key, *self.more_keys]
 
 
@@ -75,9 +75,9 @@ def run(call: Call) -> Any:
     script = _script(call.script)
     with errors():
         try:
-            return _kept.execute("EVALSHA", script.sha, len(call.keys), *call.keys, *call.arguments)
+            return _kept.execute("EVALSHA", script.sha, len(call.all_keys), *call.all_keys, *call.arguments)
         except NoScriptError:
-            return script(keys=call.keys, args=call.arguments)
+            return script(keys=call.all_keys, args=call.arguments)
 
 
 def run_all(calls: Sequence[Call]) -> list[Any]:
@@ -102,7 +102,7 @@ def is_of_another_type(answer: Any) -> bool:
 def _send(calls: Sequence[Call]) -> list[Any]:
     pipeline = client().pipeline(transaction=False)
     for call in calls:
-        pipeline.evalsha(_script(call.script).sha, len(call.keys), *call.keys, *call.arguments)
+        pipeline.evalsha(_script(call.script).sha, len(call.all_keys), *call.all_keys, *call.arguments)
     return pipeline.execute(raise_on_error=False)
 
 

@@ -15,9 +15,10 @@ from jobs.events import message_of
 from jobs.hub import hub
 from jobs.repository import JobRepository
 from jobs.states import JobState
-from jobs.testing import JobCommunicator
+from jobs.testing import JobCommunicator, pushes_lost
 from jobs.threads import in_thread
 
+from . import factories
 from .factories import ANN, BOB, OWNER, create_job, ended_job, locked_database, overdue, plant, started_job
 from .surroundings import database_file, nothing_left  # noqa: F401 - fixtures
 
@@ -33,6 +34,59 @@ async def push(version, job_id, topic=None, frame='{"event":"old"}'):
 
 
 # One job
+
+
+@pytest.fixture
+def alias():
+    """Return the id of a draft in whose place a job of Ann's runs, and that job."""
+    job, draft = factories.create_job(), factories.draft()
+    JobRepository().store_alias(draft, job)
+    return draft.id, job
+
+
+async def test_a_page_that_asks_for_an_alias_hears_the_job_that_runs(alias):
+    asked, job = alias
+    async with JobCommunicator(ANN) as page:
+        assert await page.subscribe(job=asked) == {"event": "subscribed", "job": asked}
+        assert (await page.event("created"))["id"] == job.id
+        await in_thread(job.start)
+        frame = await page.next()
+        assert (frame["event"], frame["job"]["id"], frame["for"]) == ("started", job.id, [{"job": asked}])
+        await in_thread(job.complete)
+        assert (await page.event("ready"))["id"] == job.id
+
+
+async def test_an_alias_is_nobody_else_s(alias):
+    async with JobCommunicator(BOB, alias[0]) as page:
+        assert await page.close_code() == 4404
+
+
+async def test_a_ticket_for_an_alias_opens_the_job_that_runs(alias):
+    asked, job = alias
+    async with JobCommunicator(BOB) as page:
+        await page.subscribe(job=asked, ticket=ticket(f"job:{asked}"))
+        assert (await page.event("created"))["id"] == job.id
+    assert hub().watchers() == set()
+
+
+async def test_who_may_listen_to_an_alias_still_may_when_asked_again(alias):
+    async with JobCommunicator(ANN, alias[0]) as page:
+        await page.event("created")
+        (subscription,) = hub().watchers()
+        subscription._admitted_at = -1e9  # a ticket's age ago
+        await subscription.look_again()
+        assert (await page.next())["event"] == "ticket"
+
+
+async def test_a_push_that_was_lost_of_an_alias_is_made_up_for(alias):
+    asked, job = alias
+    async with JobCommunicator(ANN, asked) as page:
+        await page.event("created")
+        with pushes_lost():
+            await in_thread(job.start)
+        (subscription,) = hub().watchers()
+        await subscription.look_again()
+        assert (await page.event("started"))["id"] == job.id
 
 
 async def test_a_page_is_told_that_it_listens_and_then_how_the_job_is():

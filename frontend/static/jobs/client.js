@@ -69,10 +69,15 @@ export class JobsClient extends EventTarget {
 		this.#become("");
 	}
 
-	/** From the answer to a request, which knows less of whom it is for. @param {Frame} frame */
-	receive(frame) {
-		const { id } = frame.job;
-		this.#take({ ...frame, for: this.#latest.get(id)?.for ?? [{ job: id }] });
+	/**
+	 * From the answer to a request, which knows less of whom it is for. `topic` is what was asked for, if that is not
+	 * the job's own id: another job may run in its place.
+	 * @param {Frame} frame @param {Topic} [topic]
+	 */
+	receive(frame, topic = { job: frame.job.id }) {
+		const known = this.#latest.get(frame.job.id)?.for ?? [];
+		const isKnown = known.some((one) => keyOf(one) === keyOf(topic));
+		this.#take({ ...frame, for: isKnown ? known : [...known, topic] });
 	}
 
 	/** @param {Frame} frame */

@@ -101,7 +101,7 @@ export class Pollings {
 		this.#pollings.set(key, polling);
 		on(polling, "frames", (frames) => {
 			this.become("polling");
-			for (const frame of frames) topic.job ? this.client.receive(frame) : this.take({ ...frame, for: [topic] });
+			for (const frame of frames) topic.job ? this.client.receive(frame, topic) : this.take({ ...frame, for: [topic] });
 		});
 		on(polling, "down", () => this.become(""));
 		on(polling, "gone", () => subscription.gone());

@@ -45,8 +45,8 @@ export class Subscription extends EventTarget {
 
 	/** @param {string} id @param {Topic[]} [targets] */
 	#isOurs(id, targets) {
-		if (this.topic.job) return this.topic.job === id;
-		return !targets || targets.some((target) => keyOf(target) === this.key);
+		if (this.topic.job === id || targets?.some((target) => keyOf(target) === this.key)) return true;
+		return !this.topic.job && !targets;
 	}
 
 	/** @param {Job} job */
