@@ -12,7 +12,6 @@ from .arguments import call_of, tagged
 from .exceptions import UnserializableData
 
 OWNER, EVERYONE = "owner", "everyone"  # for whom a key stands: for each owner apart, or for all of them
-LONGEST_KEY = 1000  # characters of `unique=`
 
 
 def key_of_call(
@@ -31,10 +30,9 @@ def key_of_call(
 
 
 def key_given(text: object) -> str:
-    """Return the key that a caller has chosen; raises `ValueError` unless it is a text of 1 to 1,000 characters."""
-    if not isinstance(text, str) or not 0 < len(text) <= LONGEST_KEY:
-        shown = repr(text)[:60]
-        raise ValueError(f"unique is {shown}; give a text of 1 to {LONGEST_KEY} characters, or None for no key.")
+    """Return the key that a caller has chosen; raises `ValueError` unless it is a text with at least one character."""
+    if not isinstance(text, str) or not text:
+        raise ValueError(f"unique is {text!r}; give a text such as 'export:2026', or None for no key.")
     return _text(["key", text])
 
 

@@ -7,8 +7,9 @@ Everything works on the real store, so a test needs a Redis (an embedded one wil
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from typing import Any
 from unittest.mock import patch
 
@@ -36,8 +37,18 @@ def run_job(task: JobTask, request: HttpRequest | None = None, /, *args: Any, **
     What the task raises has become the job's failure, as in a worker. A `TestCase`'s transaction, which never
     commits, is not waited for.
     """
-    with run_at_once(), patch.object(submission, "on_commit_or_now", lambda action: action()):
+    with run_at_once(), _commits_at_once():
         return task.start_job(request, *args, **kwargs).refresh()
+
+
+def run_job_twice(task: JobTask, request: HttpRequest | None = None, /, *args: Any, **kwargs: Any) -> tuple[Job, Job]:
+    """Start a job twice, as a double click does, then run what has been started; return what both starts returned.
+
+    With `unique_on` the second is the first job, and its `is_reused` is True. Everything else is as in `run_job`.
+    """
+    with run_at_end(), _commits_at_once():
+        first, second = (task.start_job(request, *args, **kwargs) for _ in range(2))
+    return first.refresh(), second.refresh()
 
 
 @contextmanager
@@ -47,11 +58,26 @@ def run_at_once() -> Iterator[None]:
     Inside a `TestCase` that means on commit: see Django's `captureOnCommitCallbacks(execute=True)`.
     """
 
-    def send(self: JobTask, job: Job, args: list[Any], kwargs: dict[str, Any], options: dict[str, Any]) -> None:
-        self.apply(args=args, kwargs=kwargs, task_id=job.id, headers={HEADER: header_of(job, kwargs)}, throw=False)
+    with patch.object(JobTask, "_send", _run_here):
+        yield
+
+
+@contextmanager
+def run_at_end() -> Iterator[None]:
+    """Keep every job that is started inside waiting, as behind a busy worker, and run them when the block ends.
+
+    So a second start inside meets the first job alive. Inside a `TestCase` jobs are started on commit, as with
+    `run_at_once`.
+    """
+    waiting: list[Callable[[], None]] = []
+
+    def send(*given: Any) -> None:
+        waiting.append(partial(_run_here, *given))
 
     with patch.object(JobTask, "_send", send):
         yield
+    for run in waiting:
+        run()
 
 
 @contextmanager
@@ -178,6 +204,14 @@ class JobCommunicator(WebsocketCommunicator):
             pass
         code: int = output["code"]
         return code
+
+
+def _run_here(task: JobTask, job: Job, args: list[Any], kwargs: dict[str, Any], options: dict[str, Any]) -> None:
+    task.apply(args=args, kwargs=kwargs, task_id=job.id, headers={HEADER: header_of(job, kwargs)}, throw=False)
+
+
+def _commits_at_once() -> AbstractContextManager[object]:
+    return patch.object(submission, "on_commit_or_now", lambda action: action())
 
 
 def _put_back(key: str, seconds: float) -> None:

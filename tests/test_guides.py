@@ -124,6 +124,31 @@ def test_an_api_answers_202_with_where_and_when_to_ask_again(tmp_path, section, 
     project.drive(DRIVE_API.replace("POST", post))
 
 
+@pytest.mark.parametrize("settings", ["", ATOMIC], ids=["autocommit", "atomic requests"])
+def test_an_api_takes_an_idempotency_key(tmp_path, settings):
+    project = Project(tmp_path).copy(TUTORIAL, "docs/recipes.md#Django REST framework")
+    project.add("mysite/settings.py", settings)
+    project.drive("""
+from unittest.mock import patch
+from django.contrib.auth.models import User
+
+def post(name, **headers):
+    client = Client()
+    client.force_login(User.objects.get_or_create(username=name)[0])
+    with patch("jobs.tasks.JobTask._send"):
+        answer = client.post("/api/exports/once/", {"year": 2026}, content_type="application/json", headers=headers)
+    assert answer.status_code == 202, answer.content
+    return answer.json()["id"]
+
+first = post("ann", **{"Idempotency-Key": "k1"})
+assert post("ann", **{"Idempotency-Key": "k1"}) == first
+assert first not in (post("ann", **{"Idempotency-Key": "k2"}), post("bob", **{"Idempotency-Key": "k1"}), post("ann"))
+job = JobRepository().find(first)
+job.start(), job.complete()
+assert post("ann", **{"Idempotency-Key": "k1"}) != first
+""")
+
+
 @pytest.mark.skipif(django.VERSION < (6,), reason="django.tasks came with Django 6.0")
 def test_a_task_of_djangos_own_is_waited_for(tmp_path):
     project = Project(tmp_path).copy(TUTORIAL, "docs/recipes.md#Django tasks")

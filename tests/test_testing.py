@@ -16,15 +16,17 @@ from jobs.testing import (
     capture_events,
     pass_time,
     pushes_lost,
+    run_at_end,
     run_at_once,
     run_job,
+    run_job_twice,
     store_away,
     worker_killed,
 )
 
 from .factories import ANN, OWNER, browser, create_job, ended_job, request_of, started_job
 from .surroundings import database_file, nothing_left  # noqa: F401 - fixtures
-from .tasks import send_parcel, stumble, wait_for_cancel
+from .tasks import report_once, send_parcel, stumble, wait_for_cancel
 
 
 @pytest.mark.usefixtures("database_file")
@@ -51,6 +53,27 @@ def test_what_the_task_raises_is_the_job_s_end_as_in_a_worker(task, kwargs, stat
 @pytest.mark.django_db
 def test_a_job_is_run_inside_the_transaction_of_an_ordinary_test_too():
     assert run_job(send_parcel, parcel="books").state is JobState.COMPLETE
+
+
+@pytest.mark.django_db
+def test_a_unique_job_that_is_started_twice_is_run_once():
+    first, second = run_job_twice(report_once, request_of(dict(ANN)), year=2026)
+    assert (second.id, first.is_reused, second.is_reused) == (first.id, False, True)
+    assert second.state is JobState.COMPLETE
+
+
+@pytest.mark.django_db
+def test_another_job_that_is_started_twice_is_run_twice():
+    first, second = run_job_twice(send_parcel, parcel="books")
+    assert first.id != second.id and first.state == second.state == "complete"
+
+
+@pytest.mark.usefixtures("database_file")
+def test_jobs_that_are_run_at_the_end_are_alive_until_then():
+    with run_at_end():
+        job = send_parcel.start_job(None, parcel="books")
+        assert job.refresh().state is JobState.PENDING
+    assert job.refresh().state is JobState.COMPLETE
 
 
 @pytest.mark.usefixtures("database_file")

@@ -18,7 +18,10 @@ class RosterError(JobError):
     """The roster was not imported. The text is for the teacher."""
 
 
-@job_task(handler_class="project.classrooms.handlers.TransferHandler")
+@job_task(
+    handler_class="project.classrooms.handlers.TransferHandler",
+    unique_on=("classroom_id", "target_id"),  # a double click, or a second tab, gets the job that runs
+)
 def transfer_students(self, classroom_id, target_id):
     """Move the students to another classroom, one by one; a cancel takes effect between two of them."""
     students = Student.objects.filter(classroom_id=classroom_id)

@@ -9,6 +9,7 @@ from jobs.testing import (
     cancelled_at_start,
     capture_events,
     pass_time,
+    run_at_end,
     run_at_once,
     run_job,
     store_away,
@@ -38,6 +39,15 @@ def test_all_students_are_moved_and_it_was_so_nice(as_ada, start, classroom, tar
     assert "It was so nice." in answer.content.decode()
     assert list(target.students.all()) == students
     assert not classroom.students.exists()
+
+
+def test_a_double_click_and_two_tabs_are_one_job(as_ada, classroom, target, students):
+    address = reverse("classrooms:transfer", args=[classroom.pk])
+    with run_at_end():
+        pages = {as_ada.post(address, {"target": target.pk})["Location"] for _ in range(4)}
+    (waiting_page,) = pages
+    assert [f"/jobs/{job.id}/" for job in JobRepository().for_owner(classroom.teacher)] == [waiting_page]
+    assert target.students.count() == len(students)
 
 
 def test_the_waiting_page_says_what_is_being_done(as_ada, start, students):
