@@ -136,7 +136,7 @@ def post(name, **headers):
     client = Client()
     client.force_login(User.objects.get_or_create(username=name)[0])
     with patch("jobs.tasks.JobTask._send"):
-        answer = client.post("/api/exports/once/", {"year": 2026}, content_type="application/json", headers=headers)
+        answer = client.post("/api/exports-once/", {"year": 2026}, content_type="application/json", headers=headers)
     assert answer.status_code == 202, answer.content
     return answer.json()["id"]
 

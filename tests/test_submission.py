@@ -57,8 +57,8 @@ def keys(redis_client):
 @pytest.fixture(autouse=True)
 def empty_queue():
     """Forget the messages of other tests."""
-    with app.connection_for_write() as connection:
-        connection.default_channel.queue_purge("celery")
+    with app.connection_for_write() as connection, connection.SimpleQueue("celery") as queue:
+        queue.clear()
 
 
 def messages():
