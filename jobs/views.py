@@ -10,7 +10,7 @@ from functools import wraps
 from typing import Any
 
 from django.contrib.auth.decorators import login_not_required
-from django.db import transaction
+from django.db import connections, transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.shortcuts import render
 from django.urls import get_resolver
@@ -64,7 +64,7 @@ class JobsView(View):
     @method_decorator(
         [
             login_not_required,
-            transaction.non_atomic_requests,
+            *map(transaction.non_atomic_requests, connections),  # a claim has its own transaction
             never_cache,
             vary_on_headers("Accept", "Cookie"),
             csrf_protect,
