@@ -1,6 +1,6 @@
 """What could not be written while the store or the archive was away, kept by this process until it is taken.
 
-One thread for each of the three, made when it is first needed and again in a forked child.
+One thread for each of the four, made when it is first needed and again in a forked child.
 """
 
 import logging
@@ -14,7 +14,7 @@ from time import sleep
 
 from django.db import DatabaseError, connections
 
-from .exceptions import JobError, StoreUnavailable
+from .exceptions import ClaimInProgress, JobError, StoreUnavailable
 from .forking import no_fork
 
 logger = logging.getLogger("jobs.backlog")
@@ -77,6 +77,17 @@ def backlog() -> Backlog:
 
 
 @cache
+def leased_backlog() -> Backlog:
+    """Return this process's backlog of what waits for the end of a claim; nothing else waits behind it."""
+    return Backlog()
+
+
+def backlog_for(problem: StoreUnavailable) -> Backlog:
+    """Return the backlog for what the store did not take because of this problem."""
+    return leased_backlog() if isinstance(problem, ClaimInProgress) else backlog()
+
+
+@cache
 def archive_backlog() -> Backlog:
     """Return this process's backlog of what the archive shall take."""
     return Backlog(DatabaseError)
@@ -91,6 +102,7 @@ def withdrawals() -> Backlog:
 def _forget() -> None:
     withdrawals.cache_clear()
     backlog.cache_clear()
+    leased_backlog.cache_clear()
     archive_backlog.cache_clear()
 
 
