@@ -34,8 +34,8 @@ class Viewer:
     """Somebody who looks at jobs: all the owners they are, whether they are staff with `jobs.view_job`, and the topic
     that a ticket of theirs opens.
 
-    Rights are never more than one `TICKET_AGE` old. Their age counts from `as_of`, when the user was read or the
-    ticket was issued, by the monotonic clock.
+    Rights are never more than one `TICKET_AGE` old. Their age counts from `as_of` by the monotonic
+    clock: when the user was read, or when the ticket was issued.
     """
 
     owners: tuple[str, ...] = ()
@@ -50,7 +50,7 @@ class Viewer:
 
     @property
     def is_ageing(self) -> bool:
-        """Say whether to read the rights again now, because they could be stale at the next look but one."""
+        """Say whether to read the rights again now, before they are too old."""
         limits = jobs_settings()
         margin = min(2 * limits.RECONCILE_SECONDS, limits.TICKET_AGE / 2)
         return monotonic() - self.as_of > limits.TICKET_AGE - margin
@@ -115,12 +115,15 @@ def ticket(topic: str) -> str:
 
 
 def bearer_of(text: object) -> Viewer | None:
-    """Return the bearer of a ticket, or None if it is forged, expired or malformed. Does not touch the database."""
+    """Return the bearer of a ticket, or None if the ticket is forged, expired or malformed.
+
+    Does not touch the database.
+    """
     try:
         topic = signing.loads(str(text), salt=TICKET_SALT, max_age=jobs_settings().TICKET_AGE)
     except (signing.BadSignature, ValueError):
         return None
-    issued_at = signing.b62_decode(str(text).rsplit(":", 2)[1])  # signed as `topic:timestamp:signature`
+    issued_at = signing.b62_decode(str(text).rsplit(":", 2)[1])  # of `topic:timestamp:signature`
     age = max(0.0, time() - issued_at)
     return Viewer(topic=topic, as_of=monotonic() - age) if isinstance(topic, str) else None
 
@@ -134,10 +137,10 @@ def viewer_of(request: HttpRequest) -> Viewer:
 
 
 async def viewer_of_scope(scope: Any, opened_at: float | None = None) -> Viewer:
-    """Return who opened a socket: by a middleware's user, by the session, or by both. Asks the database in a thread.
+    """Return who opened a socket: by a middleware's user, by the session, or by both.
 
-    Believes what the middleware put into the scope when the socket was opened, at `opened_at` by the monotonic clock.
-    Without `opened_at`, reads user and session from where they are stored.
+    With `opened_at` (monotonic clock), believes the user and the session that middlewares put
+    into the scope at that moment. Without it, reads both from where they are stored, in a thread.
     """
     return await in_thread(_scope_viewer, scope, opened_at)
 
@@ -155,8 +158,8 @@ def owner_of(request: HttpRequest) -> str:
         return owner_name(user)
     if not hasattr(request, "session"):
         raise ImproperlyConfigured(
-            f"A job of {request.path} has no owner: nobody is logged in and the request has no session. "
-            "Put SessionMiddleware into MIDDLEWARE, require a login, or name the owner: submit_job(…, owner=…)."
+            f"The request for {request.path} has neither a user nor a session to own its new job. "
+            "Add SessionMiddleware, require a login, or name the owner: submit_job(…, owner=…)."
         )
     if VISITOR_KEY not in request.session:
         request.session[VISITOR_KEY] = secrets.token_urlsafe(24)
@@ -177,7 +180,7 @@ def _scope_viewer(scope: Any, opened_at: float | None) -> Viewer:
 
 
 def _is_of_session(user: Any, session: Any) -> bool:
-    """Say whether a socket's user was read from its session, and not by a middleware of the project."""
+    """Say whether a socket's user was read from its session, not by the project's middleware."""
     if not user.is_authenticated:
         return True
     in_session = session.get(SESSION_KEY) if session is not None else None
@@ -185,7 +188,7 @@ def _is_of_session(user: Any, session: Any) -> bool:
 
 
 def _reread(user: Any) -> Any:
-    """Return the user as the database has it now; None if it is gone, or was never a row of a database."""
+    """Return the user as the database has it now; None if it is no row there."""
     model: Any = user.__class__  # a lazy object says which class it stands for
     return model._default_manager.filter(pk=user.pk).first() if isinstance(user, Model) else None
 
@@ -215,7 +218,7 @@ def _session_of(scope: Any) -> Any:
 
 
 def _session_store() -> Any:
-    """Return the class of the project's sessions; None if the app that holds them is not installed."""
+    """Return the class of the project's sessions; None if their app is not installed."""
     store = import_module(settings.SESSION_ENGINE).SessionStore
     if hasattr(store, "get_model_class"):
         try:
@@ -226,10 +229,10 @@ def _session_store() -> Any:
 
 
 def _read_only(store: Any, key: str | None) -> Any:
-    """Return a session that never writes to its store, because a socket cannot send the cookie of a changed one.
+    """Return a session that never writes to its store: a socket cannot send a new cookie.
 
-    Django's `get_user` gives a session a new key after `SECRET_KEY` was rotated, which would log the person out. It ends
-    a session whose password has changed: that is left to the next request.
+    Django's `get_user` gives a session a new key after `SECRET_KEY` was rotated, which would log
+    the person out. It ends a session whose password has changed; the next request does that.
     """
     session = store(key)
     for name in ("create", "save", "delete", "cycle_key"):

@@ -1,18 +1,24 @@
-"""How many jobs a socket and an owner may have read by subscribing: a frame is cheap to send, its answer is not."""
+"""How many jobs the server reads for one socket, and for one owner, because they subscribe.
+
+A frame is cheap to send, and its answer may be a hundred jobs. So we count the jobs.
+"""
 
 from time import monotonic
 
 from .conf import jobs_settings
 
-DEAR = 10  # jobs that one look-up in the database costs as much as
-SOCKET_BURST = 10  # seconds' worth at once: a page with ten lists of 100 jobs opens, or 100 jobs out of the archive
-OWNER_BURST = 250  # seconds' worth at once: 100 tabs come back after a restart, each with two lists and ten jobs
+DEAR = 10  # jobs; what one look-up in the database counts as
+SOCKET_BURST = 10  # seconds' worth at once: a page with ten lists, or with 100 archived jobs
+OWNER_BURST = 250  # seconds' worth at once: 100 tabs, each with two lists and ten jobs, reconnect
 OWNER_RATE = 3  # times the rate of one socket, in each server process
-OWNERS = 10_000  # whose budgets are kept; some 2 MB
+OWNERS = 10_000  # owners whose budgets are kept; some 2 MB
 
 
 class Budget:
-    """Fills up by a rate, to some seconds' worth. What was read is spent afterwards, so the last spender overdraws."""
+    """A token bucket of jobs: it fills at a rate, and holds some seconds' worth.
+
+    What was read is spent afterwards, when its number is known. The last reading may overdraw it.
+    """
 
     __slots__ = ("_burst", "_full_at", "_share")
 
@@ -23,7 +29,7 @@ class Budget:
 
     @property
     def wait(self) -> float:
-        """Return in how many seconds there is something to spend again; 0 if there is now."""
+        """Return the seconds until something can be read again; 0 if it can be now."""
         return max(0.0, self._full_at - self._burst - monotonic())
 
     def spend(self, jobs: float) -> None:
@@ -36,7 +42,10 @@ _of_owners: dict[str, Budget] = {}  # in the order of the last use
 
 
 def budget_of(owner: str) -> Budget:
-    """Return the budget that all sockets of an owner share in this process; the least recently used are forgotten."""
+    """Return the budget that all sockets of an owner share in this process.
+
+    The budgets that were used least recently are forgotten, because memory is bounded.
+    """
     budget = _of_owners.pop(owner, None) or Budget(OWNER_BURST, OWNER_RATE)
     _of_owners[owner] = budget
     if len(_of_owners) > OWNERS:

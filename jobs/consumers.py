@@ -74,9 +74,10 @@ class JobConsumer(AsyncConsumer):
         await self._pass({"type": "websocket.close", "code": code})
 
     async def viewer(self, since: float = 0.0) -> Viewer:
-        """Return who opened the socket, read after `since` by the monotonic clock; read again before it is too old.
+        """Return who opened the socket, as read after `since` (monotonic clock).
 
-        All subscriptions that ask at the same moment share one reading.
+        Reads user and session again before they are too old. All subscriptions that ask at the
+        same moment share one reading.
         """
         async with self._reading_viewer:
             viewer = self._viewer or await viewer_of_scope(self.scope, self._opened_at)
@@ -196,7 +197,10 @@ class JobConsumer(AsyncConsumer):
         await self._subscribe(Subscription(self, asked.target, await self.viewer()))
 
     async def _subscribe(self, subscription: Subscription) -> None:
-        """Open it in the place of an older one of its name, if the budgets of socket and owner are not spent."""
+        """Open a subscription in the place of an older one of its name.
+
+        Raises `TooMany` if the budget of the socket or of its owner is spent.
+        """
         budgets = [self._budget, *([budget_of(subscription.owner)] if subscription.owner else [])]
         if wait := max(budget.wait for budget in budgets):
             raise TooMany(f"Too many jobs at once. Subscribe again in {math.ceil(wait)} seconds.")

@@ -1,7 +1,8 @@
-"""Whoever logs out, is deactivated, deleted or changes the password stops listening, on every server process.
+"""Closes an owner's sockets at logout, deactivation, deletion and a new password, everywhere.
 
-Django tells nobody of `QuerySet.update()`, raw SQL, and a session that expires. What rights end that way, and by changed
-groups and permissions, is noticed when a socket reads its rights again: within one `TICKET_AGE`.
+Django sends no signal for `QuerySet.update()`, for SQL, and when a session expires. A right that
+ends in such a way, or by a change of groups and permissions, ends within one `TICKET_AGE`: then
+each socket reads its rights again.
 """
 
 from contextlib import suppress
@@ -12,7 +13,7 @@ from django.apps import apps
 from django.contrib.auth import get_user_model
 from django.contrib.auth.signals import user_logged_out
 from django.core.exceptions import ImproperlyConfigured
-from django.db import transaction
+from django.db import DEFAULT_DB_ALIAS, connections, transaction
 from django.db.models.signals import class_prepared, post_delete, post_save
 
 from . import publisher
@@ -31,17 +32,17 @@ def close_sockets(owner: str) -> None:
 def connect() -> None:
     """Listen to Django's signals; may be called twice.
 
-    A signal names the class that was saved, so each class that a user can be saved by is listened to. Listening to all
-    classes would cost every delete of the project its fast path.
+    A signal names the class that was saved, so we connect to each class that can save a user. A
+    receiver for all classes would cost every delete of the project its fast path.
     """
     user_logged_out.connect(_on_logout, dispatch_uid="jobs.logout")
     for model in apps.get_models():
         _connect_class(model)
-    class_prepared.connect(_connect_class, dispatch_uid="jobs.logout")  # a class that is made later
+    class_prepared.connect(_connect_class, dispatch_uid="jobs.logout")  # for later classes
 
 
 def _connect_class(sender: Any, **_: Any) -> None:
-    """Listen to a class if it is the user's, a proxy or a child of it, or a parent that holds some of its columns."""
+    """Listen to a class if it is the user's: the model, a proxy, a child, or a parent of it."""
     with suppress(ImproperlyConfigured):  # a project without users
         user = get_user_model()
         if issubclass(sender, user) or issubclass(user, sender):
@@ -52,19 +53,27 @@ def _connect_class(sender: Any, **_: Any) -> None:
 def _on_logout(sender: Any, request: Any, user: Any, **_: Any) -> None:
     for owner in (owner_name(user), visitor_owner(getattr(request, "session", None))):
         if owner:
-            close_sockets(owner)
+            _close_on_commit(owner)
 
 
-def _on_user_saved(sender: Any, instance: Any, created: bool, update_fields: Any, using: str, **_: Any) -> None:
+def _on_user_saved(instance: Any, created: bool, update_fields: Any, using: str, **_: Any) -> None:
     if not created and (update_fields is None or not HARMLESS.issuperset(update_fields)):
-        _close_on_commit(instance, using)
+        _close_on_commit(_owner(instance), using)
 
 
-def _on_user_deleted(sender: Any, instance: Any, using: str, **_: Any) -> None:
-    _close_on_commit(instance, using)
+def _on_user_deleted(instance: Any, using: str, **_: Any) -> None:
+    _close_on_commit(_owner(instance), using)
 
 
-def _close_on_commit(instance: Any, using: str) -> None:
-    """Close the user's sockets once others can see the change: a page that comes back earlier would get in again."""
-    pk = getattr(instance, get_user_model()._meta.pk.attname, instance.pk)  # a child's own key may be another parent's
-    transaction.on_commit(partial(close_sockets, f"user:{pk}"), using=using, robust=True)
+def _owner(instance: Any) -> str:
+    """Return the owner's name of a user, or of a child or parent of one."""
+    key = get_user_model()._meta.pk.attname  # a child of several parents may have another key
+    return f"user:{getattr(instance, key, instance.pk)}"
+
+
+def _close_on_commit(owner: str, using: str = DEFAULT_DB_ALIAS) -> None:
+    """Close the sockets when others can see the change: a page that reconnects earlier gets in."""
+    if connections[using].in_atomic_block:
+        transaction.on_commit(partial(close_sockets, owner), using=using, robust=True)
+    else:
+        close_sockets(owner)

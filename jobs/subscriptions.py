@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 LOGGED_OUT = 4401  # close code; a page that may still listen comes back
 
 FIRST_JOBS = 100  # newest jobs that a subscription to many starts with
+IN_A_ROW = 10  # jobs that are sent before the server's other sockets have their turn; some 3 ms
 HELD = 100  # pushes kept while the first reading is under way; it tells the state anyway
 
 
@@ -74,8 +75,10 @@ class Subscription:
             await self.close()
             raise
         await self._socket.say("subscribed", **self.target)
-        for job in jobs:
+        for number, job in enumerate(jobs, start=1):
             await self._socket.show(job, self.key, again=True)
+            if number % IN_A_ROW == 0:
+                await asyncio.sleep(0)
         held, self._held = self._held or [], None
         for push in held:
             await self._socket.push(*push, self.key)
@@ -94,7 +97,7 @@ class Subscription:
             self._held.append((job_id, version, frame))
 
     async def look_again(self) -> None:
-        """Send what has changed without our hearing of it. Before its rights get too old, also read those again."""
+        """Send what has changed without a push, and renew the rights before they expire."""
         if self._held is not None:
             return
         try:
@@ -118,9 +121,9 @@ class Subscription:
             await self._socket.close(LOGGED_OUT)
 
     async def _read_patiently(self) -> list[Job] | None:
-        """Read; None while a job is missing, which its worker writes again within a heartbeat if Redis was emptied.
+        """Read the jobs; return None while a job is missing that its worker may still write again.
 
-        Raises `JobNotFound` after that.
+        After Redis was emptied that takes a heartbeat. Raises `JobNotFound` later.
         """
         try:
             jobs = await self._read()
@@ -134,12 +137,13 @@ class Subscription:
         return jobs
 
     async def _readmit(self, jobs: list[Job]) -> None:
-        """Rest on the rights that the session gives now, and renew the ticket; raises `JobNotFound` if it gives none.
+        """Take over the rights that user and session have now, and renew the ticket.
 
-        A ticket that the session does not stand for opens until it expires.
+        Raises `JobNotFound` if they have none. A ticket alone still opens until it expires.
         """
         viewer = await self._socket.viewer(since=monotonic())
-        if set(self._topics) <= set(viewer.topics_for(self.target)) and all(map(viewer.may_see, jobs)):
+        may_join = set(self._topics) <= set(viewer.topics_for(self.target))
+        if may_join and all(map(viewer.may_see, jobs)):
             self._viewer = viewer
             await self._socket.say("ticket", **self.target, ticket=ticket(self._topics[0]))
         elif self._viewer.is_stale or not self._viewer.topic:
