@@ -107,7 +107,8 @@ class JobConsumer(AsyncConsumer):
 
     async def drop(self, subscription: Subscription) -> None:
         """End a subscription whose viewer may no longer listen, or whose job is gone."""
-        if self.subscriptions.pop(subscription.key, None) is not None:
+        if self.subscriptions.get(subscription.key) is subscription:  # a newer one has its own rights
+            del self.subscriptions[subscription.key]
             await subscription.close()
             await self._refuse("not_found", NOTHING, subscription.target)
 
