@@ -15,12 +15,13 @@ from django.conf import settings
 from django.contrib.auth import SESSION_KEY, get_user
 from django.core import signing
 from django.core.exceptions import ImproperlyConfigured
+from django.db import Error as DatabaseFailure
 from django.db.models import Model
 from django.http import HttpRequest, parse_cookie
 
 from . import events
 from .conf import jobs_settings
-from .exceptions import not_found
+from .exceptions import StoreUnavailable, not_found
 from .job import Job
 from .repository import JobRepository, is_id, owner_name
 from .threads import in_thread
@@ -141,8 +142,12 @@ async def viewer_of_scope(scope: Any, opened_at: float | None = None) -> Viewer:
 
     With `opened_at` (monotonic clock), believes the user and the session that middlewares put
     into the scope at that moment. Without it, reads both from where they are stored, in a thread.
+    Raises `StoreUnavailable` if the database does not answer.
     """
-    return await in_thread(_scope_viewer, scope, opened_at)
+    try:
+        return await in_thread(_scope_viewer, scope, opened_at)
+    except DatabaseFailure as error:
+        raise StoreUnavailable(f"The database does not say who opened a socket: {error}") from error
 
 
 def visitor_owner(session: Any) -> str:

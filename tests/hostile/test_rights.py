@@ -10,11 +10,13 @@ from django.conf import settings as project
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AnonymousUser, Group, Permission
 from django.contrib.sessions.backends.db import SessionStore
+from django.db import OperationalError
 from django.test import Client
 from django.utils.functional import SimpleLazyObject
 
 from jobs import access
 from jobs.access import Viewer, bearer_of, ticket, viewer_of_scope
+from jobs.consumers import TRY_LATER
 from jobs.hub import hub
 from jobs.testing import JobCommunicator
 from tests.factories import ANN, OWNER, browser, staff, started_job, user
@@ -336,3 +338,13 @@ async def test_f53_a_page_whose_session_has_ended_hears_no_more_and_is_told(ada,
         assert frame["code"] == "not_found"
         await sync_to_async(job.complete)()
         assert await page.receive_nothing()
+
+
+async def test_a_database_that_does_not_answer_closes_a_socket_that_asks_for_later(monkeypatch):
+    def away(session):
+        raise OperationalError("the database is away")
+
+    monkeypatch.setattr(access, "_user_of", away)
+    async with JobCommunicator(ANN) as page:
+        await page.send_json_to({"action": "subscribe", "mine": True})
+        assert await page.close_code() == TRY_LATER
