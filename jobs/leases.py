@@ -3,20 +3,22 @@
 One thread for all of them. It starts with the first claim, and ends when there has been none for a while.
 """
 
-import logging
 import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
+from typing import Any
 
+from django.core.signals import setting_changed
 from django.db import connections
 
 from .conf import jobs_settings
 from .exceptions import JobError, StoreUnavailable
 from .job import Job
+from .logs import get_logger
 
-logger = logging.getLogger("jobs.claim")
+logger = get_logger("jobs.claim")
 
 RENEWALS = 3  # in the time of one lease, so that a lease outlives a renewal that fails
 
@@ -78,4 +80,10 @@ def lease_keeper() -> LeaseKeeper:
     return LeaseKeeper()
 
 
-os.register_at_fork(after_in_child=lease_keeper.cache_clear)
+def _forget(*, setting: str = "JOBS", **_: Any) -> None:
+    if setting == "JOBS":
+        lease_keeper.cache_clear()
+
+
+setting_changed.connect(_forget, dispatch_uid="jobs.leases")
+os.register_at_fork(after_in_child=_forget)
