@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 LOGGED_OUT = 4401  # close code; a page that may still listen comes back
 
 FIRST_JOBS = 100  # newest jobs that a subscription to many starts with
-IN_A_ROW = 10  # jobs that are sent before the server's other sockets have their turn; some 3 ms
 HELD = 100  # pushes kept while the first reading is under way; it tells the state anyway
 
 
@@ -75,10 +74,10 @@ class Subscription:
             await self.close()
             raise
         await self._socket.say("subscribed", **self.target)
-        for number, job in enumerate(jobs, start=1):
-            await self._socket.show(job, self.key, again=True)
-            if number % IN_A_ROW == 0:
+        for number, job in enumerate(jobs):
+            if number:  # the server's other sockets have their turn between two jobs
                 await asyncio.sleep(0)
+            await self._socket.show(job, self.key, again=True)
         held, self._held = self._held or [], None
         for push in held:
             await self._socket.push(*push, self.key)

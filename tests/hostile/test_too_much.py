@@ -6,11 +6,13 @@ import pytest
 from asgiref.sync import sync_to_async
 
 from jobs import budget
-from jobs.access import ticket
-from jobs.consumers import TRY_LATER
+from jobs.access import Viewer, ticket
+from jobs.consumers import TRY_LATER, JobConsumer
 from jobs.events import job_topic
+from jobs.subscriptions import Subscription
 from jobs.testing import JobCommunicator
-from tests.factories import ANN, BOB, ended_job, started_job
+from jobs.told import Told
+from tests.factories import ANN, BOB, OWNER, ended_job, started_job
 from tests.surroundings import database_file, nothing_left  # noqa: F401 - fixtures
 
 pytestmark = pytest.mark.usefixtures("database_file", "nothing_left")
@@ -162,3 +164,28 @@ async def test_h21_a_page_with_all_there_is_may_come_back_as_often_as_the_server
             assert await answers_of(page, 1, tag="red", ticket=ticket("tag:red")) == ["subscribed"]
             for job in jobs[:10]:
                 assert await answers_of(page, 1, job=job.id) == ["subscribed"]
+
+
+async def test_h21_while_a_long_list_is_sent_others_have_their_turn_between_its_jobs():
+    for _ in range(30):
+        await sync_to_async(started_job)()
+    turns, before = 0, []
+
+    async def take_turns():
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    class Socket(JobConsumer):
+        async def show(self, job, *args, **kwargs):
+            before.append(turns)
+
+    socket = Socket()
+    socket.scope, socket.is_open, socket.told = {}, False, Told()
+    other = asyncio.create_task(take_turns())
+    subscription = Subscription(socket, {"mine": True}, Viewer((OWNER,)))
+    await subscription.open()
+    other.cancel()
+    await subscription.close()
+    assert len(before) == len(set(before)) == 30
