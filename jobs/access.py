@@ -97,10 +97,6 @@ class Viewer:
         """Find a job that they may see; raises `JobNotFound`, `StoreUnavailable`."""
         return self.admit(JobRepository().find(job_id))
 
-    async def afind(self, job_id: str) -> Job:
-        """Find it from asynchronous code."""
-        return self.admit(await JobRepository().afind(job_id))
-
     def admit(self, job: Job) -> Job:
         """Return the job, or raise `JobNotFound` to those who may not see it."""
         if not self.may_see(job):
