@@ -30,10 +30,13 @@ def check_settings(**_: Any) -> list[CheckMessage]:
 
 @register(Tags.compatibility)
 def check_channel_layer(**_: Any) -> list[CheckMessage]:
-    """Look for a layer that would lose frames."""
+    """Look for a layer that would lose frames. A project without sockets needs none."""
     given = getattr(settings, "JOBS", {})
     alias = (given if isinstance(given, dict) else {}).get("CHANNEL_LAYER", JobsSettings().CHANNEL_LAYER)
-    layer = getattr(settings, "CHANNEL_LAYERS", {}).get(alias)
+    layers = getattr(settings, "CHANNEL_LAYERS", {})
+    if not layers and not getattr(settings, "ASGI_APPLICATION", None):
+        return []  # jobs.W009 says that pages poll
+    layer = layers.get(alias)
     if layer is None:
         hint = "Set CHANNEL_LAYERS, for example to channels_redis.pubsub.RedisPubSubChannelLayer."
         return [
@@ -86,9 +89,15 @@ def _unknown(given: dict[Any, Any]) -> Iterator[CheckMessage]:
 def _mistyped(given: dict[Any, Any]) -> Iterator[CheckMessage]:
     defaults = JobsSettings()
     for field in fields(JobsSettings):
-        if field.name in given and not _fits(given[field.name], getattr(defaults, field.name)):
-            wanted = type(getattr(defaults, field.name)).__name__
-            yield Error(f"JOBS[{field.name!r}] is {given[field.name]!r}; it must be a {wanted}.", id="jobs.E002")
+        default = getattr(defaults, field.name)
+        if field.name in given and not _fits(given[field.name], default):
+            shown, wanted = _shown(given[field.name], default), type(default).__name__
+            yield Error(f"JOBS[{field.name!r}] is {shown}; it must be a {wanted}.", id="jobs.E002")
+
+
+def _shown(value: object, default: object) -> str:
+    """Show a value that was meant to be a number or a yes; an address may hold a password, so only its type."""
+    return repr(value) if isinstance(default, bool | int | float) else f"a {type(value).__name__}"
 
 
 def _fits(value: object, default: object) -> bool:

@@ -31,8 +31,15 @@ def check_handlers(**_: Any) -> list[CheckMessage]:
 
 @register(Tags.compatibility)
 def check_broker(**_: Any) -> list[CheckMessage]:
-    """Look for a broker that could hold a view up for ever: a Redis, or a RabbitMQ that is to confirm."""
-    transport, options = workers.broker_options()
+    """Look for a broker without an address, or one that could hold views up for ever.
+
+    That is a Redis without a timeout, or a RabbitMQ that is to confirm.
+    """
+    try:
+        transport, options = workers.broker_options()
+    except ValueError as error:
+        hint = "Write it like redis://user:password@host:6379/0 or amqp://user:password@host:5672/vhost."
+        return [Error(f"{error}.", hint=hint, id="jobs.E009")]
     if transport in REDIS and not options.get("socket_timeout"):
         advice = '{"socket_timeout": 3, "socket_connect_timeout": 3}'
     elif transport in RABBITMQ and options.get("confirm_publish") and not options.get("read_timeout"):
@@ -66,7 +73,10 @@ def check_asgi(**_: Any) -> list[CheckMessage]:
     """Look for the application that opens sockets; whether it does so is told by `jobs_doctor`."""
     if getattr(settings, "ASGI_APPLICATION", None):
         return []
-    hint = "Pages poll without it. Set it to an application that routes jobs.routing.websocket_application."
+    hint = (
+        "Pages poll every few seconds, which works. For sockets set it, and CHANNEL_LAYERS (see the README); "
+        'otherwise silence this check: SILENCED_SYSTEM_CHECKS = ["jobs.W009"].'
+    )
     return [Hazard("ASGI_APPLICATION is not set, so there are no sockets.", hint=hint, id="jobs.W009")]
 
 

@@ -14,7 +14,7 @@ from functools import partial
 from django.core.checks import run_checks
 from django.db import DatabaseError, connections
 
-from . import doorstep, events, store, workers
+from . import doorstep, events, link, store, workers
 from .conf import jobs_settings
 from .connection import Standby
 from .diagnosis import PATIENCE, Wrong, push, within
@@ -64,6 +64,8 @@ def _settings() -> str:
 def _store() -> str:
     before = time.time()
     try:
+        if link.is_in_cluster():
+            raise Wrong(link.NO_CLUSTER, "See docs/operate.md.")
         clock, policy = store.examine()
         took = time.time() - before
         standby = store.standby()
@@ -110,6 +112,9 @@ def _broker() -> str:
         raise Wrong(
             f"No connection within {PATIENCE:g} s.", "It hangs, or a firewall swallows the packets."
         ) from error
+    except workers.ClusterFound as error:
+        advice = "Give Celery a single Redis, one with sentinels, or RabbitMQ."
+        raise Wrong("It is a node of a Redis Cluster, which Celery does not support.", advice) from error
     except Exception as error:
         raise Wrong(f"No connection: {error}.", "Start the broker, or correct CELERY_BROKER_URL.") from error
 
@@ -124,17 +129,51 @@ def _tasks() -> str:
 def _worker() -> str:
     advice = "Start one: celery -A <project> worker. One that is busy in a pool of its own process cannot answer."
     try:
-        known = within(PATIENCE, workers.tasks_of_workers)
+        known = within(PATIENCE, workers.ask_workers)
     except Exception as error:
         raise Wrong(f"Nobody could be asked: {error or type(error).__name__}.", "See the broker.") from error
     if not known:
         raise Wrong(f"No worker answered within {workers.ANSWER:g} s.", advice)
-    if strange := set(workers.job_tasks()) - set().union(*known.values()):
+    if strange := set(workers.job_tasks()) - set().union(*(worker.tasks for worker in known.values())):
         raise Wrong(f"No worker knows {', '.join(sorted(strange))}.", "Restart the workers with the present code.")
+    for queue, names in _tasks_by_queue().items():
+        _see_to_queue(queue, names, known)
     return f"{', '.join(sorted(known))} answered"
 
 
+def _tasks_by_queue() -> dict[str, list[str]]:
+    queues: dict[str, list[str]] = {}
+    for name, task in workers.job_tasks().items():
+        try:
+            queue = workers.queue_of(task)
+        except KeyError as error:
+            advice = "Add the queue to CELERY_TASK_QUEUES, or correct the route."
+            raise Wrong(f"{name} cannot be sent: {error.args[0]}.", advice) from error
+        if queue:
+            queues.setdefault(queue, []).append(name)
+    return queues
+
+
+def _see_to_queue(queue: str, names: list[str], known: dict[str, workers.Worker]) -> None:
+    """See that a worker serves the queue, and that no other project's worker throws its messages away."""
+    serving = {name: worker for name, worker in known.items() if queue in worker.queues}
+    if not serving:
+        all_queues = ",".join(sorted({queue}.union(*(worker.queues for worker in known.values()))))
+        raise Wrong(
+            f"No worker takes from the queue {queue!r}, to which {', '.join(names)} is sent.",
+            f"Start a worker with -Q {queue}, or add it to the queues of one that runs: -Q {all_queues}.",
+        )
+    for name, worker in serving.items():
+        if strange := [task for task in names if task not in worker.tasks]:
+            raise Wrong(
+                f"{name} takes from the queue {queue!r} and does not know {', '.join(strange)}: it drops such jobs.",
+                "Restart it with the present code, or give another project's worker other queues (-Q).",
+            )
+
+
 def _layer() -> str:
+    if doorstep.has_no_sockets():
+        return doorstep.NO_SOCKETS
     if not within(PATIENCE, lambda: asyncio.run(_hear_myself())):
         raise Wrong(
             "What was sent over the channel layer was not heard.",

@@ -4,6 +4,7 @@ Without an address they are taken inside this process, as far as that goes.
 """
 
 import asyncio
+import re
 import secrets
 from typing import Any
 from urllib.parse import urljoin, urlsplit
@@ -16,15 +17,20 @@ from django.utils.module_loading import import_string
 from . import events
 from .access import ticket
 from .diagnosis import PATIENCE, Wrong, push, within
+from .layers import project_layer
 from .probe import Closed, PlainSocket, fetch
 
 SOCKET_PATH = "/ws/jobs/"
-FILE = "jobs/client.js"
+FILE = "jobs/waiting.js"
+IMPORT = re.compile(r"""\b(?:from|import)\s*["'](\.{1,2}/[^"']+)["']""")  # of another module, by a relative address
+NO_SOCKETS = "off: without ASGI_APPLICATION and CHANNEL_LAYERS there are no sockets, and pages poll"
 ELSEWHERE = "https://elsewhere.invalid"  # an origin that nobody has (RFC 6761)
 
 
 def try_socket(url: str) -> str:
     """Subscribe as a page would, by a ticket, and be told what a worker pushes."""
+    if has_no_sockets():
+        return NO_SOCKETS
     tag = f"jobs-doctor:{secrets.token_hex(8)}"
     try:
         with PlainSocket(url, SOCKET_PATH, origin_of(url)) as page:
@@ -44,6 +50,8 @@ def try_socket(url: str) -> str:
 
 def try_origin(url: str) -> str:
     """Come from elsewhere, and be refused."""
+    if has_no_sockets():
+        return NO_SOCKETS
     try:
         with PlainSocket(url, SOCKET_PATH, ELSEWHERE) as page:
             page.say(action="ping")
@@ -56,16 +64,41 @@ def try_origin(url: str) -> str:
 
 
 def fetch_static(url: str) -> str:
-    """Fetch one of the files that a page needs."""
+    """Fetch the waiting page's script, and one of the modules that it imports, as a browser does."""
     address = urljoin(url, static(FILE))
-    status, kind = fetch(address)
-    if status != 200 or "javascript" not in kind:
-        raise Wrong(f"{address} answers {status} ({kind}).", "Run collectstatic, and have STATIC_ROOT served.")
-    return f"{address} is served"
+    script = _fetch_script(address, origin_of(url), "Run collectstatic, and have STATIC_ROOT served.")
+    if (found := IMPORT.search(script)) is None:
+        return f"{address} is served"
+    imported = urljoin(address, found[1])
+    _fetch_script(
+        imported,
+        origin_of(url),
+        f"{address} imports it by this name, so keep the files without a hash in their names "
+        "(WHITENOISE_KEEP_ONLY_HASHED_FILES = False, say), or have the storage rewrite imports "
+        "(support_js_module_import_aggregation = True). Until then the page's script does not run.",
+    )
+    return f"{address} is served, and so is {imported}, which it imports"
+
+
+def _fetch_script(address: str, origin: str, advice: str) -> str:
+    """Return the text of a module script; raises `Wrong` if a browser would not run it."""
+    answer = fetch(address, origin)
+    if answer.status != 200:
+        raise Wrong(f"{address} answers {answer.status} ({answer.kind}).", advice)
+    if "javascript" not in answer.kind:
+        raise Wrong(f"{address} is served as {answer.kind}.", "Browsers run modules only as text/javascript.")
+    if origin_of(address) != origin and answer.allowed_origin not in ("*", origin):
+        raise Wrong(
+            f"{address} is on another host, and browsers refuse to run it.",
+            f"Send the header Access-Control-Allow-Origin: {origin} with static files.",
+        )
+    return answer.text
 
 
 def find_route() -> str:
     """Have the ASGI application open a socket, inside this process."""
+    if has_no_sockets():
+        return NO_SOCKETS
     if not getattr(settings, "ASGI_APPLICATION", None):
         raise Wrong("ASGI_APPLICATION is not set.", "Without sockets, pages poll; see the README's asgi.py.")
     try:
@@ -87,11 +120,19 @@ def find_static() -> str:
     return f"{FILE} is found; whether it is served is told with --url"
 
 
+def has_no_sockets() -> bool:
+    """Say whether the project has neither a channel layer nor an ASGI application: it is served by WSGI alone."""
+    return project_layer() is None and not getattr(settings, "ASGI_APPLICATION", None)
+
+
 def origin_of(url: str) -> str:
-    """Return scheme, host and port of an address, as a browser would send them; raises `ValueError`."""
+    """Return scheme, host and port of an address, as a browser would send them.
+
+    Raises `ValueError`, which does not repeat the address: it may hold a password.
+    """
     parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.netloc:
-        raise ValueError(f"{url!r} is no address; give it like https://example.org")
+    if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
+        raise ValueError("an address has a scheme, a host and no user, like https://example.org")
     return f"{parts.scheme}://{parts.netloc}"
 
 

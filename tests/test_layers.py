@@ -42,7 +42,7 @@ PLACES = {name: place for place, row in enumerate(ROWS.split("\n")) for name in 
 
 # Only these may import the three libraries; the first names the package to look for.
 HOMES = {
-    "celery": {"tasks", "attempt", "worker", "canvas"},
+    "celery": {"tasks", "attempt", "worker", "canvas", "workers"},
     "channels": {"layers", "consumers", "checks", "testing"},
     "redis": {"connection", "link", "subscriber"},
 }
