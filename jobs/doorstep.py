@@ -108,7 +108,7 @@ def find_route() -> str:
     if answer != "websocket.accept":
         raise Wrong(
             f"ASGI_APPLICATION does not open {SOCKET_PATH}: {answer}.",
-            'Give ProtocolTypeRouter "websocket": jobs.routing.websocket_application.',
+            "In asgi.py: application = jobs.routing.with_sockets(application).",
         )
     return f"the application opens {SOCKET_PATH}; whether it can be reached is told with --url"
 

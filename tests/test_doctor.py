@@ -152,7 +152,7 @@ async def deaf_application(scope, receive, send):
     ("application", "said"),
     [
         (None, "not set"),
-        ("tests.test_doctor.deaf_application", "websocket_application"),
+        ("tests.test_doctor.deaf_application", "with_sockets"),
         ("jobs.routing.none", "no attribute|does not define"),
     ],
 )
