@@ -59,6 +59,13 @@ def test_a_message_names_what_was_given(settings, key, value):
     assert repr(key) in message.msg and (repr(value) in message.msg or "keys are" in message.hint)
 
 
+@pytest.mark.parametrize("value", [["redis://:secret@a"], b"redis://:secret@a", {"url": "redis://:secret@a"}])
+def test_an_address_of_a_wrong_type_is_named_without_its_password(settings, value):
+    settings.JOBS = {"REDIS_URL": value}
+    (message,) = check_settings()
+    assert message.msg == f"JOBS['REDIS_URL'] is a {type(value).__name__}; it must be a str."
+
+
 @pytest.mark.parametrize("given", [[], None, "redis://localhost", [("TTL", 5)]], ids=repr)
 def test_settings_that_are_no_dict_are_one_clear_error(settings, given):
     settings.JOBS = given
@@ -82,6 +89,13 @@ def test_settings_that_are_no_dict_are_one_clear_error(settings, given):
 def test_a_layer_that_would_lose_frames_is_named(settings, layers, found):
     settings.CHANNEL_LAYERS = layers
     assert ids(check_channel_layer()) == found
+
+
+def test_a_project_without_sockets_needs_no_layer(settings):
+    settings.CHANNEL_LAYERS, settings.ASGI_APPLICATION = {}, None
+    assert check_channel_layer() == []
+    settings.CHANNEL_LAYERS = {"other": {"BACKEND": PUBSUB}}
+    assert ids(check_channel_layer()) == ["jobs.E004"]
 
 
 @pytest.mark.parametrize(
