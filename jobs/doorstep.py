@@ -22,7 +22,7 @@ from .probe import Closed, PlainSocket, fetch
 
 SOCKET_PATH = "/ws/jobs/"
 FILE = "jobs/waiting.js"
-IMPORT = re.compile(r"""\b(?:from|import)\s*["'](\.{1,2}/[^"']+)["']""")  # of another module, by a relative address
+IMPORT = re.compile(r"""\b(?:from|import)\s*\(?\s*["'](\.{1,2}/[^"']+)["']""")  # of another module
 NO_SOCKETS = "off: without ASGI_APPLICATION and CHANNEL_LAYERS there are no sockets, and pages poll"
 ELSEWHERE = "https://elsewhere.invalid"  # an origin that nobody has (RFC 6761)
 

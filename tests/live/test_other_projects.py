@@ -145,7 +145,7 @@ async def test_without_sockets_a_page_polls_to_the_end_and_the_bell_and_the_list
         await page.goto("/")
         await expect(page.get_by_role("button", name="1 new")).to_be_visible(timeout=SOON)
         await page.goto("/jobs/")
-        await expect(page.locator("job-item")).to_have_count(2)
+        await expect(page.locator("job-list li")).to_have_count(2)
     printed = [*wsgi_site.server.lines, *wsgi_site.worker.lines]
     assert [line for line in printed if "Traceback" in line or "Error" in line or "layer" in line] == []
 
