@@ -96,7 +96,7 @@ def _mistyped(given: dict[Any, Any]) -> Iterator[CheckMessage]:
 
 
 def _shown(value: object, default: object) -> str:
-    """Show a value that was meant to be a number or a yes; an address may hold a password, so only its type."""
+    """Show a value that is no number, and only the type of any other: an address holds a password."""
     return repr(value) if isinstance(default, bool | int | float) else f"a {type(value).__name__}"
 
 

@@ -5,8 +5,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from django.conf import settings
+from django.contrib.sessions.middleware import SessionMiddleware
 from django.core.checks import CheckMessage, Error, Tags, register
 from django.core.checks import Warning as Hazard
+from django.template import TemplateDoesNotExist
+from django.template.loader import get_template
 from django.utils.module_loading import import_string
 
 from . import connection, workers
@@ -53,10 +56,32 @@ def check_broker(**_: Any) -> list[CheckMessage]:
 @register(Tags.compatibility)
 def check_middleware(**_: Any) -> list[CheckMessage]:
     """Look for the middleware that answers while Redis is away."""
-    if any(map(_is_ours, settings.MIDDLEWARE)):
+    if any(_is_a(StoreUnavailableMiddleware, path) for path in settings.MIDDLEWARE):
         return []
     hint = 'Add "jobs.middleware.StoreUnavailableMiddleware" to MIDDLEWARE.'
     return [Hazard("While Redis is away, pages would answer 500 instead of 503.", hint=hint, id="jobs.W007")]
+
+
+@register(Tags.compatibility)
+def check_sessions(**_: Any) -> list[CheckMessage]:
+    """Look for the middleware that makes sessions: whoever is not logged in owns jobs by one."""
+    if any(_is_a(SessionMiddleware, path) for path in settings.MIDDLEWARE):
+        return []
+    hint = 'Add "django.contrib.sessions.middleware.SessionMiddleware" to MIDDLEWARE, or let only users start jobs.'
+    return [Hazard("Without sessions, visitors who are not logged in cannot start jobs.", hint=hint, id="jobs.W014")]
+
+
+@register(Tags.templates)
+def check_templates(**_: Any) -> list[CheckMessage]:
+    """Look for the waiting page's template among those of Django's own engine."""
+    try:
+        get_template("jobs/waiting.html")
+    except TemplateDoesNotExist:
+        hint = "Have an entry of TEMPLATES with DjangoTemplates as its BACKEND and APP_DIRS = True."
+        return [
+            Error("The waiting page has no template: no loader finds jobs/waiting.html.", hint=hint, id="jobs.E010")
+        ]
+    return []
 
 
 @register(Tags.compatibility)
@@ -126,9 +151,9 @@ def _is_local(place: connection.Place) -> bool:
     return place[0].startswith("/") or place[0] in LOOPBACK
 
 
-def _is_ours(path: str) -> bool:
+def _is_a(wanted: type, path: str) -> bool:
     try:
         middleware = import_string(path)
     except ImportError:
         return False  # Django says so itself
-    return isinstance(middleware, type) and issubclass(middleware, StoreUnavailableMiddleware)
+    return isinstance(middleware, type) and issubclass(middleware, wanted)

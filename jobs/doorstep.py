@@ -23,7 +23,12 @@ from .probe import Closed, PlainSocket, fetch
 SOCKET_PATH = "/ws/jobs/"
 FILE = "jobs/waiting.js"
 IMPORT = re.compile(r"""\b(?:from|import)\s*\(?\s*["'](\.{1,2}/[^"']+)["']""")  # of another module
-NO_SOCKETS = "off: without ASGI_APPLICATION and CHANNEL_LAYERS there are no sockets, and pages poll"
+NO_SOCKETS = "off: without ASGI_APPLICATION and CHANNEL_LAYERS pages poll"
+PROXY_ADVICE = "The proxy must pass WebSocket upgrades and the Host header on; ALLOWED_HOSTS must name the host."
+ASGI_ADVICE = (
+    "It answers as a server without sockets does: run an ASGI server (daphne, uvicorn), with runserver by "
+    '"daphne" as the first of INSTALLED_APPS, and have the proxy pass WebSocket upgrades on.'
+)
 ELSEWHERE = "https://elsewhere.invalid"  # an origin that nobody has (RFC 6761)
 
 
@@ -44,7 +49,8 @@ def try_socket(url: str) -> str:
     except TimeoutError as error:
         raise Wrong("A push did not arrive.", "Does the server have the same Redis and channel layer?") from error
     except (Closed, OSError) as error:
-        advice = "The proxy must pass WebSocket upgrades and the Host header on; ALLOWED_HOSTS must name the host."
+        is_unknown = isinstance(error, Closed) and error.code in (404, 405)
+        advice = ASGI_ADVICE if is_unknown else PROXY_ADVICE
         raise Wrong(f"No socket at {origin_of(url)}{SOCKET_PATH}: {error}.", advice) from error
 
 
@@ -64,7 +70,7 @@ def try_origin(url: str) -> str:
 
 
 def fetch_static(url: str) -> str:
-    """Fetch the waiting page's script, and one of the modules that it imports, as a browser does."""
+    """Fetch the waiting page's script and one module that it imports, as a browser does."""
     address = urljoin(url, static(FILE))
     script = _fetch_script(address, origin_of(url), "Run collectstatic, and have STATIC_ROOT served.")
     if (found := IMPORT.search(script)) is None:
@@ -121,7 +127,7 @@ def find_static() -> str:
 
 
 def has_no_sockets() -> bool:
-    """Say whether the project has neither a channel layer nor an ASGI application: it is served by WSGI alone."""
+    """Say whether the project has no channel layer and no ASGI application: WSGI serves it."""
     return project_layer() is None and not getattr(settings, "ASGI_APPLICATION", None)
 
 
@@ -132,7 +138,7 @@ def origin_of(url: str) -> str:
     """
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
-        raise ValueError("an address has a scheme, a host and no user, like https://example.org")
+        raise ValueError("it is no address; give scheme and host, without a user: https://example.org")
     return f"{parts.scheme}://{parts.netloc}"
 
 

@@ -33,7 +33,7 @@ RESPITE = 1.0  # seconds without another try after a time-out: a request waits o
 
 LUA = Path(__file__).parent / "lua"
 
-# What a node of a Redis Cluster answers to a client that talks to it alone; `MovedError` is an `AskError`.
+# What a node of a Redis Cluster answers to a client that knows no other; `MovedError` is an `AskError`.
 CLUSTER = (AskError, ClusterError, ClusterCrossSlotError, TryAgainError)
 NO_CLUSTER = (
     "Redis at JOBS['REDIS_URL'] is a node of a Redis Cluster, which is not supported. "
@@ -86,6 +86,14 @@ def is_in_cluster() -> bool:
     with errors():
         cluster: Any = client().info("cluster")
     return bool(cluster.get("cluster_enabled"))
+
+
+def server() -> str:
+    """Name the server and its database so that two processes can compare theirs; raises `StoreUnavailable`."""
+    with errors():
+        about: Any = client().info("server")
+    database = client().connection_pool.connection_kwargs.get("db", 0)
+    return f"{about['run_id']}/{database}" if about.get("run_id") else ""
 
 
 def run(call: Call) -> Any:

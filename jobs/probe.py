@@ -100,7 +100,7 @@ class Answer(NamedTuple):
 
 
 def fetch(url: str, origin: str) -> Answer:
-    """Get a file for a page of the origin. Raises `OSError`, and `ValueError` for an address that is none."""
+    """Get a file for a page of the origin. Raises `OSError`."""
     parts = urlsplit(url)
     kind = HTTPSConnection if parts.scheme == "https" else HTTPConnection
     connection = kind(parts.netloc, timeout=TIMEOUT)

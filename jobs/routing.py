@@ -20,10 +20,10 @@ websocket_urlpatterns = [
 
 
 def with_sockets(application: Application) -> Application:
-    """Return an ASGI application that serves the jobs' sockets, and leaves all else to the project's own.
+    """Return an ASGI application that serves the jobs' sockets and leaves the rest to `application`.
 
-    The project's application may be Django's or any other, with sockets or without. Django's takes no sockets, so
-    those of other addresses are closed with 4404.
+    That may be Django's own or any other, with sockets or without. Django's takes no sockets, so
+    this one closes those of other addresses with 4404.
     """
     takes_sockets = not isinstance(application, ASGIHandler)
 

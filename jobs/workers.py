@@ -8,6 +8,7 @@ from kombu.utils.url import sanitize_url
 from .tasks import JobTask
 
 ANSWER = 2.0  # seconds in which a worker answers
+STORE = "jobs_store"  # the command of `jobs.remote`, which only workers load
 
 
 class Worker(NamedTuple):
@@ -15,6 +16,7 @@ class Worker(NamedTuple):
 
     tasks: frozenset[str]  # that it can run
     queues: frozenset[str]  # that it takes messages from
+    store: str = ""  # the Redis in which it keeps jobs, as `link.server` names it; "" if it does not say
 
 
 def job_tasks() -> dict[str, JobTask]:
@@ -34,7 +36,7 @@ def import_tasks() -> None:
 
 
 def ask_broker() -> str:
-    """Open a connection to the broker and return its address, without the password; it may hang: bound it.
+    """Connect to the broker and return its address without the password; it may hang: bound it.
 
     Raises `ClusterFound` for a node of a Redis Cluster, and what Celery raises for a broker that is away.
     """
@@ -50,23 +52,27 @@ class ClusterFound(Exception):
 
 
 def ask_workers() -> dict[str, Worker]:
-    """Ask all workers what they can run and which queues they serve; none if no worker answers. It may hang."""
+    """Ask all workers about themselves; empty if none answers. It may hang: bound it."""
     with _connection() as connection:
         known: dict[str, list[str]] = _inspect(connection).registered() or {}
         if not known:
             return {}
-        served = _inspect(connection, destination=list(known), limit=len(known)).active_queues() or {}
+        those = {"destination": list(known), "limit": len(known)}
+        served = _inspect(connection, **those).active_queues() or {}
+        stores = _app().control.broadcast(STORE, connection=connection, reply=True, timeout=ANSWER, **those)
+    stored = {name: answer for answers in stores or () for name, answer in answers.items() if isinstance(answer, str)}
     return {
         name: Worker(
             frozenset(text.split(" ")[0] for text in tasks),
             frozenset(queue["name"] for queue in served.get(name, ())),
+            stored.get(name, ""),
         )
         for name, tasks in known.items()
     }
 
 
 def queue_of(task: JobTask) -> str:
-    """Return the queue that Celery sends the task to; "" if that depends on the arguments or on an exchange.
+    """Return the queue that the task is sent to; "" if its arguments or an exchange decide.
 
     Raises `KeyError` for a queue that is not in `task_queues`, if Celery must not create it.
     """
@@ -84,13 +90,19 @@ def queue_of(task: JobTask) -> str:
 
 
 def broker_options() -> tuple[str, dict[str, Any]]:
-    """Return the broker's transport and its options, without connecting; raises `ValueError` for a malformed URL."""
+    """Return the broker's transport and options without connecting.
+
+    Raises `ValueError` for a malformed URL.
+    """
     connection = _connection()
     return str(connection.transport_cls), dict(connection.transport_options)
 
 
 def _connection() -> Any:
-    """Return a connection that is not open yet. Celery's own error would repeat a part of the password."""
+    """Return a connection that is not open yet.
+
+    Raises `ValueError` without a part of the URL, which Celery's own error repeats.
+    """
     try:
         return _app().connection_for_write()
     except (TypeError, ValueError):
@@ -99,7 +111,7 @@ def _connection() -> Any:
 
 
 def _address(connection: Any) -> str:
-    """Return the broker's URL with a mask where it has a password; kombu masks passwords that are not there, too."""
+    """Return the broker's URL with a mask where a password is; kombu also masks where none is."""
     if connection.transport.can_parse_url or connection.uri_prefix:
         return str(connection.as_uri())
     return str(sanitize_url(connection.as_uri(include_password=True)))

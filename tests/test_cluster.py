@@ -43,15 +43,17 @@ def is_whole(client):
 @pytest.fixture
 def jobs_in_cluster(cluster, settings):
     settings.JOBS = settings.JOBS | {"REDIS_URL": cluster.url}
-    return redis.Redis.from_url(cluster.url)
+    with redis.Redis.from_url(cluster.url) as client:
+        yield client
 
 
 def id_in(client, is_ours):
-    """Return an id whose job is in a slot of the node that the settings name, or in one of the other's."""
+    """Return an id whose job is in a slot of the node that the settings name, or of the other."""
     ids = (f"parcel-{n}" for n in range(1000))
     return next(i for i in ids if (client.execute_command("CLUSTER KEYSLOT", store.job_key(i)) < 8192) == is_ours)
 
 
+@pytest.mark.django_db
 def test_a_job_of_another_node_is_refused_with_a_text_that_says_why(jobs_in_cluster):
     job_id = id_in(jobs_in_cluster, is_ours=False)
     with pytest.raises(StoreUnavailable, match=NAMED):

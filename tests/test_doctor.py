@@ -5,14 +5,15 @@ import time
 
 import pytest
 from django.core.checks import Error
-from django.db import OperationalError
+from django.db import OperationalError, connection
+from django.db.migrations.executor import MigrationExecutor
+from django.db.migrations.recorder import MigrationRecorder
 from kombu import Connection
 
-from jobs import diagnosis, doctor, doorstep, link, store, workers
+from jobs import diagnosis, doctor, doorstep, link, remote, store, workers
 from jobs.checks_project import check_broker
 from jobs.connection import Standby
 from jobs.diagnosis import Wrong, within
-from jobs.models import JobRecordQuerySet
 from jobs.probe import Answer, Closed
 
 from .factories import NOWHERE
@@ -66,7 +67,7 @@ def test_what_a_system_check_finds_is_repeated(monkeypatch):
 def test_other_apps_checks_and_silenced_ones_are_passed_over(monkeypatch, settings):
     settings.SILENCED_SYSTEM_CHECKS = ["jobs.E004"]
     monkeypatch.setattr(doctor, "run_checks", lambda: [Error("x", id="jobs.E004"), Error("y", id="shop.E001")])
-    assert doctor._settings() == "no system check complains"
+    assert doctor._settings() == "project.settings: no system check complains"
 
 
 def test_a_store_that_is_away_is_named_with_what_to_do(settings):
@@ -94,14 +95,24 @@ def test_a_store_behind_sentinels_is_named_and_needs_a_replica(monkeypatch):
 
 
 def test_an_archive_that_does_not_answer_is_wrong(monkeypatch, settings):
-    def fail(self):
-        raise OperationalError("no such table: jobs_jobrecord")
+    def fail():
+        raise OperationalError("the disk is gone")
 
-    monkeypatch.setattr(JobRecordQuerySet, "exists", fail)
-    with pytest.raises(Wrong, match="migrate"):
+    monkeypatch.setattr(doctor, "_missing_migrations", fail)
+    with pytest.raises(Wrong, match="the disk is gone.*migrate"):
         doctor._archive()
     settings.JOBS = settings.JOBS | {"ARCHIVE": False}
     assert doctor._archive().startswith("off")
+
+
+@pytest.mark.usefixtures("database_file")
+@pytest.mark.parametrize(("alias", "said"), [("default", "manage.py migrate`"), ("jobs", "migrate --database jobs`")])
+def test_migrations_that_are_missing_are_named(monkeypatch, alias, said):
+    last = MigrationExecutor(connection).loader.graph.leaf_nodes("jobs")[0]
+    MigrationRecorder(connection).record_unapplied(*last)
+    monkeypatch.setattr(doctor, "_database_option", lambda: "" if alias == "default" else f" --database {alias}")
+    with pytest.raises(Wrong, match=rf"Not migrated: jobs\.{last[1]}.*{said}"):
+        doctor._archive()
 
 
 def test_a_broker_that_hangs_is_not_waited_for(monkeypatch):
@@ -167,6 +178,22 @@ def routes(monkeypatch):
     yield configure
     monkeypatch.undo()
     forget()
+
+
+def test_a_worker_that_keeps_jobs_in_another_redis_is_named(one_task):
+    tasks, queues = frozenset({send_parcel.name}), frozenset({"celery"})
+    one_task(w1=workers.Worker(tasks, queues, link.server()), w2=workers.Worker(tasks, queues, "another/0"))
+    with pytest.raises(Wrong, match=r"^w2 keeps jobs in another Redis than this process.*REDIS_URL"):
+        doctor._worker()
+    one_task(w1=workers.Worker(tasks, queues, link.server()), old=workers.Worker(tasks, queues))
+    assert doctor._worker() == "old, w1 answered"
+
+
+def test_a_worker_says_which_redis_it_uses_and_nothing_while_that_is_away(settings):
+    assert remote.STORE == workers.STORE
+    assert remote.answer_store(None) == link.server() != ""
+    settings.JOBS = settings.JOBS | {"REDIS_URL": NOWHERE}
+    assert remote.answer_store(None) == ""
 
 
 QUEUED = [
@@ -241,7 +268,7 @@ def test_a_malformed_broker_is_named_and_no_part_of_its_password(monkeypatch, se
     monkeypatch.setitem(send_parcel.app.conf.changes, "broker_url", url)
     monkeypatch.setattr(send_parcel.app.conf, "broker_write_url", url, raising=False)
     (error,) = check_broker()
-    assert error.id == "jobs.E009" and "sec" not in f"{error.msg}{error.hint}".replace("second", "")
+    assert error.id == "jobs.E009" and "sec" not in f"{error.msg}{error.hint}"
     for step in (doctor._broker, doctor._worker):
         with pytest.raises(Wrong, match="CELERY_BROKER_URL is malformed") as wrong:
             step()
@@ -379,7 +406,8 @@ class Door:
     ("answers", "said"),
     [
         ([Closed(4400)], "4400.*ALLOWED_HOSTS"),
-        ([ConnectionResetError("reset")], "reset"),
+        ([Closed(404)], "404.*an ASGI server.*daphne"),
+        ([ConnectionResetError("reset")], "reset.*ALLOWED_HOSTS"),
         ([{"event": "error", "code": "not_found"}], "SECRET_KEY"),
         ([{"event": "subscribed"}, TimeoutError()], "did not arrive"),
     ],
@@ -419,7 +447,7 @@ def test_within_its_time_an_action_returns_or_raises():
 
 @pytest.fixture
 def no_sockets(settings):
-    """Make it a project that WSGI serves: without an ASGI application and without a channel layer."""
+    """Make it a project that WSGI serves."""
     settings.CHANNEL_LAYERS, settings.ASGI_APPLICATION = {}, None
 
 

@@ -27,7 +27,7 @@ then working
 then job
 then detached
 then repository sweep metrics diagnosis
-access hub claim
+access hub claim remote
 worker subscriptions logout health doorstep rerun middleware
 then attempt consumers
 then tasks
@@ -42,7 +42,7 @@ PLACES = {name: place for place, row in enumerate(ROWS.split("\n")) for name in 
 
 # Only these may import the three libraries; the first names the package to look for.
 HOMES = {
-    "celery": {"tasks", "attempt", "worker", "canvas", "workers"},
+    "celery": {"tasks", "attempt", "worker", "canvas", "workers", "remote"},
     "channels": {"layers", "consumers", "checks", "testing"},
     "redis": {"connection", "link", "subscriber"},
 }

@@ -1,4 +1,4 @@
-"""In projects of somebody else's, made from the documents: with sockets of their own, and without any."""
+"""Projects made from the documents: with sockets of their own, and without any."""
 
 import json
 import subprocess
@@ -21,7 +21,7 @@ TUTORIAL = "docs/tutorial.md"
 PATIENCE = 60  # seconds
 SOON = PATIENCE * 1000  # milliseconds
 
-# Served by WSGI alone: without what the tutorial puts in for sockets. Its runserver is Django's own then.
+# Served by WSGI alone. Without daphne, runserver is Django's own.
 WSGI = """
 INSTALLED_APPS.remove("daphne")
 del ASGI_APPLICATION, CHANNEL_LAYERS
@@ -134,7 +134,7 @@ def wsgi_site(tmp_path):
 
 
 @pytest.mark.timeout(240)
-async def test_without_sockets_a_page_polls_to_the_end_and_the_bell_and_the_list_know(browser, wsgi_site):
+async def test_without_sockets_page_bell_and_list_poll(browser, wsgi_site):
     async with await browser.new_context(base_url=wsgi_site.address) as context:
         page = await context.new_page()
         await page.goto("/")
@@ -156,3 +156,33 @@ def test_the_checks_and_the_doctor_take_a_project_without_sockets_as_it_is(wsgi_
     assert code == 0 and printed.count("(jobs.") == 1 and "jobs.W009" in printed, printed
     code, printed = wsgi_site.manage("jobs_doctor", "--url", wsgi_site.address)
     assert code == 0 and printed.count("off: without ASGI_APPLICATION") == 3, printed
+
+
+ROUTED = """
+CELERY_TASK_ROUTES = {"reports.tasks.*": {"queue": "reports"}}
+"""
+
+
+def line_of(printed, step):
+    """Return what the doctor has printed of a step."""
+    return next(line for line in printed.splitlines() if f" {step}: " in line)
+
+
+@pytest.mark.timeout(240)
+def test_the_doctor_sees_the_queues_and_the_redis_of_real_workers(tmp_path):
+    with running(tmp_path, TUTORIAL, settings=ROUTED) as site, EmbeddedServer() as another:
+        first = site.work()
+        code, printed = site.manage("jobs_doctor")
+        wrong = line_of(printed, "worker")
+        assert code == 1 and "queue 'reports'" in wrong and "reports.tasks.export_report" in wrong, wrong
+        assert "-Q celery,reports" in wrong
+        first.stop()
+        second = site.work("-Q", "celery,reports")
+        code, printed = site.manage("jobs_doctor")
+        assert line_of(printed, "worker").startswith("ok "), printed
+        assert f"reached {site.redis.url}" in line_of(printed, "broker")  # without a mask
+        second.stop()
+        site.env |= {"CELERY_BROKER_URL": site.redis.url, "REDIS_URL": another.url}
+        site.work("-Q", "celery,reports")
+        site.env["REDIS_URL"] = site.redis.url
+        assert "keeps jobs in another Redis" in line_of(site.manage("jobs_doctor")[1], "worker")
