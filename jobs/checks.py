@@ -46,9 +46,11 @@ def check_channel_layer(**_: Any) -> list[CheckMessage]:
     if issubclass(backend, InMemoryChannelLayer):
         hint = "Workers are other processes: use channels_redis.pubsub.RedisPubSubChannelLayer. Pages poll meanwhile."
         return [Hazard("The in-memory channel layer does not reach other processes.", hint=hint, id="jobs.W001")]
-    if issubclass(backend, RedisChannelLayer) and not all(
-        map(_has_patience, layer.get("CONFIG", {}).get("hosts") or [{}])
-    ):
+    hosts = layer.get("CONFIG", {}).get("hosts") or [{}]
+    if any(map(_is_malformed, hosts)):
+        text = f"CHANNEL_LAYERS[{alias!r}] names no Redis: in a password, percent-encode what is no letter or digit."
+        return [Error(text, hint=connection.FORMS, id="jobs.E006")]
+    if issubclass(backend, RedisChannelLayer) and not all(map(_has_patience, hosts)):
         hint = 'Give each host as {"address": "redis://…", "socket_timeout": 15} (channels_redis issue 422).'
         return [
             Hazard("The core channel layer's idle sockets die after 5 s with redis-py 8.", hint=hint, id="jobs.W002")
@@ -127,6 +129,17 @@ def _nowhere(given: dict[Any, Any]) -> Iterator[CheckMessage]:
             connection.parse(url)
         except ValueError as error:
             yield Error(f"JOBS['REDIS_URL'] names no Redis: {error}", hint=connection.FORMS, id="jobs.E006")
+
+
+def _is_malformed(host: Any) -> bool:
+    url = host.get("address") if isinstance(host, dict) else host
+    if not isinstance(url, str):
+        return False
+    try:
+        connection.parse(url)
+    except ValueError:
+        return True
+    return False
 
 
 def _has_patience(host: Any) -> bool:

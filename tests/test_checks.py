@@ -91,6 +91,15 @@ def test_a_layer_that_would_lose_frames_is_named(settings, layers, found):
     assert ids(check_channel_layer()) == found
 
 
+@pytest.mark.parametrize("backend", [PUBSUB, CORE])
+@pytest.mark.parametrize("host", ["redis://:sec/ret@a:6379", {"address": "redis://:sec/ret@a"}])
+def test_a_layer_without_an_address_is_named_without_its_password(settings, backend, host):
+    hosts = [{"address": "redis://a", "socket_timeout": 15}, host]
+    settings.CHANNEL_LAYERS = {"default": {"BACKEND": backend, "CONFIG": {"hosts": hosts}}}
+    (error,) = check_channel_layer()
+    assert error.id == "jobs.E006" and "'default'" in error.msg and "sec" not in error.msg
+
+
 def test_a_project_without_sockets_needs_no_layer(settings):
     settings.CHANNEL_LAYERS, settings.ASGI_APPLICATION = {}, None
     assert check_channel_layer() == []

@@ -1,7 +1,10 @@
 """The doctor: each step says in one line what is well, or what is wrong and what to do, and none hangs."""
 
+import shutil
 import threading
 import time
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from django.core.checks import Error
@@ -16,6 +19,7 @@ from jobs.connection import Standby
 from jobs.diagnosis import Wrong, within
 from jobs.probe import Answer, Closed
 
+from .documents import ROOT
 from .factories import NOWHERE
 from .surroundings import database_file  # noqa: F401 - a fixture
 from .tasks import send_parcel
@@ -366,6 +370,30 @@ def test_the_waiting_page_s_script_and_one_import_are_fetched(files):
     files({})
     said = doorstep.fetch_static(HOST)
     assert f"{HOST}/static/jobs/waiting.js is served" in said and f"{HOST}/static/jobs/claim.js" in said
+
+
+@pytest.fixture
+def static_site(tmp_path, monkeypatch):
+    """Serve the app's own static files by HTTP; return the folder and the address."""
+    shutil.copytree(ROOT / "frontend" / "static", tmp_path / "static")
+    handler = partial(SimpleHTTPRequestHandler, directory=tmp_path)
+    monkeypatch.setattr(SimpleHTTPRequestHandler, "log_message", lambda *_: None)
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield tmp_path / "static" / "jobs", f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+def test_the_app_s_own_files_are_followed_over_http(static_site):
+    folder, address = static_site
+    said = doorstep.fetch_static(address)
+    assert "which it imports" in said
+    imported = said.rpartition("/")[2].partition(",")[0]
+    (folder / imported).unlink()  # as a storage does that keeps only files with a hash
+    with pytest.raises(Wrong, match=f"{imported} answers 404"):
+        doorstep.fetch_static(address)
 
 
 def test_files_on_another_host_must_allow_this_one(files, settings):
