@@ -18,6 +18,7 @@ from . import events
 from .conf import jobs_settings
 from .exceptions import not_found
 from .job import Job
+from .label import permission
 from .repository import JobRepository, is_id, owner_name
 from .threads import in_thread
 
@@ -155,6 +156,6 @@ def _viewer(user: Any, session: Any) -> Viewer:
     is_staff = False
     if user is not None and user.is_authenticated and user.is_active:
         owners = [owner_name(user)]
-        is_staff = user.is_staff and user.has_perm("jobs.view_job")
+        is_staff = user.is_staff and user.has_perm(permission("view_job"))
     visitor = visitor_owner(session)
     return Viewer((*owners, *([visitor] if visitor else [])), is_staff)

@@ -1,9 +1,8 @@
 """One attempt of a task in a worker: the one place where a job is started, completed, failed, cancelled or retried."""
 
-import logging
 import os
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import datetime
 from time import monotonic, sleep
@@ -13,21 +12,23 @@ from celery.exceptions import Ignore, Retry, SoftTimeLimitExceeded, TaskPredicat
 from django.utils import translation
 from django.utils.translation import gettext as _
 
-from .backlog import backlog
+from . import store
+from .backlog import backlog_for
 from .detached import DetachedJob
 from .events import HEADER, PART
 from .exceptions import JobCancelled, JobError, JobNotFound, StoreUnavailable
 from .job import Job
-from .logs import logs_of
-from .message import delay_of, record_in
+from .logs import get_logger, logs_of
+from .message import delay_of, header_of, is_whole, record_in
+from .plainness import finished
 from .record import runner_name
-from .repository import JobRepository
+from .repository import JobRepository, is_id
 from .states import JobState
 
 if TYPE_CHECKING:
     from .tasks import JobTask
 
-logger = logging.getLogger("jobs.tasks")
+logger = get_logger("jobs.tasks")
 
 T = TypeVar("T")
 
@@ -48,16 +49,36 @@ class Attempt:
         if headers.get(PART):
             with logs_of(headers[PART]):
                 return self._as_part(headers[PART], args, kwargs)
+        if HEADER not in headers:
+            self._send_again_as_job()
         if not headers.get(HEADER):
-            return self._task.run(*args, **kwargs)
+            return finished(self._task.run(*args, **kwargs))
         with logs_of(self._request.id):
             self._request.job = job = self._started_job()
             with translation.override(job.language or None):
                 return self._with_job(job, args, kwargs)
 
+    def _send_again_as_job(self) -> None:
+        """Send a message from `app.send_task` once more, with our header, if its id is a stored job's.
+
+        The worker's parent watches over a job only if the message's header names it.
+        `JobTask.apply_async` marks plain tasks, so they cost no read here.
+        """
+        if self._request.is_eager:
+            return
+        try:
+            header = header_of_stored(self._request.id, self._request.kwargs)
+        except StoreUnavailable as error:
+            logger.warning("run as a plain task: %s", error)
+            return
+        if header:
+            headers = {**(self._request.headers or {}), HEADER: header}
+            self._task.signature_from_request(self._request, headers=headers).apply_async()
+            raise Ignore
+
     def _with_job(self, job: Job, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         try:
-            result = self._task.run(*args, **kwargs)
+            result = finished(self._task.run(*args, **kwargs))
         except Retry as retry:
             self._retry_later(job, retry)
             raise
@@ -86,7 +107,7 @@ class Attempt:
         self._request.job = DetachedJob(job.record)
         with translation.override(job.language or None):
             try:
-                result = self._task.run(*args, **kwargs)
+                result = finished(self._task.run(*args, **kwargs))
             except TaskPredicate:
                 raise
             except Exception as error:
@@ -129,10 +150,14 @@ class Attempt:
                 raise Retry("the store is away", when=OUTAGE_PAUSE)
 
     def _start(self) -> Job:
-        """Start the job: as its message describes it, so that nothing has to be read, or as it has become since."""
+        """Start the job as its message describes it, which saves a read, or as it has become since.
+
+        A job that is too large for its message is read first.
+        """
         runner = runner_name(self._request.hostname, os.getpid())
-        job = Job(record_in(self._request.id, self._request.headers[HEADER], self._request.kwargs))
-        if job.state is JobState.PENDING:
+        header, kwargs = self._request.headers[HEADER], self._request.kwargs
+        job = Job(record_in(self._request.id, header, kwargs))
+        if job.state is JobState.PENDING and is_whole(header, kwargs):
             job.believe_archive()
             with suppress(JobNotFound):
                 job.start(runner)
@@ -161,10 +186,19 @@ class Attempt:
 
         try:
             wait()
-        except StoreUnavailable:
-            backlog().add(wait)
+        except StoreUnavailable as problem:
+            backlog_for(problem).add(wait)
         except JobError as error:  # the next attempt has begun, or the job has ended
             logger.info("job %s: not retrying: %s", job.id, error)
+
+
+def header_of_stored(job_id: str, kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what makes a message the task of a stored job, nothing for an id that no job has.
+
+    Raises `StoreUnavailable`.
+    """
+    record = store.read(job_id).record if is_id(job_id) else None
+    return {} if record is None else header_of(Job(record), kwargs)
 
 
 def end(job: Job, state: JobState, error: str = "") -> None:

@@ -4,7 +4,6 @@ Its progress is the number of parts that have ended; it is ready when the last h
 parts are ordinary tasks with a header that names the job, so no result backend is needed (except by a chord itself).
 """
 
-import logging
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -17,11 +16,12 @@ from .attempt import end
 from .events import PART
 from .handlers import JobHandler
 from .job import Job
+from .logs import get_logger
 from .repository import HandlerClass, JobRepository
 from .states import JobState
-from .tasks import JobTask, on_commit_or_now
+from .tasks import JobTask, on_commit_or_now, refresh_if_eager
 
-logger = logging.getLogger("jobs.canvas")
+logger = get_logger("jobs.canvas")
 
 
 def start_canvas(
@@ -65,8 +65,13 @@ def _send(job: Job, canvas: Signature, has_parts: bool) -> None:
     try:
         canvas.apply_async()
     except Exception:
+        refresh_if_eager(job)
+        if job.is_ended:  # in eager mode a chain raises what one of its parts has raised
+            return
         logger.exception("job %s: the broker did not take the canvas", job.id)
         end(job, JobState.FAILED, _("The work could not be started. Please try again later."))
+    else:
+        refresh_if_eager(job)
 
 
 def _parts(canvas: Signature) -> Iterator[Signature]:

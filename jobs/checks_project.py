@@ -54,6 +54,19 @@ def check_broker(**_: Any) -> list[CheckMessage]:
 
 
 @register(Tags.compatibility)
+def check_eager(**_: Any) -> list[CheckMessage]:
+    """Look for a Celery that runs each task in the request that starts it."""
+    if not workers.is_eager():
+        return []
+    message = "CELERY_TASK_ALWAYS_EAGER is on: each job runs inside the request that starts it."
+    hint = (
+        "The view answers only when the job has ended, so nobody sees a waiting page. "
+        "Turn it off and start a worker; in tests use jobs.testing.run_at_once()."
+    )
+    return [Hazard(message, hint=hint, id="jobs.W012")]
+
+
+@register(Tags.compatibility)
 def check_middleware(**_: Any) -> list[CheckMessage]:
     """Look for the middleware that answers while Redis is away."""
     if any(_is_a(StoreUnavailableMiddleware, path) for path in settings.MIDDLEWARE):

@@ -16,6 +16,7 @@ class JobsSettings:
     """What `settings.JOBS` says, or the default where it says nothing."""
 
     REDIS_URL: str = "redis://127.0.0.1:6379/0"
+    PREFIX: str = "jobs"
     CHANNEL_LAYER: str = "default"
     SHARDS: int = 64
     TTL: int = 86400

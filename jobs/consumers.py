@@ -1,6 +1,5 @@
 """The socket: a gatekeeper and a relay. It checks who asks and what, and passes on what the hub hands out."""
 
-import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from contextvars import copy_context
@@ -15,11 +14,12 @@ from .asked import Asked, BadFrame, parse
 from .conf import jobs_settings
 from .exceptions import JobNotFound, StoreUnavailable
 from .job import Job
+from .logs import get_logger
 from .origin import is_same_origin
 from .subscriptions import Subscription
 from .told import Told
 
-logger = logging.getLogger("jobs.consumers")
+logger = get_logger("jobs.consumers")
 
 BAD, NOT_FOUND, TOO_MANY, TRY_LATER = 4400, 4404, 4429, 4503  # close codes
 MAX_SENT = 16 * 2**20  # characters; a page that reads comes back, one that never does must not fill our memory

@@ -17,7 +17,7 @@ from django.core.checks import run_checks
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections, router
 from django.db.migrations.executor import MigrationExecutor
 
-from . import doorstep, events, link, store, workers
+from . import doorstep, events, link, neighbours, store, workers
 from .conf import jobs_settings
 from .connection import Standby
 from .diagnosis import PATIENCE, Wrong, push, within
@@ -72,8 +72,12 @@ def _store() -> str:
         clock, policy = store.examine()
         took = time.time() - before
         standby = store.standby()
+        neighbour = neighbours.stranger()
     except StoreUnavailable as error:
         raise Wrong(str(error), "Start Redis, or correct JOBS['REDIS_URL'].") from error
+    if neighbour:
+        text = f"Another project ({neighbour!r}) uses this Redis under the prefix {jobs_settings().PREFIX!r}."
+        raise Wrong(text, neighbours.advice())
     if policy not in ("", "noeviction"):
         raise Wrong(f"Redis evicts keys when its memory is full ({policy}).", "Set maxmemory-policy noeviction.")
     apart = clock / 1_000_000 - before - took / 2
@@ -165,8 +169,8 @@ def _see_to_store(known: dict[str, workers.Worker]) -> None:
     except StoreUnavailable:
         return  # the step before has said so
     if others := [name for name, worker in known.items() if worker.store not in ("", ours)]:
-        text = f"{', '.join(sorted(others))} keeps jobs in another Redis than this process."
-        raise Wrong(text, "Give all processes the same settings and environment (JOBS['REDIS_URL']).")
+        text = f"{', '.join(sorted(others))} keeps jobs in another Redis, or under another prefix, than this process."
+        raise Wrong(text, "Give all processes the same JOBS: settings module and environment.")
 
 
 def _tasks_by_queue() -> dict[str, list[str]]:

@@ -8,10 +8,9 @@ from functools import cached_property
 from time import monotonic
 from typing import NamedTuple
 
-from django.urls import reverse
-
 from . import events
-from .record import Record
+from .label import url_of
+from .record import Record, local_path
 from .states import JobState
 
 LONGEST_ESTIMATE = 100 * 365 * 86400  # seconds
@@ -141,7 +140,7 @@ class KnownJob:
 
     def get_absolute_url(self) -> str:
         """Return the address of the waiting page."""
-        return self.record.path or reverse("jobs:detail", args=[self.id])
+        return self.record.path or local_path(url_of("detail", self.id)) or "/"
 
     def _know(self, record: Record, now: int = 0) -> None:
         self.record = record

@@ -26,6 +26,7 @@ from redis.exceptions import (
 )
 
 from . import connection
+from .conf import jobs_settings
 from .exceptions import StoreUnavailable
 from .resp import pack
 
@@ -89,11 +90,14 @@ def is_in_cluster() -> bool:
 
 
 def server() -> str:
-    """Name the server and its database so that two processes can compare theirs; raises `StoreUnavailable`."""
+    """Name the place where jobs are kept, so that two processes can compare theirs.
+
+    Raises `StoreUnavailable`.
+    """
     with errors():
         about: Any = client().info("server")
-    database = client().connection_pool.connection_kwargs.get("db", 0)
-    return f"{about['run_id']}/{database}" if about.get("run_id") else ""
+    run_id = about.get("run_id")  # of the server; a new one after a restart
+    return f"{run_id}/{connection.address().database}/{jobs_settings().PREFIX}" if run_id else ""
 
 
 def run(call: Call) -> Any:

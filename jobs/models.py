@@ -7,7 +7,9 @@ from typing import Any, ClassVar
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from .database_time import aware_time, database_time
 from .events import to_datetime
+from .fields import ExactCharField
 from .record import Record, from_hash, to_hash
 from .states import ENDED, JobState
 
@@ -18,21 +20,42 @@ class JobRecordQuerySet(models.QuerySet["JobRecord"]):
     def store(self, record: Record) -> None:
         """Write an ended job down; idempotent, and an older version never replaces a newer one.
 
-        A job that has been claimed keeps its outcome: the person has been told.
+        The first end stays: only a job that was given up for lost gets another outcome, until it is claimed. Raises
+        `ValueError` for a job that has not ended.
         """
-        columns = {
+        if not record.state.is_ended:
+            raise ValueError(f"Job {record.id} is {record.state}; only a job that has ended is archived.")
+        columns = self._columns(record)
+        newer = self.filter(pk=record.id, version__lt=record.version, claimed_at=None)
+        replaced = newer.filter(state__in=[JobState.LOST.value, record.state.value])
+        if not replaced.update(**columns):
+            self._add(record.id, columns)
+
+    def fence(self, record: Record) -> JobRecord | None:
+        """Refuse every later claim that knows no newer version of this lost job; idempotent.
+
+        Returns the row if the job has been claimed already, else None.
+        """
+        next_version = record.version + 1
+        lost = self.filter(pk=record.id, claimed_at=None, state=JobState.LOST.value)
+        if not lost.filter(version__lt=next_version).update(version=next_version):
+            self._add(record.id, self._columns(record) | {"version": next_version})
+        return self.filter(pk=record.id).exclude(claimed_at=None).first()
+
+    def _add(self, job_id: str, columns: dict[str, Any]) -> None:
+        self.bulk_create([JobRecord(pk=job_id, **columns)], ignore_conflicts=True)
+
+    def _columns(self, record: Record) -> dict[str, Any]:
+        return {
             "state": record.state.value,
             "handler_class": _storable(record.handler_class)[:255],
             "owner": _storable(record.owner)[:255],
             "version": record.version,
-            "created_at": to_datetime(record.created_at),
-            "started_at": to_datetime(record.started_at) if record.started_at else None,
-            "ended_at": to_datetime(record.ended_at),
+            "created_at": database_time(to_datetime(record.created_at)),
+            "started_at": database_time(to_datetime(record.started_at)) if record.started_at else None,
+            "ended_at": database_time(to_datetime(record.ended_at)),
             "stored": {_storable(name): _storable(text) for name, text in to_hash(record).items()},
         }
-        newer = self.filter(pk=record.id, version__lt=record.version, claimed_at=None)
-        if not newer.update(**columns):
-            self.bulk_create([JobRecord(pk=record.id, **columns)], ignore_conflicts=True)
 
     def of_owner(self, owner: str) -> JobRecordQuerySet:
         """Return one owner's jobs, newest first."""
@@ -42,10 +65,10 @@ class JobRecordQuerySet(models.QuerySet["JobRecord"]):
 class JobRecord(models.Model):
     """A job that has ended. The columns are for queries; `stored` is the job as Redis held it."""
 
-    id = models.CharField(_("id"), primary_key=True, max_length=128)
+    id = ExactCharField(_("id"), primary_key=True, max_length=128)
     state = models.CharField(_("state"), max_length=16, choices=[(s.value, s.label) for s in JobState if s in ENDED])
-    handler_class = models.CharField(_("handler"), max_length=255)
-    owner = models.CharField(_("owner"), max_length=255, blank=True)
+    handler_class = ExactCharField(_("handler"), max_length=255)
+    owner = ExactCharField(_("owner"), max_length=255, blank=True)
     version = models.BigIntegerField(_("version"))
     created_at = models.DateTimeField(_("created"))
     started_at = models.DateTimeField(_("started"), null=True)
@@ -74,8 +97,10 @@ class JobRecord(models.Model):
 
     def to_record(self) -> Record:
         """Return the job as the store would, with what the claim has added."""
-        claimed_at = int(self.claimed_at.timestamp() * 1_000_000) if self.claimed_at else 0
-        return from_hash(self.pk, self.stored).replace(claimed_at=claimed_at, claimed_url=self.claimed_url)
+        claimed_at = int(aware_time(self.claimed_at).timestamp() * 1_000_000) if self.claimed_at else 0
+        record = from_hash(self.pk, self.stored)
+        version = max(record.version, self.version)  # a fenced row is newer than what it was written from
+        return record.replace(version=version, claimed_at=claimed_at, claimed_url=self.claimed_url)
 
 
 def _storable(text: str) -> str:

@@ -2,10 +2,11 @@
 
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 from uuid import uuid4
 
-from django.urls import NoReverseMatch, reverse
+from django.urls import NoReverseMatch
 from django.utils.translation import get_language
 
 from . import events, signals, store
@@ -16,11 +17,12 @@ from .exceptions import StoreUnavailable, exists, not_found
 from .handlers import JobHandler, find_handler, path_of
 from .indexes import indexed
 from .job import Job
+from .label import url_of
 from .models import JobRecord
 from .reader import async_reader
 from .record import Record, local_path
 from .store import Change, Outcome
-from .threads import in_thread
+from .threads import in_archive_thread, in_thread
 
 ID = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
 OWNER = re.compile(r"(user|visitor):.+", re.DOTALL)
@@ -107,8 +109,10 @@ class JobRepository:
         found: dict[str, Job] = {}
         for owner in owners:
             found |= {job.id: job for job in self.of_topic(events.owner_topic(owner), limit)}
-            for archived in JobRecord.objects.of_owner(owner)[:limit]:
-                found.setdefault(archived.pk, Job(archived.to_record()))
+            archived = [row.to_record() for row in JobRecord.objects.of_owner(owner)[:limit]]
+            for record in archived:
+                if record.owner == owner:  # a column is shorter, and MySQL ignores blanks at its end
+                    found.setdefault(record.id, Job(record))
         return sorted(found.values(), key=lambda job: job.record.created_at, reverse=True)[:limit]
 
     def of_topic(self, topic: str, limit: int = 20) -> list[Job]:
@@ -131,11 +135,16 @@ class JobRepository:
         try:
             outcome = await async_reader().read(id)
         except StoreUnavailable:
-            return await in_thread(self._archived, id, or_else=_unreadable())
-        job = Job(outcome.record, outcome.now) if outcome.record is not None else None
-        if job is None or job.is_overdue:
-            return await in_thread(self._job, id, outcome)
-        return job
+            return await self._aarchived(id, _unreadable())
+        if outcome.record is None:
+            return await self._aarchived(id, not_found(id))
+        return await settled(Job(outcome.record, outcome.now))
+
+    async def _aarchived(self, job_id: str, or_else: Exception) -> Job:
+        try:
+            return await in_archive_thread(self._archived, job_id, or_else)
+        except TimeoutError as error:
+            raise StoreUnavailable("The archive does not answer.") from error
 
     def _job(self, job_id: str, outcome: Outcome) -> Job:
         if outcome.record is None:
@@ -153,9 +162,13 @@ class JobRepository:
 
 
 async def settled(job: Job) -> Job:
-    """Return the job with its deadline enforced, in a thread if there is anything to write."""
+    """Return the job with its deadline enforced, in a thread if there is anything to write.
+
+    If the database takes too long, the job is returned as it is. Its end is pushed as soon as it is written.
+    """
     if job.is_overdue:
-        await in_thread(job.settle)
+        with suppress(TimeoutError):
+            await in_archive_thread(job.settle, waits=False)
     return job
 
 
@@ -187,6 +200,6 @@ def _tag(tag: object) -> str:
 
 def _path(job_id: str) -> str:
     try:
-        return local_path(reverse("jobs:detail", args=[job_id]))
+        return local_path(url_of("detail", job_id))
     except NoReverseMatch:  # a project without the routes: only the parts are used
         return ""

@@ -3,17 +3,16 @@
 Every answer is for one person at one moment, so none may be cached.
 """
 
-import logging
 from collections.abc import Callable
 from contextlib import suppress
 from functools import wraps
 from typing import Any
 
 from django.contrib.auth.decorators import login_not_required
-from django.db import transaction
+from django.db import connections, transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.shortcuts import render
-from django.urls import get_resolver, reverse
+from django.urls import get_resolver
 from django.utils.decorators import method_decorator
 from django.views import View
 from django.views.decorators.cache import never_cache
@@ -22,15 +21,18 @@ from django.views.decorators.vary import vary_on_headers
 
 from . import events
 from .access import Viewer, ticket, viewer_of
-from .claim import ClaimFailed, claim, safe_url
+from .claim import ClaimFailed, NotEnded, claim
 from .estimates import usual
 from .exceptions import HandlerNotFound, JobEnded, JobNotFound, StoreUnavailable
 from .job import Job
+from .label import url_of
+from .logs import get_logger
 from .middleware import unavailable
+from .redirects import safe_url
 from .repository import JobRepository
 from .tasks import terminate
 
-logger = logging.getLogger("jobs.views")
+logger = get_logger("jobs.views")
 
 RETRY_AFTER = 2  # seconds that a polling client should wait
 SOCKET_PATH = "/ws/jobs/"
@@ -63,7 +65,7 @@ class JobsView(View):
     @method_decorator(
         [
             login_not_required,
-            transaction.non_atomic_requests,
+            *(transaction.non_atomic_requests(using=alias) for alias in connections),
             never_cache,
             vary_on_headers("Accept", "Cookie"),
             csrf_protect,
@@ -103,6 +105,11 @@ class ReadyView(JobsView):
             return _frame(job, 409) if _wants_json(request) else HttpResponseSeeOther(job.get_absolute_url())
         try:
             url = claim(job, request)
+        except NotEnded:
+            return _frame(job, 409) if _wants_json(request) else HttpResponseSeeOther(job.get_absolute_url())
+        except StoreUnavailable as error:
+            logger.info("job %s: its claim has to be repeated: %s", job.id, error)
+            return _try_claim_again(request, job, viewer)
         except ClaimFailed:
             return _frame(job, 500) if _wants_json(request) else _waiting_page(request, job, viewer, 500, stuck=True)
         return JsonResponse({"url": url}) if _wants_json(request) else HttpResponseSeeOther(url)
@@ -134,6 +141,12 @@ class ListView(JobsView):
         return render(request, "jobs/list.html", {"frames": frames, "socket_path": SOCKET_PATH})
 
 
+def _try_claim_again(request: HttpRequest, job: Job, viewer: Viewer) -> HttpResponse:
+    response = _frame(job, 503) if _wants_json(request) else _waiting_page(request, job, viewer, 503)
+    response["Retry-After"] = str(RETRY_AFTER)
+    return response
+
+
 def _waiting_page(
     request: HttpRequest, job: Job, viewer: Viewer, status: int = 200, stuck: bool = False
 ) -> HttpResponse:
@@ -156,7 +169,7 @@ def waiting_context(request: HttpRequest, job: Job, viewer: Viewer, stuck: bool 
         "usual": "" if job.is_ended else str(usual(job.handler_class)),
         "now": job.now // 1000,
         "stuck": stuck,
-        "list_url": reverse("jobs:list"),
+        "list_url": url_of("list"),
         "ticket": ticket(events.job_topic(job.id)),
         "socket_path": SOCKET_PATH,
     }

@@ -6,7 +6,6 @@ revoke by a signal; a killed parent by nobody, so then the job's deadline passes
 What is seen of a process ends only the attempt that it was working on.
 """
 
-import logging
 import os
 import threading
 from collections.abc import Callable
@@ -25,20 +24,22 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from . import remote, store  # noqa: F401 - a worker that has loaded `remote` answers the doctor
-from .backlog import backlog
+from .backlog import backlog, backlog_for
 from .conf import jobs_settings
 from .deathwatch import Deathwatch
 from .events import HEADER, PART
 from .exceptions import JobError, StoreUnavailable
 from .forking import no_fork
 from .job import Job
+from .logs import get_logger
 from .message import record_in
+from .neighbours import introduce
 from .record import Record, runner_name
 from .repository import JobRepository
 from .states import JobState
 from .store import Outcome
 
-logger = logging.getLogger("jobs.worker")
+logger = get_logger("jobs.worker")
 
 INTERRUPTED = _("The work was interrupted before it was done.")
 TOO_LONG = _("The work took too long and was stopped.")
@@ -159,7 +160,8 @@ def end_later(job_id: str, state: JobState, error: str | Promise = "", runner: s
 
     With a `runner`, only if that process has the job's present attempt, or nobody has started it.
     """
-    _executor().submit(_end_when_store_answers, partial(_end, job_id, state, error, runner))
+    end = partial(_end, job_id, state, error, runner)
+    _executor().submit(_end_when_store_answers, end)
 
 
 def _end_when_store_answers(end: Callable[[], None]) -> None:
@@ -179,13 +181,21 @@ def _end(job_id: str, state: JobState, error: str | Promise, runner: str | None)
             logger.info("job %s: not %s: it is no longer run by %s", job_id, state, runner)
             return
         with translation.override(job.language or None):
-            job.end(state, str(error))
+            _end_found(partial(job.end, state, str(error), store.new_mark()))
     except StoreUnavailable:
         raise
     except JobError as problem:
         logger.warning("job %s: not %s: %s", job_id, state, problem)
     finally:
         connections.close_all()
+
+
+def _end_found(end: Callable[[], None]) -> None:
+    """End a job; when the store answers again, the same write is repeated, which it recognises if it was done."""
+    try:
+        end()
+    except StoreUnavailable as problem:
+        backlog_for(problem).add(end)
 
 
 def _on_revoked(request: Any, expired: bool, **_: Any) -> None:
@@ -213,6 +223,7 @@ def deathwatch() -> Deathwatch:
 
 def _on_ready(sender: Any, **_: Any) -> None:
     deathwatch().look = sender.pool.maintain_pool
+    _executor().submit(introduce)
 
 
 @cache

@@ -4,7 +4,7 @@ import pytest
 from asgiref.sync import sync_to_async
 from django.db import OperationalError, connection, transaction
 
-from jobs import signals
+from jobs import announce, signals
 from jobs.announce import announce_ended, archive, find_archived
 from jobs.backlog import archive_backlog
 from jobs.models import JobRecord, JobRecordQuerySet
@@ -97,6 +97,15 @@ def test_a_database_that_is_full_does_not_keep_a_job_from_ending_and_archives_it
     eventually(lambda: not archive_backlog()._is_running)
 
 
+def test_an_archiving_error_is_logged_without_one_that_has_nothing_to_do_with_it(monkeypatch, caplog):
+    def refuse(record):
+        raise OSError("the disk is full")
+
+    monkeypatch.setattr(announce, "_store", refuse)
+    assert not archive(ENDED)
+    assert "the disk is full" in caplog.text and "event loop" not in caplog.text
+
+
 def test_a_database_that_cannot_be_read_is_logged(monkeypatch, caplog):
     def refuse(*_args, **_kwargs):
         raise OperationalError("locked")
@@ -134,6 +143,7 @@ def test_a_failed_write_to_the_archive_does_not_spoil_the_task_s_own_transaction
 
 
 def test_without_listeners_the_end_is_only_archived():
-    job = started_job()
+    job = ended_job()
+    JobRecord.objects.all().delete()
     announce_ended(job)
     assert JobRecord.objects.filter(pk=job.id).exists()

@@ -14,6 +14,7 @@ from jobs.checks_project import (
     check_asgi,
     check_broker,
     check_cookies,
+    check_eager,
     check_handlers,
     check_middleware,
     check_redis,
@@ -21,6 +22,7 @@ from jobs.checks_project import (
     check_templates,
 )
 from jobs.middleware import StoreUnavailableMiddleware
+from project.celery import app
 
 from . import handlers  # noqa: F401 - loads what the tests' tasks name
 from .tasks import send_parcel
@@ -66,6 +68,14 @@ def test_a_task_with_a_handler_that_is_no_job_task_is_named():
     (error,) = check_handlers()
     pack.app.tasks.unregister("shop.tasks.pack")
     assert error.id == "jobs.E007" and "shop.tasks.pack" in error.msg and "@job_task" in error.hint
+
+
+@pytest.mark.parametrize(("is_on", "found"), [(True, ["jobs.W012"]), (False, [])])
+def test_eager_mode_is_named(is_on, found):
+    app.conf.task_always_eager = is_on
+    checked = check_eager()
+    app.conf.task_always_eager = False
+    assert ids(checked) == found
 
 
 @pytest.mark.parametrize(
@@ -192,4 +202,17 @@ def test_what_only_a_public_site_needs_is_left_to_check_deploy(settings):
 
 def test_each_check_has_an_id_of_its_own():
     given = re.findall(r'id="jobs\.([EW]\d+)"', Path(checks_project.__file__).read_text())
-    assert sorted(given) == ["E005", "E007", "E009", "E010", "W006", "W007", "W008", "W009", "W010", "W011", "W014"]
+    assert sorted(given) == [
+        "E005",
+        "E007",
+        "E009",
+        "E010",
+        "W006",
+        "W007",
+        "W008",
+        "W009",
+        "W010",
+        "W011",
+        "W012",
+        "W014",
+    ]

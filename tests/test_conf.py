@@ -8,6 +8,7 @@ from jobs.conf import NAMES, JobsSettings, jobs_settings
 
 # The settings table of the design, section 7.
 DEFAULTS = {
+    "PREFIX": "jobs",
     "CHANNEL_LAYER": "default",
     "SHARDS": 64,
     "TTL": 86400,

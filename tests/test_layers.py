@@ -13,21 +13,23 @@ FOLDER = Path(jobs.__file__).parent
 # Rows from top to bottom; in a row of one list nobody knows a sibling, "then" starts the next list of the same row.
 ROWS = """
 exceptions conf states signals throttle deathwatch forking logs probe threads asked told serving resp
-then backlog
+then backlog label database_time fields arguments plainness eager
 record data handlers origin connection
+then names
 then events
 then link subscriber
 then indexes
 store message layers
 then publisher reader
 models
-announce known estimates retention history
+announce known estimates retention history neighbours
 then stored
 then working
 then job
 then detached
-then repository sweep metrics diagnosis
-access hub claim remote
+then repository sweep metrics diagnosis redirects
+access hub leases remote
+then claim
 worker subscriptions logout health doorstep rerun middleware
 then attempt consumers
 then tasks
