@@ -13,7 +13,7 @@ from django.urls import NoReverseMatch
 from django.utils.module_loading import import_string
 
 from . import connection
-from .conf import NAMES, JobsSettings
+from .conf import NAMES, JobsSettings, has_sockets
 from .label import url_of
 from .names import ALLOWED_PREFIX
 from .tasks import JobTask
@@ -35,10 +35,9 @@ def check_channel_layer(**_: Any) -> list[CheckMessage]:
     """Look for a layer that would lose frames. A project without sockets needs none."""
     given = getattr(settings, "JOBS", {})
     alias = (given if isinstance(given, dict) else {}).get("CHANNEL_LAYER", JobsSettings().CHANNEL_LAYER)
-    layers = getattr(settings, "CHANNEL_LAYERS", {})
-    if not layers and not getattr(settings, "ASGI_APPLICATION", None):
+    if not has_sockets():
         return []  # jobs.W009 says that pages poll
-    layer = layers.get(alias)
+    layer = getattr(settings, "CHANNEL_LAYERS", {}).get(alias)
     if layer is None:
         hint = "Set CHANNEL_LAYERS, for example to channels_redis.pubsub.RedisPubSubChannelLayer."
         return [

@@ -18,7 +18,7 @@ from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections, router
 from django.db.migrations.executor import MigrationExecutor
 
 from . import doorstep, events, link, neighbours, store, workers
-from .conf import jobs_settings
+from .conf import has_sockets, jobs_settings
 from .connection import Standby
 from .diagnosis import PATIENCE, Wrong, push, within
 from .exceptions import StoreUnavailable
@@ -204,7 +204,7 @@ def _see_to_queue(queue: str, names: list[str], known: dict[str, workers.Worker]
 
 
 def _layer() -> str:
-    if doorstep.has_no_sockets():
+    if not has_sockets():
         return doorstep.NO_SOCKETS
     if not within(PATIENCE, lambda: asyncio.run(_hear_myself())):
         raise Wrong(

@@ -16,8 +16,8 @@ from django.utils.module_loading import import_string
 
 from . import events
 from .access import ticket
+from .conf import has_sockets
 from .diagnosis import PATIENCE, Wrong, push, within
-from .layers import project_layer
 from .probe import Closed, PlainSocket, fetch
 
 SOCKET_PATH = "/ws/jobs/"
@@ -34,7 +34,7 @@ ELSEWHERE = "https://elsewhere.invalid"  # an origin that nobody has (RFC 6761)
 
 def try_socket(url: str) -> str:
     """Subscribe as a page would, by a ticket, and be told what a worker pushes."""
-    if has_no_sockets():
+    if not has_sockets():
         return NO_SOCKETS
     tag = f"jobs-doctor:{secrets.token_hex(8)}"
     try:
@@ -56,7 +56,7 @@ def try_socket(url: str) -> str:
 
 def try_origin(url: str) -> str:
     """Come from elsewhere, and be refused."""
-    if has_no_sockets():
+    if not has_sockets():
         return NO_SOCKETS
     try:
         with PlainSocket(url, SOCKET_PATH, ELSEWHERE) as page:
@@ -103,7 +103,7 @@ def _fetch_script(address: str, origin: str, advice: str) -> str:
 
 def find_route() -> str:
     """Have the ASGI application open a socket, inside this process."""
-    if has_no_sockets():
+    if not has_sockets():
         return NO_SOCKETS
     if not getattr(settings, "ASGI_APPLICATION", None):
         raise Wrong("ASGI_APPLICATION is not set.", "Without sockets, pages poll; see the README's asgi.py.")
@@ -124,11 +124,6 @@ def find_static() -> str:
     if not finders.find(FILE):
         raise Wrong(f"{FILE} is not found.", 'Have "jobs" and "django.contrib.staticfiles" in INSTALLED_APPS.')
     return f"{FILE} is found; whether it is served is told with --url"
-
-
-def has_no_sockets() -> bool:
-    """Say whether the project has no channel layer and no ASGI application: WSGI serves it."""
-    return project_layer() is None and not getattr(settings, "ASGI_APPLICATION", None)
 
 
 def origin_of(url: str) -> str:
