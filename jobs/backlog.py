@@ -13,7 +13,7 @@ from time import sleep
 
 from django.db import DatabaseError, connections
 
-from .exceptions import ClaimInProgress, JobError, StoreUnavailable
+from .exceptions import ClaimInProgress, JobCancelled, JobError, StoreUnavailable
 from .forking import no_fork
 from .logs import get_logger
 
@@ -66,7 +66,7 @@ class Backlog:
                 action()
             except self._retry_on:
                 return False
-            except JobError as error:
+            except (JobError, JobCancelled) as error:
                 logger.warning("written too late: %s", error)
             except Exception:
                 logger.exception("a late write failed")

@@ -67,6 +67,35 @@ def check_eager(**_: Any) -> list[CheckMessage]:
 
 
 @register(Tags.compatibility)
+def check_redelivery(**_: Any) -> list[CheckMessage]:
+    """Look for a Redis that delivers the messages of tasks with `acks_late` again while they run.
+
+    It sees the tasks that have been imported so far; in a worker those are all.
+    """
+    try:
+        transport, options = workers.broker_options()
+    except ValueError:
+        return []  # jobs.E009 says so
+    late = {name: task for name, task in workers.job_tasks().items() if task.acks_late}
+    if transport not in REDIS or not late:
+        return []
+    visible = options.get("visibility_timeout")
+    limits = {name: task.time_limit for name, task in late.items() if task.time_limit}
+    if visible is not None and visible > max(limits.values(), default=0):
+        return []
+    set_so_far = "1 h, its default" if visible is None else f"{visible} s"
+    text = (
+        f"Redis delivers a message again after {set_so_far}, also while its task runs, "
+        f"if that has acks_late: {', '.join(late)}."
+    )
+    hint = (
+        'Set "visibility_timeout" in CELERY_BROKER_TRANSPORT_OPTIONS to more seconds than the '
+        "longest task takes, and the longest countdown."
+    )
+    return [Hazard(text, hint=hint, id="jobs.W013")]
+
+
+@register(Tags.compatibility)
 def check_middleware(**_: Any) -> list[CheckMessage]:
     """Look for the middleware that answers while Redis is away."""
     if any(_is_a(StoreUnavailableMiddleware, path) for path in settings.MIDDLEWARE):

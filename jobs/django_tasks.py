@@ -23,7 +23,7 @@ from .arguments import named
 from .attempt import end, explain
 from .conf import jobs_settings
 from .detached import DetachedJob
-from .exceptions import JobCancelled, JobError, JobNotFound, StoreUnavailable
+from .exceptions import JobError, JobNotFound, StoreUnavailable, is_cancel
 from .handlers import JobHandler, path_of
 from .job import Job
 from .logs import get_logger
@@ -204,7 +204,7 @@ def _end(job: Job, error: BaseException | None) -> None:
     with translation.override(job.language or None):
         if error is None:
             end(job, JobState.COMPLETE)
-        elif isinstance(error, JobCancelled):
+        elif is_cancel(error):
             end(job, JobState.CANCELLED)
         else:
             end(job, JobState.FAILED, explain(job, error))

@@ -111,6 +111,11 @@ def runner_name(hostname: str | None, pid: int | None) -> str:
     return f"{hostname}/{pid}"
 
 
+def host_of(runner: str) -> str:
+    """Return the name of a runner's worker; of a job that no process has, ""."""
+    return runner.rpartition("/")[0]
+
+
 def data_field(key: str) -> str:
     """Name the hash's field of one key of the data; escaped, so that any string can be a key."""
     return DATA + json.dumps(key)[1:-1]

@@ -10,17 +10,19 @@ from functools import partial
 from typing import Any, overload
 
 from celery import Task, shared_task
+from celery.canvas import Signature
 from celery.contrib.django.task import DjangoTask
+from celery.exceptions import Ignore
 from celery.utils.functional import head_from_fun
 from celery.utils.saferepr import saferepr
 from django.db import DEFAULT_DB_ALIAS, connections, transaction
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
+from . import store
 from .access import owner_of
 from .arguments import as_data, kinds_of, named, require_names
-from .attempt import Attempt, end, header_of_stored
-from .detached import DetachedJob
+from .attempt import Attempt, detached_job, end, header_of_stored
 from .eager import outside_event_loops
 from .events import HEADER, PART
 from .exceptions import JobCancelled, JobEnded, JobError, StoreUnavailable
@@ -28,9 +30,10 @@ from .handlers import JobHandler, path_of
 from .job import Job
 from .logs import get_logger
 from .message import delay_of, header_of
+from .parts import add_parts, hand_on
 from .plainness import require_plain
-from .record import Record
 from .repository import HandlerClass, JobRepository
+from .running import Run, going_on, run_here
 from .states import JobState
 
 logger = get_logger("jobs.tasks")
@@ -55,7 +58,7 @@ class JobTask(DjangoTask):
 
     abstract = True
     Request = "jobs.worker:JobRequest"
-    dont_autoretry_for: tuple[type[Exception], ...] = (JobCancelled, JobEnded)
+    dont_autoretry_for: tuple[type[BaseException], ...] = (JobCancelled, JobEnded)
     throws = (JobError,)  # what a task says to its owner is no accident: logged without a traceback
     handler_class: HandlerClass = JobHandler
     start_timeout: float | None = None
@@ -75,11 +78,20 @@ class JobTask(DjangoTask):
 
     @property
     def job(self) -> Job:
-        """The job of this run; inside a plain `delay()` one that keeps to itself."""
-        job: Job | None = getattr(self.request, "job", None)
-        if job is None:
-            self.request.job = job = DetachedJob(Record(id=self.request.id or "", state=JobState.RUNNING))
-        return job
+        """The job of this run; inside a plain `delay()` one that keeps to itself.
+
+        The coroutines and threads that the task starts get the same one. Raises `RuntimeError`
+        outside of a run, and in a thread that context variables do not reach (a plain `Thread` or
+        `ThreadPoolExecutor`): take `job = self.job` first and use `job` in the thread.
+        """
+        run: Run | None = getattr(self.request_stack.top, "jobs_run", None) or run_here()
+        if run is None:
+            raise RuntimeError(
+                f"{self.name}: `self.job` was used where no run of the task is known, for example "
+                "in a thread that the task has started. Write `job = self.job` in the task first, "
+                "and use `job` in the thread."
+            )
+        return run.job
 
     def start_job(self, request: HttpRequest | None, /, *args: Any, **kwargs: Any) -> Job:
         """Start the task as a job of the request's user or visitor.
@@ -156,8 +168,40 @@ class JobTask(DjangoTask):
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the task; with a job, from its start to its end."""
         if self.request.called_directly:
-            return super().__call__(*args, **kwargs)
+            with going_on(Run(detached_job(self.request.id))):
+                return super().__call__(*args, **kwargs)
         return Attempt(self).run(args, kwargs)
+
+    def retry(self, *args: Any, **options: Any) -> Any:
+        """Retry the task as Celery does; raise `JobCancelled` if its job was asked to stop."""
+        run = run_here()
+        if run is not None and run.stored is not None and _is_unwanted(run.stored):
+            raise JobCancelled(f"Job {run.stored.id} was asked to stop.")
+        return super().retry(*args, **options)
+
+    def replace(self, sig: Signature) -> Any:
+        """Replace the task as Celery does, by another or by a canvas, with which its job ends.
+
+        Raises `TypeError`, before anything is sent, if a task in it is no `JobTask`.
+        """
+        run = run_here()
+        if run is None or run.stored is None:
+            return super().replace(sig)
+        sig = sig.clone()
+        hand_on(run, run.stored, sig, JobTask, self.request.id)
+        run.is_replaced = True
+        try:
+            return super().replace(sig)
+        except Exception as error:
+            run.is_replaced = isinstance(error, Ignore) or self.request.is_eager
+            raise
+
+    def add_to_chord(self, sig: Signature, lazy: bool = False) -> Any:
+        """Add a task to the chord as Celery does; the job is ready when that has ended too."""
+        run = run_here()
+        if self.request.chord and run is not None and run.stored is not None and run.is_part:
+            add_parts(run.stored, sig, JobTask)
+        return super().add_to_chord(sig, lazy)
 
     def _send(self, job: Job, args: list[Any], kwargs: dict[str, Any], options: dict[str, Any]) -> None:
         headers = {**options.pop("headers", {}), HEADER: header_of(job, kwargs)}
@@ -196,6 +240,15 @@ def _header(task_id: str | None, kwargs: Mapping[str, Any]) -> dict[str, Any]:
         return {}
 
 
+def _is_unwanted(job: Job) -> bool:
+    """Ask the store whether somebody has asked the job to stop; without an answer, nobody has."""
+    try:
+        record = store.read(job.id).record
+    except StoreUnavailable:
+        return False
+    return record is not None and (record.cancel_asked or record.state is JobState.CANCELLED)
+
+
 def on_commit_or_now(action: Callable[[], None]) -> None:
     """Do it when the surrounding transaction of the default database commits, or at once if there is none."""
     if connections[DEFAULT_DB_ALIAS].in_atomic_block:
@@ -226,7 +279,7 @@ def job_task(
     handler_class: HandlerClass = ...,
     start_timeout: float | None = ...,
     exclude_from_data: Collection[str] = ...,
-    dont_autoretry_for: Iterable[type[Exception]] = ...,
+    dont_autoretry_for: Iterable[type[BaseException]] = ...,
     **options: Any,
 ) -> Callable[[Callable[..., Any]], JobTask]: ...
 
@@ -234,7 +287,7 @@ def job_task(
 def job_task(
     *args: Any,
     handler_class: HandlerClass = JobHandler,
-    dont_autoretry_for: Iterable[type[Exception]] = (),
+    dont_autoretry_for: Iterable[type[BaseException]] = (),
     exclude_from_data: Collection[str] = (),
     **options: Any,
 ) -> Any:

@@ -14,7 +14,7 @@ from functools import cache, partial
 from typing import Any
 
 from billiard.einfo import ExceptionWithTraceback
-from celery.exceptions import Retry, TimeLimitExceeded
+from celery.exceptions import Ignore, Reject, Retry, TimeLimitExceeded
 from celery.signals import task_revoked, task_unknown, worker_ready
 from celery.worker import state as worker_state
 from celery.worker.request import Request
@@ -34,7 +34,7 @@ from .job import Job
 from .logs import get_logger
 from .message import record_in
 from .neighbours import introduce
-from .record import Record, runner_name
+from .record import Record, host_of, runner_name
 from .repository import JobRepository
 from .states import JobState
 from .store import Outcome
@@ -43,6 +43,7 @@ logger = get_logger("jobs.worker")
 
 INTERRUPTED = _("The work was interrupted before it was done.")
 TOO_LONG = _("The work took too long and was stopped.")
+NOBODY = "nobody"  # in place of a runner, for what ends only a job that nobody has started
 
 
 class JobRequest(Request):
@@ -85,7 +86,8 @@ class JobRequest(Request):
         runs_again = isinstance(reason, Retry) or self._is_requeued or self._already_cancelled
         if self.job_id and not runs_again and not self._already_revoked:
             error = TOO_LONG if isinstance(reason, TimeLimitExceeded) else INTERRUPTED
-            end_later(self.job_id, JobState.FAILED, error, self.runner)
+            was_told = isinstance(reason, Ignore | Reject)  # by the child, if the task has begun
+            end_later(self.job_id, JobState.FAILED, error, NOBODY if was_told else self.runner)
 
     def cancel(self, *args: Any, **options: Any) -> None:
         """End the job when a worker that is shut down cold kills its task, unless the message will come again."""
@@ -117,7 +119,7 @@ class Heart:
             self._thread.start()
 
     def beat(self, job_ids: list[str]) -> None:
-        """Give one sign of life for each job."""
+        """Give one sign of life for each job whose attempt this worker has."""
         self._known = {job_id: record for job_id, record in self._known.items() if job_id in job_ids}
         for job_id, outcome in zip(job_ids, store.read_all(job_ids), strict=True):
             known = self._known.get(job_id)
@@ -126,7 +128,17 @@ class Heart:
                 self._known[job_id] = outcome.record
             elif lost := self._running(job_id, known):
                 _restore(lost, outcome)
-        store.beat(job_ids, jobs_settings().LOST_AFTER)
+        if held := [job_id for job_id in job_ids if self._holds(job_id)]:
+            store.beat(held, jobs_settings().LOST_AFTER)
+
+    def _holds(self, job_id: str) -> bool:
+        """Say whether the attempt is this worker's, as far as we know.
+
+        A message that is delivered again is at another worker for a moment, whose heart says nothing
+        about the first one.
+        """
+        request, record = self._requests.get(job_id), self._known.get(job_id)
+        return request is None or record is None or host_of(record.runner) == host_of(request.runner)
 
     def _running(self, job_id: str, known: Record | None) -> Record | None:
         request = self._requests.get(job_id)

@@ -14,7 +14,7 @@ from django.db.migrations.recorder import MigrationRecorder
 from kombu import Connection
 
 from jobs import diagnosis, doctor, doorstep, link, remote, store, workers
-from jobs.checks_project import check_broker
+from jobs.checks_project import check_broker, check_redelivery
 from jobs.connection import Standby
 from jobs.diagnosis import Wrong, within
 from jobs.probe import Answer, Closed
@@ -271,7 +271,7 @@ MALFORMED = ["redis://:sec/ret@a:6379/0", "redis://a:6379/0?password=sec", "amqp
 def test_a_malformed_broker_is_named_and_no_part_of_its_password(monkeypatch, settings, url):
     monkeypatch.setitem(send_parcel.app.conf.changes, "broker_url", url)
     monkeypatch.setattr(send_parcel.app.conf, "broker_write_url", url, raising=False)
-    (error,) = check_broker()
+    (error,) = [*check_broker(), *check_redelivery()]
     assert error.id == "jobs.E009" and "sec" not in f"{error.msg}{error.hint}"
     for step in (doctor._broker, doctor._worker):
         with pytest.raises(Wrong, match="CELERY_BROKER_URL is malformed") as wrong:

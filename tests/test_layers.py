@@ -26,7 +26,8 @@ announce known estimates retention history neighbours
 then stored
 then working
 then job
-then detached
+then detached running
+then parts
 then repository sweep metrics diagnosis redirects
 access hub leases remote
 then claim
@@ -44,7 +45,7 @@ PLACES = {name: place for place, row in enumerate(ROWS.split("\n")) for name in 
 
 # Only these may import the three libraries; the first names the package to look for.
 HOMES = {
-    "celery": {"tasks", "attempt", "worker", "canvas", "workers", "remote"},
+    "celery": {"tasks", "attempt", "worker", "canvas", "parts", "workers", "remote"},
     "channels": {"layers", "consumers", "checks", "testing"},
     "redis": {"connection", "link", "subscriber"},
 }

@@ -74,9 +74,9 @@ def broker():
 
 def deliver(message, **changes):
     """Run a message's task as a process of a worker does."""
-    args, kwargs, _embed = message.payload
+    args, kwargs, embed = message.payload
     task = app.tasks[message.headers["task"]]
-    request = {**message.headers, "hostname": "worker@here", "delivery_info": {}, **changes}
+    request = {**message.headers, **embed, "hostname": "worker@here", "delivery_info": {}, **changes}
     return build_tracer(task.name, task, app=app)(message.headers["id"], args, kwargs, request)
 
 

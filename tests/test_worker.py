@@ -130,7 +130,7 @@ def test_a_job_whose_message_went_back_to_the_queue_goes_on(received, monkeypatc
 def test_the_death_of_a_process_ends_only_the_attempt_that_it_had(received):
     job, request = received()
     run_by(request, job)
-    again(job).start("another worker's process")
+    again(job).start("another@there/1", instead_of=request.runner)
     request.on_failure(info_of(WorkerLostError("signal 9")))
     assert after_the_parent_s_thread(lambda: again(job).state) is JobState.RUNNING
 
@@ -253,6 +253,7 @@ def test_a_beat_without_a_store_says_so(settings):
 def test_the_heart_beats_for_what_the_parent_has_accepted(received, monkeypatch, settings):
     settings.JOBS = settings.JOBS | {"HEARTBEAT": 0.01}
     job, request = received()
+    run_by(request, job)
     _none, plain = received(plain=True)
     monkeypatch.setattr(worker_state, "active_requests", {request, plain})
     beats, heart = [], Heart()
