@@ -7,6 +7,7 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+import redis
 from django.core.checks import Error
 from django.db import OperationalError, connection
 from django.db.migrations.executor import MigrationExecutor
@@ -18,6 +19,7 @@ from jobs.checks_project import check_broker, check_redelivery
 from jobs.connection import Standby
 from jobs.diagnosis import Wrong, within
 from jobs.probe import Answer, Closed
+from project.demo.embedded import EmbeddedServer
 
 from .documents import ROOT
 from .factories import NOWHERE
@@ -262,6 +264,20 @@ def test_a_route_that_depends_on_more_than_the_task_is_nobody_s_fault(one_task, 
 )
 def test_of_the_broker_s_address_only_a_password_that_is_there_is_masked(url, shown):
     assert workers._address(Connection(url)) == shown
+
+
+@pytest.mark.usefixtures("database_file")
+@pytest.mark.parametrize("given", ["geheim", "wrong-geheim"])
+def test_no_step_shows_or_logs_a_password(settings, monkeypatch, caplog, given):
+    with EmbeddedServer() as server, redis.Redis.from_url(server.url) as client:
+        client.config_set("requirepass", "geheim")
+        url = server.url.replace("//", f"//:{given}@")
+        settings.JOBS = settings.JOBS | {"REDIS_URL": url}
+        settings.CHANNEL_LAYERS = {"default": settings.CHANNEL_LAYERS["default"] | {"CONFIG": {"hosts": [url]}}}
+        monkeypatch.setattr(send_parcel.app.conf, "broker_write_url", url)
+        findings = {finding.step: finding for finding in doctor.examine()}
+    assert findings["store"].is_ok == findings["broker"].is_ok == findings["layer"].is_ok == (given == "geheim")
+    assert "geheim" not in "".join(finding.text for finding in findings.values()) + caplog.text
 
 
 MALFORMED = ["redis://:sec/ret@a:6379/0", "redis://a:6379/0?password=sec", "amqp://ann:sec?ret@a//"]
