@@ -65,7 +65,7 @@ class JobsView(View):
     @method_decorator(
         [
             login_not_required,
-            *(transaction.non_atomic_requests(using=alias) for alias in connections),
+            *map(transaction.non_atomic_requests, connections),  # a claim has its own transaction
             never_cache,
             vary_on_headers("Accept", "Cookie"),
             csrf_protect,

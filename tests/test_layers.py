@@ -14,7 +14,7 @@ FOLDER = Path(jobs.__file__).parent
 ROWS = """
 exceptions conf states signals throttle deathwatch forking logs probe threads asked told serving resp
 then backlog label database_time fields arguments plainness eager
-record data handlers origin connection
+record data handlers origin connection budget
 then names
 then events
 then link subscriber
