@@ -47,6 +47,11 @@ def jobs_settings() -> JobsSettings:
     return JobsSettings(**{name: value for name, value in given.items() if name in NAMES})
 
 
+def has_sockets() -> bool:
+    """Say whether the project has an ASGI application or a channel layer; WSGI alone serves one without."""
+    return bool(getattr(settings, "ASGI_APPLICATION", None) or getattr(settings, "CHANNEL_LAYERS", None))
+
+
 def _forget(*, setting: str, **_: Any) -> None:
     if setting == "JOBS":
         jobs_settings.cache_clear()

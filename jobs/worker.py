@@ -23,7 +23,7 @@ from django.utils import translation
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from . import store
+from . import remote, store  # noqa: F401 - a worker that has loaded `remote` answers the doctor
 from .backlog import backlog, backlog_for
 from .conf import jobs_settings
 from .deathwatch import Deathwatch

@@ -29,7 +29,7 @@ then job
 then detached running
 then parts
 then repository sweep metrics diagnosis redirects
-access hub leases
+access hub leases remote
 then claim
 worker subscriptions logout health doorstep rerun middleware
 then attempt consumers
@@ -45,7 +45,7 @@ PLACES = {name: place for place, row in enumerate(ROWS.split("\n")) for name in 
 
 # Only these may import the three libraries; the first names the package to look for.
 HOMES = {
-    "celery": {"tasks", "attempt", "worker", "canvas", "parts"},
+    "celery": {"tasks", "attempt", "worker", "canvas", "parts", "workers", "remote"},
     "channels": {"layers", "consumers", "checks", "testing"},
     "redis": {"connection", "link", "subscriber"},
 }
