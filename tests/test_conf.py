@@ -25,6 +25,7 @@ DEFAULTS = {
     "MAX_SUBSCRIPTIONS": 100,
     "MAX_DATA": 262144,
     "ALLOWED_REDIRECT_HOSTS": [],
+    "SOCKET_PATH": "ws/jobs/",
 }
 
 

@@ -61,12 +61,12 @@ def test_the_bell_is_a_link_for_those_without_script():
 
 def test_module_and_styles_are_loaded_once_for_a_page():
     html = render("{% job_bell %}{% job_list %}{% job_status job %}", job=create_job())
-    assert html.count("jobs/elements.js") == html.count("jobs/elements.css") == 1
+    assert html.count("jobs/bundle/elements.js") == html.count("jobs/elements.css") == 1
 
 
 def test_the_waiting_page_fits_into_a_page_of_ones_own():
     html = render("{% job_waiting job %}", job=create_job())
-    assert 'class="jobs-card jobs-waiting"' in html and "jobs/waiting.js" in html and 'data-part="ready"' in html
+    assert 'class="jobs-card jobs-waiting"' in html and "jobs/bundle/waiting.js" in html and 'data-part="ready"' in html
 
 
 def test_strangers_do_not_see_a_waiting_page_by_the_tag():

@@ -1,5 +1,6 @@
 import { JobsClient } from "./client.js";
 import { on } from "./events.js";
+import { define } from "./job-element.js";
 import { createdAt, makeItem, renderItem, showTime } from "./job-item.js";
 /** @import { Job, Topic } from "./types.d.ts" */
 
@@ -88,4 +89,4 @@ export class JobList extends HTMLElement {
 	}
 }
 
-if (!customElements.get("job-list")) customElements.define("job-list", JobList);
+define("job-list", JobList);
