@@ -66,7 +66,9 @@ def test_module_and_styles_are_loaded_once_for_a_page():
 
 def test_the_waiting_page_fits_into_a_page_of_ones_own():
     html = render("{% job_waiting job %}", job=create_job())
-    assert 'class="jobs-card jobs-waiting"' in html and "jobs/bundle/waiting.js" in html and 'data-part="ready"' in html
+    assert (
+        'class="jobs-card jobs-waiting"' in html and "jobs/bundle/waiting.js" in html and 'data-part="ready"' in html
+    )
 
 
 def test_strangers_do_not_see_a_waiting_page_by_the_tag():

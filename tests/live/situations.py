@@ -9,7 +9,18 @@ from .backstage import Backstage
 
 ENDS = ["failed", "cancelled", "expired", "lost"]
 FROM_THE_SERVER = ["pending", "running", "progress", "retrying", "cancelling", "complete", *ENDS, "stuck", "claimed"]
-ON_THE_PAGE = ["slow", "told", "reconnecting", "offline", "gone", "stale", "unreachable", "busy", "downloaded", "signed_out"]
+ON_THE_PAGE = [
+    "slow",
+    "told",
+    "reconnecting",
+    "offline",
+    "gone",
+    "stale",
+    "unreachable",
+    "busy",
+    "downloaded",
+    "signed_out",
+]
 SITUATIONS = FROM_THE_SERVER + ON_THE_PAGE
 USUAL = "2.0 8.0 90.0 200.0"  # seconds, as the archive would know them
 LONG_AGO = "0.0 0.1 0.1 0.2"  # with which any job is slow, after the five seconds that no job is
@@ -17,7 +28,9 @@ ALLOWED = "window.Notification = class { static requestPermission = async () => 
 FAR = ("set_progress", 126, 300, "Zoë Fletcher")
 VERBS = {
     **dict.fromkeys(("progress", "offline", "reconnecting", "told"), FAR),
-    **dict.fromkeys(("complete", "claimed", "unreachable", "stale", "stuck", "busy", "downloaded", "signed_out"), ("complete",)),
+    **dict.fromkeys(
+        ("complete", "claimed", "unreachable", "stale", "stuck", "busy", "downloaded", "signed_out"), ("complete",)
+    ),
     "retrying": ("retry", 45, 4),
     "cancelling": ("cancel",),
     "failed": ("fail", "The classroom was closed meanwhile. Reference: 7f3a9c"),
