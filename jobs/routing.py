@@ -4,6 +4,7 @@ from collections.abc import Coroutine
 from typing import Any
 
 from asgiref.sync import markcoroutinefunction
+from django.conf import settings
 from django.urls import re_path
 
 from .consumers import JobConsumer, NotFoundConsumer
@@ -21,7 +22,8 @@ def websocket_application(scope: dict[str, Any], receive: Any, send: Any) -> Cor
     What `URLRouter(websocket_urlpatterns)` does, without the copies of the scope and the waiting calls that it keeps
     for each open socket. Raises `ValueError` for an address that is not below `ws/jobs/`.
     """
-    prefix = scope.get("root_path", "")  # with daphne any client may name one, so it is no more than a hint
+    # With daphne any client may name a root_path, so it is no more than a hint.
+    prefix = settings.FORCE_SCRIPT_NAME or scope.get("root_path", "")
     for path in (scope["path"].removeprefix(prefix), scope["path"]):
         for pattern in websocket_urlpatterns:
             if found := pattern.pattern.match(path.lstrip("/")):

@@ -43,6 +43,7 @@ ANSWERS = {  # to the page that calls back
     "downloaded": {"json": {"url": "/drills/report.csv"}},
     "signed_out": {"status": 404},
 }
+LATE = {"gone": "found", "unreachable": "reached"}  # after minutes; and a word of what they say then
 REPORT = {"body": "a,b", "headers": {"Content-Disposition": "attachment; filename=report.csv"}}
 NOTE = "[data-part=note]"
 
@@ -103,15 +104,14 @@ async def refuse_json(route: Route) -> None:
 
 async def prepare(page: Page, situation: str) -> None:
     """Arrange what the page will meet."""
-    if situation == "gone":
+    if situation in LATE:
         await page.clock.install()
+    if situation == "gone":
         await page.route_web_socket("**/ws/**", lambda socket: socket.close(code=4404))
     elif situation == "reconnecting":
         await page.route_web_socket("**/ws/**", lambda socket: None)  # a server that says nothing
     elif situation == "told":
         await page.add_init_script(ALLOWED)
-    elif situation == "unreachable":
-        await page.clock.install()
     elif situation == "signed_out":
         await page.route("**/jobs/*/", refuse_json)
     elif situation == "downloaded":
@@ -123,18 +123,15 @@ async def happen(page: Page, situation: str) -> None:
     if situation == "told":
         await page.locator("[data-part=leave]").click()
         await expect(page.locator(NOTE)).not_to_be_empty()
-    elif situation == "gone":
-        while not await page.locator(NOTE).inner_text():
-            await page.clock.run_for(1_000)
+    elif situation in LATE:
+        while LATE[situation] not in await page.locator(NOTE).inner_text():
+            await page.clock.run_for(5_000)
     elif situation == "offline":
         await page.context.set_offline(True)
     if situation in ("offline", "reconnecting"):
         await expect(page.locator("[data-part=link]")).not_to_be_empty(timeout=20_000)
     elif situation == "slow":
         await expect(page.locator("[data-part=pace]")).not_to_be_empty(timeout=10_000)
-    elif situation == "unreachable":
-        while "reached" not in await page.locator(NOTE).inner_text():
-            await page.clock.run_for(20_000)
     elif situation in ("stale", "stuck", "busy", "downloaded", "signed_out"):
         await expect(page.locator("[data-part=reload], [data-part=ready]").first).to_be_attached()
         await expect(page.locator(NOTE)).not_to_have_text("Taking you there…", timeout=15_000)
