@@ -8,6 +8,7 @@ import pytest
 from playwright.async_api import expect
 
 from jobs.views import RETRY_AFTER
+from project.demo.visitor import PASSWORD
 
 from .backstage import Backstage
 from .old_proxy import OldProxy
@@ -203,6 +204,79 @@ async def test_server_that_cannot_be_reached_leaves_the_button(page, backstage, 
     await page.unroute("**/ready/")
     await page.get_by_role("button", name="Continue").click()
     await page.wait_for_url("**/classrooms/1/")
+
+
+async def test_f44_page_tries_again_by_itself_while_the_hook_takes_minutes(page, backstage, log_in, posts):
+    await page.clock.install()
+    await page.route("**/ready/", lambda route: route.fulfill(status=503, headers={"Retry-After": "2"}))
+    job_id = backstage.create_running()
+    await open_page(page, job_id, log_in)
+    backstage.call(job_id, "complete")
+    await expect(status_of(page)).to_contain_text("Almost there…")
+    for _ in range(30):
+        await page.clock.run_for(10_000)
+        await expect(status_of(page)).to_contain_text("Almost there…")
+    assert len(posts) > 10
+    await page.unroute("**/ready/")
+    await page.clock.run_for(15_000)
+    await page.wait_for_url("**/classrooms/1/")
+
+
+async def test_f45_page_waits_as_long_as_the_server_asks_for(page, backstage, log_in, posts):
+    await page.clock.install()
+    await page.route("**/ready/", lambda route: route.fulfill(status=503, headers={"Retry-After": "20"}))
+    job_id = backstage.create_running()
+    await open_page(page, job_id, log_in)
+    backstage.call(job_id, "complete")
+    await expect(status_of(page)).to_contain_text("Almost there…")
+    await page.unroute("**/ready/")
+    await page.clock.run_for(19_000)
+    assert posts == ["ready"]
+    await page.clock.run_for(2_000)
+    await page.wait_for_url("**/classrooms/1/")
+
+
+async def test_f43_page_of_a_job_that_is_not_ready_after_all_waits_on(page, backstage, log_in, posts):
+    job_id = backstage.create_running()
+    await open_page(page, job_id, log_in)
+    frame = await (await page.request.get(page.url, headers={"Accept": "application/json"})).json()
+    frame["job"]["version"] += 10**12  # newer than the end that the page hears of
+    await page.route("**/ready/", lambda route: route.fulfill(status=409, json=frame))
+    async with page.expect_response("**/ready/"):
+        backstage.call(job_id, "complete")
+    await expect(status_of(page)).to_have_text("Working")
+    await expect(page.get_by_role("button", name="Continue")).to_be_hidden()
+    await expect(page.locator("job-waiting")).to_have_attribute("data-connected", "socket")
+    assert posts == ["ready"]
+
+
+async def test_f53_page_of_somebody_who_was_signed_out_leads_to_the_login_and_back(page, backstage, log_in):
+    job_id = backstage.create_running()
+    await open_page(page, job_id, log_in)
+    await page.context.clear_cookies(name="sessionid")
+    backstage.call(job_id, "complete")  # which the page hears by its ticket
+    await expect(status_of(page)).to_have_text("Ready You've been signed out. Sign in to see the result.")
+    await page.get_by_role("link", name="Sign in").click()
+    await page.get_by_label("Username").fill("ada")
+    await page.get_by_label("Password").fill(PASSWORD)
+    await page.get_by_role("button", name="Log in").click()
+    await page.wait_for_url("**/classrooms/1/")
+
+
+async def test_target_that_is_a_download_ends_the_waiting(page, backstage, log_in, posts):
+    place = {"url": "/classrooms/1/import/sample.csv"}
+    await page.route("**/ready/", lambda route: route.fulfill(json=place))
+    job_id = backstage.create_running()
+    await open_page(page, job_id, log_in)
+    async with page.expect_download():
+        backstage.call(job_id, "complete")
+    await expect(status_of(page)).to_contain_text("Your download has started.", timeout=10_000)
+    await expect(page.locator(".jobs-arc")).to_be_hidden()
+    await expect(page.get_by_role("button", name="Continue")).to_be_hidden()
+    await expect(page.get_by_role("link", name="Your jobs")).to_be_visible()
+    async with page.expect_download():
+        await page.get_by_role("link", name="See the result").click()
+    assert posts == ["ready"]
 
 
 async def test_job_that_is_gone_is_looked_for_a_while_and_then_given_up(page, backstage, log_in):
