@@ -3,7 +3,6 @@
 import dataclasses
 
 import pytest
-
 from django.test.utils import override_script_prefix
 
 from jobs.conf import NAMES, JobsSettings, jobs_settings, socket_path
