@@ -299,6 +299,7 @@ async def test_job_that_is_gone_is_looked_for_a_while_and_then_given_up(page, ba
     await expect(page.locator(".jobs-waiting")).to_have_attribute("data-state", "gone")  # nothing turns any more
     await expect(page.get_by_role("button", name="Leave, and tell me")).to_be_hidden()
     await expect(page.get_by_role("link", name="Reload")).to_be_visible()
+    await expect(page.get_by_role("link", name="Sign in")).to_be_visible()
     assert len(looks) == 6
 
 
@@ -312,6 +313,25 @@ async def test_page_behind_a_proxy_that_refuses_sockets_polls_and_is_ready_withi
         await expect(page.locator(".jobs-waiting")).to_have_attribute("data-connected", "polling")
         backstage.call(job_id, "complete")
         await page.wait_for_url("**/classrooms/1/", timeout=(RETRY_AFTER + 1) * 1_000)
+
+
+async def test_page_without_a_socket_polls_and_tries_none(page, backstage, log_in):
+    async def without_socket(route):
+        answer = await route.fetch()
+        html = (await answer.text()).replace('data-socket="/ws/jobs/"', 'data-socket=""')
+        await route.fulfill(response=answer, body=html)
+
+    sockets = []
+    page.on("websocket", lambda socket: sockets.append(socket))
+    job_id = backstage.create_running()
+    await page.route(f"**/jobs/{job_id}/", without_socket, times=1)
+    await log_in(page)
+    await page.goto(f"/jobs/{job_id}/")
+    await expect(page.locator("job-waiting")).to_have_attribute("data-connected", "polling")
+    await expect(page.locator("job-bell")).to_have_attribute("data-connected", "polling")
+    assert sockets == []
+    backstage.call(job_id, "complete")
+    await page.wait_for_url("**/classrooms/1/")
 
 
 async def test_lost_connection_is_told_and_made_good(page, backstage, log_in):

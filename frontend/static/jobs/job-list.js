@@ -1,6 +1,6 @@
 import { JobsClient } from "./client.js";
 import { on } from "./events.js";
-import { define } from "./job-element.js";
+import { define, restart } from "./job-element.js";
 import { createdAt, makeItem, renderItem, showTime } from "./job-item.js";
 /** @import { Job, Topic } from "./types.d.ts" */
 
@@ -12,6 +12,7 @@ const MOST = 100; // items; the oldest make room
  * the job) bubbles up from each change; `data-connected` tells whether the list is live.
  */
 export class JobList extends HTMLElement {
+	static observedAttributes = ["tag", "ticket"];
 	/** @type {AbortController | null} */ #running = null;
 	/** @type {Map<string, HTMLElement>} */ #items = new Map();
 
@@ -42,6 +43,10 @@ export class JobList extends HTMLElement {
 		this.#running?.abort();
 		this.#running = null;
 		this.#items.clear();
+	}
+
+	attributeChangedCallback() {
+		restart(this);
 	}
 
 	/** @returns {Topic} */

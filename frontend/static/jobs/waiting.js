@@ -2,7 +2,7 @@ import { Backoff, pause } from "./backoff.js";
 import { claim } from "./claim.js";
 import { JobsClient } from "./client.js";
 import { ENDED, on } from "./events.js";
-import { define } from "./job-element.js";
+import { define, restart } from "./job-element.js";
 import { WaitingView } from "./waiting-view.js";
 /** @import { Subscription } from "./subscription.js" */
 /** @import { Job } from "./types.d.ts" */
@@ -227,13 +227,12 @@ export class JobWaiting extends HTMLElement {
 		this.#page?.stop();
 	}
 
-	/** Another job's page was written over this one (morphing): start again once all of it is there. */
+	/** Another job's page was written over this one (morphing). */
 	attributeChangedCallback() {
 		if (!this.#page) return;
-		this.#page.stop();
+		restart(this);
 		this.#page = null;
 		delete this.dataset.connected;
-		queueMicrotask(() => this.isConnected && this.connectedCallback());
 	}
 }
 
