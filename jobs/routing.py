@@ -4,6 +4,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from asgiref.sync import markcoroutinefunction
+from django.conf import settings
 from django.core.handlers.asgi import ASGIHandler
 from django.urls import re_path
 
@@ -49,7 +50,8 @@ def websocket_application(scope: Scope, receive: Any, send: Any) -> Coroutine[An
 
 def _consumer_at(scope: Scope) -> JobConsumer | NotFoundConsumer | None:
     """Return a new consumer for the address, or None if it is not below `ws/jobs/`."""
-    prefix = scope.get("root_path", "")  # with daphne any client may name one, so it is no more than a hint
+    # With daphne any client may name a root_path, so it is no more than a hint.
+    prefix = settings.FORCE_SCRIPT_NAME or scope.get("root_path", "")
     for path in (scope["path"].removeprefix(prefix), scope["path"]):
         for pattern in websocket_urlpatterns:
             if found := pattern.pattern.match(path.lstrip("/")):

@@ -28,6 +28,7 @@ class Stack:
     Without a `redis_url` it brings a Redis of its own. Port 0 is any free one. A child that ends is put into `exits`.
     """
 
+    application = "project.asgi:application"
     grace = 5.0  # seconds for the worker to finish what it is at
 
     def __init__(
@@ -167,7 +168,7 @@ class Stack:
         number = fcntl.fcntl(self.listener, fcntl.F_DUPFD_CLOEXEC, 10)
         try:
             command = [sys.executable, "-m", "daphne", *self.server_options, "--fd", str(number)]
-            command += ["project.asgi:application"]
+            command += [self.application]
             self.server = Child("server", command, self.env, self.on_line, self.exits.put, keep_open=(number,))
         finally:
             os.close(number)
