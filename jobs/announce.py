@@ -9,31 +9,74 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
+from time import monotonic
 from typing import Any
 
-from django.db import DEFAULT_DB_ALIAS, DataError, IntegrityError, connections, transaction
+from django.db import DataError, IntegrityError, connections, router, transaction
 
 from . import signals
 from .backlog import archive_backlog
 from .conf import jobs_settings
+from .exceptions import StoreUnavailable
 from .models import JobRecord
 from .record import Record
 
 logger = logging.getLogger("jobs.announce")
 
+RESPITE = 1.0  # seconds without another try after the database did not take a row in time
 TIMEOUT = 3.0  # seconds that an announcement made inside an event loop, or into a locked SQLite file, may take
 
 
+class _Hang:
+    """When the database last kept us waiting for nothing, by this process's monotonic clock."""
+
+    at = -RESPITE
+
+
 def archive(record: Record) -> bool:
-    """Write an ended job to the database; says whether it is there, and logs why not."""
-    if not jobs_settings().ARCHIVE:
+    """Write an ended job to the database; says whether it is there, and logs why not.
+
+    After it has waited in vain, the database is not asked again for `RESPITE` seconds: many jobs that end at once
+    wait for it once.
+    """
+    if not jobs_settings().ARCHIVE or monotonic() - _Hang.at < RESPITE:
         return False
+    began = monotonic()
     try:
-        _outside_of_loops(lambda: _store(record))
+        outside_of_loops(lambda: archive_now(record))
     except Exception:
-        logger.exception("job %s: could not be archived; whoever next has it in hand will try again", record.id)
+        if monotonic() - began > RESPITE:
+            _Hang.at = monotonic()
+        logger.exception("job %s: could not be archived; its next reader tries again", record.id)
         return False
     return True
+
+
+def archive_now(record: Record) -> None:
+    """Write an ended job to the database, within `TIMEOUT` seconds; raises `DatabaseError`, and `ValueError`."""
+    with _bounded_transaction():
+        JobRecord.objects.store(record)
+
+
+def fence_archived(record: Record) -> Record | None:
+    """Make it impossible to claim this lost job, because its worker is about to write to it.
+
+    Returns None when that is so, and the archived job if it has been claimed before. Raises `StoreUnavailable` if the
+    database does not answer.
+    """
+    if not jobs_settings().ARCHIVE:
+        return None
+    try:
+        claimed: JobRecord | None = outside_of_loops(lambda: _fence(record))
+    except Exception as error:
+        text = f"The archive does not answer whether the lost job {record.id} has been claimed: {error}"
+        raise StoreUnavailable(text) from error
+    return claimed.to_record() if claimed else None
+
+
+def _fence(record: Record) -> JobRecord | None:
+    with _bounded_transaction():
+        return JobRecord.objects.fence(record)
 
 
 def find_archived(job_id: str) -> Record | None:
@@ -41,7 +84,7 @@ def find_archived(job_id: str) -> Record | None:
     if not jobs_settings().ARCHIVE:
         return None
     try:
-        archived: JobRecord | None = _outside_of_loops(lambda: JobRecord.objects.filter(pk=job_id).first())
+        archived: JobRecord | None = outside_of_loops(JobRecord.objects.filter(pk=job_id).first)
     except Exception:
         logger.exception("job %s: the archive could not be read", job_id)
         return None
@@ -52,26 +95,35 @@ def send_signal(signal: Any, job: Any) -> None:
     """Tell the server-side listeners; what they raise is logged."""
     if not signal.receivers:
         return
-    for receiver, error in _outside_of_loops(lambda: signal.send_robust(sender=type(job), job=job)):
+    for receiver, error in outside_of_loops(lambda: signal.send_robust(sender=type(job), job=job)):
         if isinstance(error, Exception):
             logger.error("job %s: %r failed", job.id, receiver, exc_info=error)
 
 
-def announce_ended(job: Any) -> None:
-    """Archive a job that has just ended, later if the database does not take it now, and tell the listeners."""
-    if not archive(job.record) and jobs_settings().ARCHIVE and not connections[DEFAULT_DB_ALIAS].in_atomic_block:
-        archive_backlog().add(partial(_then_disconnect, partial(_store_late, job.record)))
+def announce_ended(job: Any, waits: bool = True) -> None:
+    """Archive a job that has just ended, and tell the listeners.
+
+    It is archived a moment later, by another thread, if the database does not take it now, or if the caller does not
+    want to wait for the database.
+    """
+    is_archived = waits and archive(job.record)
+    if not is_archived and jobs_settings().ARCHIVE and not _connection().in_atomic_block:
+        archive_backlog().add(partial(_then_disconnect, partial(_archive_late, job.record)))
     send_signal(signals.job_ended, job)
 
 
-def _store(record: Record) -> None:
-    with _bounded_transaction():
-        JobRecord.objects.store(record)
+def archive_alias() -> str:
+    """Name the database that holds the archive; a router may have given it one of its own."""
+    return router.db_for_write(JobRecord)
 
 
-def _store_late(record: Record) -> None:
+def _connection() -> Any:
+    return connections[archive_alias()]
+
+
+def _archive_late(record: Record) -> None:
     try:
-        _store(record)
+        archive_now(record)
     except (DataError, IntegrityError):  # the database will never take this one, and others wait behind it
         logger.exception("job %s: cannot be archived", record.id)
 
@@ -81,9 +133,9 @@ def _bounded_transaction() -> AbstractContextManager[None]:
 
     Inside the task's own transaction it is a savepoint, and its waits are the task's own.
     """
-    connection = connections[DEFAULT_DB_ALIAS]
+    connection = _connection()
     bounded = None if connection.in_atomic_block else _BOUNDED.get(connection.vendor)
-    return bounded(connection) if bounded else transaction.atomic()
+    return bounded(connection) if bounded else transaction.atomic(connection.alias)
 
 
 @contextmanager
@@ -91,7 +143,7 @@ def _bounded_by_sqlite(connection: Any) -> Iterator[None]:
     usual = connection.settings_dict["OPTIONS"].get("timeout", 5)
     _set_busy_timeout(connection, min(TIMEOUT, usual))
     try:
-        with transaction.atomic():
+        with transaction.atomic(connection.alias):
             yield
     finally:
         _set_busy_timeout(connection, usual)
@@ -99,7 +151,7 @@ def _bounded_by_sqlite(connection: Any) -> Iterator[None]:
 
 @contextmanager
 def _bounded_by_postgresql(connection: Any) -> Iterator[None]:
-    with transaction.atomic():
+    with transaction.atomic(connection.alias):
         with connection.cursor() as cursor:
             cursor.execute(f"SET LOCAL statement_timeout = {int(TIMEOUT * 1000)}")
         yield
@@ -113,14 +165,20 @@ def _set_busy_timeout(connection: Any, seconds: float) -> None:
         cursor.execute(f"PRAGMA busy_timeout = {int(seconds * 1000)}")
 
 
-def _outside_of_loops(action: Callable[[], Any]) -> Any:
+def outside_of_loops(action: Callable[[], Any]) -> Any:
     """Run it here, or in a thread of its own when an event loop runs here, where Django refuses the database."""
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
+    if not _runs_in_a_loop():  # the action is run outside of the check's handler: an error names only itself
         return action()
     with ThreadPoolExecutor(max_workers=1) as pool:
         return pool.submit(_then_disconnect, action).result(TIMEOUT)
+
+
+def _runs_in_a_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 def _then_disconnect(action: Callable[[], Any]) -> Any:

@@ -13,7 +13,7 @@ from celery.exceptions import Ignore, Retry, SoftTimeLimitExceeded, TaskPredicat
 from django.utils import translation
 from django.utils.translation import gettext as _
 
-from .backlog import backlog
+from .backlog import backlog_for
 from .detached import DetachedJob
 from .events import HEADER, PART
 from .exceptions import JobCancelled, JobError, JobNotFound, StoreUnavailable
@@ -161,8 +161,8 @@ class Attempt:
 
         try:
             wait()
-        except StoreUnavailable:
-            backlog().add(wait)
+        except StoreUnavailable as problem:
+            backlog_for(problem).add(wait)
         except JobError as error:  # the next attempt has begun, or the job has ended
             logger.info("job %s: not retrying: %s", job.id, error)
 

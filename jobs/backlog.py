@@ -1,6 +1,6 @@
 """What could not be written while the store or the archive was away, kept by this process until it is taken.
 
-One thread for each of the three, made when it is first needed and again in a forked child.
+One thread for each of the four, made when it is first needed and again in a forked child.
 """
 
 import logging
@@ -14,7 +14,7 @@ from time import sleep
 
 from django.db import DatabaseError, connections
 
-from .exceptions import JobError, StoreUnavailable
+from .exceptions import ClaimInProgress, JobError, StoreUnavailable
 from .forking import no_fork
 
 logger = logging.getLogger("jobs.backlog")
@@ -24,11 +24,17 @@ WITHDRAWALS = 1000  # jobs at most that are to be taken back; what is more expir
 
 
 class Backlog:
-    """Runs actions in order, each until it no longer raises `retry_on`; what is more than the limit is left undone."""
+    """Runs actions, each until it no longer raises `retry_on`; what is more than the limit is left undone.
 
-    def __init__(self, retry_on: type[Exception] = StoreUnavailable, limit: float = inf) -> None:
+    They run in order, unless one need not wait for another: then the rest goes on while the first cannot be done.
+    """
+
+    def __init__(
+        self, retry_on: type[Exception] = StoreUnavailable, limit: float = inf, is_ordered: bool = True
+    ) -> None:
         self._retry_on = retry_on
         self._limit = limit
+        self._is_ordered = is_ordered
         self._actions: deque[Callable[[], None]] = deque()
         self._lock = threading.Lock()
         self._is_running = False
@@ -47,8 +53,12 @@ class Backlog:
         while self._has_more():
             if self._is_done(self._actions[0]):
                 self._actions.popleft()
-            else:
+            elif self._is_ordered:
                 sleep(PAUSE)
+            else:
+                with self._lock:
+                    self._actions.rotate(-1)
+                sleep(PAUSE / len(self._actions))
 
     def _is_done(self, action: Callable[[], None]) -> bool:
         with no_fork():
@@ -77,6 +87,17 @@ def backlog() -> Backlog:
 
 
 @cache
+def leased_backlog() -> Backlog:
+    """Return this process's backlog of what waits for the end of a claim; each job waits for its own."""
+    return Backlog(is_ordered=False)
+
+
+def backlog_for(problem: StoreUnavailable) -> Backlog:
+    """Return the backlog for what the store did not take because of this problem."""
+    return leased_backlog() if isinstance(problem, ClaimInProgress) else backlog()
+
+
+@cache
 def archive_backlog() -> Backlog:
     """Return this process's backlog of what the archive shall take."""
     return Backlog(DatabaseError)
@@ -91,6 +112,7 @@ def withdrawals() -> Backlog:
 def _forget() -> None:
     withdrawals.cache_clear()
     backlog.cache_clear()
+    leased_backlog.cache_clear()
     archive_backlog.cache_clear()
 
 

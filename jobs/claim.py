@@ -1,93 +1,156 @@
 """From a job that has ended, and its owner's request, to the place where the owner goes on: exactly once.
 
-The conditional update of the archived row is the first statement of a transaction that also holds the hook, so the
+The conditional update of the archived row is the first statement of a transaction that also holds the hook. So the
 hook's database effects exist once, even when a process dies half-way or Redis was emptied. The lease in Redis spares
-the database, keeps a `lost` job from changing meanwhile, and lets who comes second wait for the first.
+the database, keeps a `lost` job from changing while it is claimed, and makes a second claim wait for the first.
 """
 
 import logging
-from collections.abc import Callable
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from time import monotonic, sleep
 from urllib.parse import urljoin
 
 from django.contrib.messages.storage import default_storage
-from django.db import transaction
+from django.db import InterfaceError, OperationalError, transaction
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.http import url_has_allowed_host_and_scheme
 
-from .announce import archive
+from .announce import archive_alias, archive_now
 from .conf import jobs_settings
 from .events import to_datetime
-from .exceptions import JobError, StoreUnavailable
+from .exceptions import (
+    ClaimInProgress,
+    JobEnded,
+    JobError,
+    JobNotFound,
+    StoreUnavailable,
+)
 from .job import Job
+from .leases import lease_keeper
 from .models import JobRecord
 from .states import JobState
 
 logger = logging.getLogger("jobs.claim")
 
-LOOK_AGAIN = 0.05  # seconds between two looks at a claim in progress
+PATIENCE = 25.0  # seconds to wait for another claim; below the 30 s after which proxies and pages give up
+FIRST_PAUSE, LONGEST_PAUSE = 0.05, 0.5  # seconds between two looks at a claim in progress
+TRIES = 5  # outcomes that the archive may put in place of the one that is claimed
 LONGEST_URL = 2000  # characters
+
+BUSY = OperationalError, InterfaceError  # the database is locked, full of connections, or away
 
 
 class ClaimFailed(JobError):
     """The handler's hook failed; nothing of it has remained, and it may be tried again."""
 
 
+class NotEnded(JobError):
+    """The job has not ended, or not any more: a worker that was given up for lost speaks again."""
+
+
 def claim(job: Job, request: HttpRequest) -> str:
     """Run the handler's hook for this ended job, unless that has been done, and return where to go.
 
-    Of concurrent calls one runs the hook, and all return the same place. Raises `ClaimFailed` when the hook raises.
+    Of concurrent calls one runs the hook, and all return the same place. Raises `ClaimFailed` when the hook raises,
+    `NotEnded`, and `StoreUnavailable` when it cannot be decided now: the database is busy, Redis is away and the job
+    is `lost`, or another claim takes longer than `PATIENCE` seconds (`ClaimInProgress`). After each of them the claim
+    may be repeated.
     """
-    if not _lease(job):
+    token = secrets.token_hex(8)
+    if not _lease(job, token):
         return safe_url(job.claimed_url, job, request)
-    try:
-        url = _claim_in_database(job, request) if jobs_settings().ARCHIVE else _run_hook(job, request)
-    except ClaimFailed:
-        _quietly(job.release)
-        raise
+    with _released_on_error(job, token), lease_keeper().keep(job, token):
+        if not jobs_settings().ARCHIVE:
+            url = _run_hook(job, request)
+            _quietly(lambda: job.mark_claimed(url, token))
+            return url
+        url = _claim_in_database(job, request)
     _quietly(lambda: job.mark_claimed(url))
     return url
 
 
-def _lease(job: Job) -> bool:
-    """Return True when it is ours to claim, False when it has been claimed; wait while somebody is at it."""
-    if job.claimed_url:
-        return False
-    give_up = monotonic() + 2 * jobs_settings().READY_LEASE
+def _lease(job: Job, token: str) -> bool:
+    """Return True when the job is ours to claim, False when it has been claimed; wait for another claim to end."""
+    give_up, pause = monotonic() + PATIENCE, FIRST_PAUSE
+    while not job.record.claimed_at:
+        if not job.is_ended:
+            raise NotEnded(f"Job {job.id} is {job.state}.")
+        if _is_leased(job, token):
+            return True
+        if job.record.leased_until:
+            if monotonic() > give_up:
+                raise ClaimInProgress(f"Job {job.id} is being claimed by another request.")
+            sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE)
+        job.refresh()
+    return False
+
+
+def _is_leased(job: Job, token: str) -> bool:
+    """Take the lease if it is free; without Redis the archive decides, except about a guess."""
     try:
-        while not job.lease(jobs_settings().READY_LEASE) and monotonic() < give_up:
-            sleep(LOOK_AGAIN)
-            job.refresh()
-    except StoreUnavailable:
-        if not jobs_settings().ARCHIVE:
+        return job.lease(token, jobs_settings().READY_LEASE)
+    except (StoreUnavailable, JobNotFound):
+        if not jobs_settings().ARCHIVE or job.state is JobState.LOST:
             raise
-        return True  # the database alone decides
-    except JobError:
-        return not job.claimed_url
-    return True
+        return True
+    except JobEnded:  # it has been claimed, or it has not ended any more
+        return False
+
+
+@contextmanager
+def _released_on_error(job: Job, token: str) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:  # also one that ends the process: the next claim need not wait
+        _quietly(lambda: job.release(token))
+        raise
 
 
 def _claim_in_database(job: Job, request: HttpRequest) -> str:
-    url = _claim_row(job, request)
-    if not url and archive(job.record):  # the worker has not got so far yet, or knew less
-        url = _claim_row(job, request)
-    if not url:
-        raise ClaimFailed(f"Job {job.id} could not be archived, so it could not be claimed.")
-    return url
+    try:
+        for _try in range(TRIES):
+            if url := _claim_row(job, request) or _settle_outcome(job):
+                return url
+    except BUSY as error:
+        logger.warning("job %s: the database does not take the claim now: %s", job.id, error)
+        raise StoreUnavailable(f"The claim of job {job.id} was not taken by the database.") from error
+    raise StoreUnavailable(f"The outcome of job {job.id} keeps changing.")
 
 
 def _claim_row(job: Job, request: HttpRequest) -> str:
-    """Return where to go, or "" if this outcome is not in the archive."""
+    """Return where to go, or "" if the archive has another outcome, or none, or a claim."""
     rows = JobRecord.objects.filter(pk=job.id)
-    with transaction.atomic():
-        same_outcome = rows.filter(claimed_at=None, state=job.state, ended_at=to_datetime(job.record.ended_at))
-        if same_outcome.update(claimed_at=timezone.now()):
-            url = _run_hook(job, request)
-            rows.update(claimed_url=url)
-            return url
-    return rows.values_list("claimed_url", flat=True).first() or ""
+    with transaction.atomic(archive_alias()):
+        same_outcome = rows.filter(
+            claimed_at=None,
+            state=job.state,
+            ended_at=to_datetime(job.record.ended_at),
+            version__lte=job.version,
+        )
+        if not same_outcome.update(claimed_at=timezone.now()):
+            return ""
+        url = _run_hook(job, request)
+        rows.update(claimed_url=url)
+        return url
+
+
+def _settle_outcome(job: Job) -> str:
+    """Return the place of a claim that was faster; else make the archive and this job agree, and return ""."""
+    row = JobRecord.objects.filter(pk=job.id).first()
+    if row is not None and row.claimed_at:
+        return row.claimed_url
+    if row is None or (row.state == JobState.LOST and row.version < job.version):
+        archive_now(job.record)  # the worker has not got so far yet, or knew less
+    elif row.state == JobState.LOST:
+        raise ClaimInProgress(f"The worker of job {job.id} is about to speak again.")
+    else:
+        job.take_outcome(row.to_record())  # the first end wins
+    return ""
 
 
 def _run_hook(job: Job, request: HttpRequest) -> str:
@@ -105,6 +168,8 @@ def _run_hook(job: Job, request: HttpRequest) -> str:
         logger.exception("job %s: the hook of %s failed", job.id, job.handler_class)
         if hasattr(request, "_messages"):  # what the hook has said must not be said again by its next run
             request._messages = default_storage(request)
+        if isinstance(error, BUSY):
+            raise
         raise ClaimFailed(f"The hook of job {job.id} failed.") from error
 
 

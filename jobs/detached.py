@@ -10,12 +10,12 @@ from .working import clean
 class DetachedJob(Job):
     """What `self.job` is when a job's task runs as a plain Celery task: it keeps to itself, and nobody watches."""
 
-    def _write(self, new: Record, change: Change, event: str) -> bool:
+    def _write(self, new: Record, change: Change, event: str, mark: str = "") -> bool:
         self._progress = {}
         self._know(new)
         return True
 
-    def end(self, state: JobState, error: str = "") -> None:
+    def end(self, state: JobState, error: str = "", mark: str = "") -> None:
         """Remember the end."""
         self._require(self.record, state)
         self._know(self.record.replace(state=state, error=clean(error)))

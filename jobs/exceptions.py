@@ -36,6 +36,10 @@ class StoreUnavailable(JobError):
     """The Redis that holds the jobs does not answer, or does not take writes."""
 
 
+class ClaimInProgress(StoreUnavailable):
+    """The job's owner is being sent on at this moment; try again when that has ended."""
+
+
 def not_found(job_id: str) -> JobNotFound:
     """Return the error for an id that is neither alive nor archived."""
     return JobNotFound(f"There is no job {job_id!r}.")

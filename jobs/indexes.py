@@ -3,6 +3,7 @@
 So a list may name a job that is gone, or that is another's; whoever reads it looks at the jobs.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -23,18 +24,22 @@ def index_key(topic: str) -> str:
     return f"jobs:index:{topic}"
 
 
-def entries(record: Record) -> list[Call]:
-    """Return the calls that enter a job in the lists of its owner, of its tags and of all; safe to repeat."""
-    ttl = jobs_settings().TTL
+def entries(record: Record, waits: float = 0) -> list[Call]:
+    """Return the calls that enter a job in the lists of its owner, of its tags and of all; safe to repeat.
+
+    The lists are kept for `TTL` after the seconds that the job may have to wait for its deadline.
+    """
+    ttl = jobs_settings().TTL + math.ceil(waits)
     topics = events.topics_of(record.id, record.owner, record.tags)[1:]
-    lists = [(ALL, ALL_SIZE, ALL_TTL), *((topic, INDEX_SIZE, ttl) for topic in topics)]
+    lists = [(ALL, ALL_SIZE, max(ALL_TTL, ttl)), *((topic, INDEX_SIZE, ttl) for topic in topics)]
     return [Call("list", index_key(topic), [record.id, size, seconds]) for topic, size, seconds in lists]
 
 
 def add_to_indexes(record: Record) -> None:
     """Enter a job in its lists, in one round trip; safe to repeat."""
     with errors():
-        for answer in run_all(entries(record)):
+        waits = max(0, record.deadline - record.version) / 1_000_000
+        for answer in run_all(entries(record, waits)):
             if isinstance(answer, Exception):
                 raise answer
 

@@ -8,11 +8,11 @@ from functools import partial
 
 from django.db import DEFAULT_DB_ALIAS, connections, transaction
 
-from . import events, signals
+from . import events, signals, store
 from .announce import announce_ended, archive, send_signal
-from .backlog import backlog
+from .backlog import backlog_for
 from .conf import jobs_settings
-from .exceptions import JobCancelled, JobEnded, JobError, StoreUnavailable
+from .exceptions import ClaimInProgress, JobCancelled, JobEnded, JobError, StoreUnavailable
 from .record import Record
 from .states import JobState
 from .store import Change
@@ -20,10 +20,6 @@ from .stored import Decision
 from .working import WorkingJob, clean
 
 logger = logging.getLogger("jobs.job")
-
-
-class _Leased(Exception):
-    """Somebody else holds the lease."""
 
 
 class Job(WorkingJob):
@@ -46,8 +42,7 @@ class Job(WorkingJob):
             new = record.replace(state=JobState.RUNNING, ended_at=0, **attempt)
             return new, Change(stamp="started_at", deadline=jobs_settings().LOST_AFTER)
 
-        self._apply(decide, events.STARTED)
-        self._attempt_held = self.record.attempt
+        self._attempt_held = self._apply(decide, events.STARTED).attempt
         send_signal(signals.job_started, self)
 
     def retry(self, countdown: float, max_attempts: int | None = None, start_timeout: float | None = None) -> None:
@@ -93,53 +88,94 @@ class Job(WorkingJob):
         if self.is_ended:
             announce_ended(self)
 
-    def end(self, state: JobState, error: str = "") -> None:
-        """End the job now, whatever transaction is open; raises `JobEnded` if it has ended before."""
+    def end(self, state: JobState, error: str = "", mark: str = "") -> None:
+        """End the job now, whatever transaction is open; raises `JobEnded` if it has ended before.
+
+        A caller that repeats this after `StoreUnavailable` passes the same `mark` (`store.new_mark`) each time.
+        """
+        mark = mark or store.new_mark()
+
+        def ended(record: Record) -> Record:
+            return self._with_unsaved(record).replace(
+                state=state, error=clean(error) if error else "", leased_until=0, leased_by=""
+            )
 
         def decide(record: Record) -> Decision:
             self._require(record, state)
-            new = self._with_unsaved(record).replace(state=state, error=clean(error) if error else "")
-            return new, Change(stamp="ended_at", deadline=0)
+            return ended(record), Change(stamp="ended_at", deadline=0)
 
         with self._lock:
             self._forget_late_progress()
             try:
-                self._apply(decide, events.OF_STATE[state])
-            except StoreUnavailable:
+                self._apply(decide, events.OF_STATE[state], mark)
+            except StoreUnavailable as problem:
                 if self._attempt_held is None:
                     raise
-                self._end_without_store(decide, events.OF_STATE[state])
+                self._end_later(ended, decide, mark, problem)
                 return
         announce_ended(self)
 
-    def lease(self, seconds: float) -> bool:
-        """Keep everybody else from claiming this ended job for a while; says whether we got it.
+    def lease(self, token: str, seconds: float) -> bool:
+        """Keep others from claiming this ended job for some seconds; says whether this token holds the lease now.
 
-        Raises `JobEnded` if it is not there to be claimed: not ended yet, or claimed already.
+        The same call prolongs it. Raises `JobEnded` if the job cannot be claimed: it has not ended, or it
+        has been claimed.
         """
 
         def decide(record: Record) -> Decision:
             if not record.state.is_ended or record.claimed_at:
-                raise JobEnded(
-                    f"Job {record.id} cannot be claimed: it is {'claimed' if record.claimed_at else record.state}."
-                )
-            if record.leased_until > self.now:
-                raise _Leased
-            return record.replace(leased_until=self.now + int(seconds * 1_000_000)), Change()
+                what = "claimed" if record.claimed_at else record.state
+                raise JobEnded(f"Job {record.id} cannot be claimed: it is {what}.")
+            if record.leased_until > self.now and record.leased_by != token:
+                raise ClaimInProgress(f"Job {record.id} is being claimed.")
+            until = self.now + int(seconds * 1_000_000)
+            return record.replace(leased_until=until, leased_by=token), Change(is_repeatable=True)
 
         try:
             self._apply(decide)
-        except _Leased:
+        except ClaimInProgress:
             return False
         return True
 
-    def release(self) -> None:
-        """Give the lease back, because the claim did not work out."""
-        self._apply(lambda record: (record.replace(leased_until=0), Change()))
+    def release(self, token: str) -> None:
+        """Give a lease back, because the claim did not work out; raises `JobEnded` if it is another's."""
 
-    def mark_claimed(self, url: str) -> None:
-        """Remember where the owner was sent; from here on nothing can change the outcome."""
-        self._apply(lambda record: (record.replace(claimed_at=self.now, claimed_url=url, leased_until=0), Change()))
+        def decide(record: Record) -> Decision:
+            self._require_lease(record, token)
+            return record.replace(leased_until=0, leased_by=""), Change(is_repeatable=True)
+
+        self._apply(decide)
+
+    def mark_claimed(self, url: str, token: str = "") -> None:
+        """Remember where the owner was sent; from here on nothing can change the outcome.
+
+        With a token, only if the lease is still that token's: nobody else may have taken it since. Raises `JobEnded`
+        if the stored job has another outcome, or has been claimed.
+        """
+        outcome = self.state, self.record.ended_at
+
+        def decide(record: Record) -> Decision:
+            if record.claimed_at or (record.state, record.ended_at) != outcome:
+                raise JobEnded(f"Job {record.id} is {record.state} and is not claimed as {outcome[0]}.")
+            if token:
+                self._require_lease(record, token)
+            claimed = {"claimed_at": self.now, "claimed_url": url}
+            return record.replace(**claimed, leased_until=0, leased_by=""), Change()
+
+        self._apply(decide)
+
+    def take_outcome(self, archived: Record) -> None:
+        """Give the stored job the outcome that the archive has: the first end wins, and the archive keeps it."""
+
+        def decide(record: Record) -> Decision:
+            lease = {"leased_until": record.leased_until, "leased_by": record.leased_by}
+            return archived.replace(**lease, version=record.version), Change(deadline=0)
+
+        self._apply(decide, events.OF_STATE[archived.state])
+
+    def _require_lease(self, record: Record, token: str) -> None:
+        if record.leased_by != token:
+            raise JobEnded(f"Job {record.id}: the lease has run out and is another's.")
 
     def start_part(self) -> None:
         """Begin a part of a canvas; the first starts the job. Raises `JobEnded` or `JobCancelled` if it is over."""
@@ -171,20 +207,30 @@ class Job(WorkingJob):
         if self.is_ended:
             announce_ended(self)
 
-    def _end_without_store(self, decide: Callable[[Record], Decision], event: str) -> None:
-        """Archive the outcome of our own work, and write it to the store when that answers again."""
+    def _end_later(
+        self,
+        ended: Callable[[Record], Record],
+        decide: Callable[[Record], Decision],
+        mark: str,
+        problem: StoreUnavailable,
+    ) -> None:
+        """Keep the outcome of our own work for when the store takes it, and archive it at once.
+
+        It is not archived while the owner is being told that the job was lost: that claim may yet succeed.
+        """
         later = Job(self.record, self.now)
         later._attempt_held = self._attempt_held
+        new = ended(self.record).replace(version=self.now, ended_at=self.now, deadline=0)
 
         def catch_up() -> None:
-            later._apply(decide, event)
+            later._apply(decide, events.OF_STATE[new.state], mark)
             announce_ended(later)
 
-        new, _change = decide(self.record)
-        self._know(new.replace(version=self.now, ended_at=self.now, deadline=0))
-        logger.warning("job %s: %s, but the store does not answer; kept for later", self.id, self.state)
-        archive(self.record)
-        backlog().add(catch_up)
+        self._know(new)
+        logger.warning("job %s: %s, kept for later: %s", self.id, self.state, problem)
+        if not isinstance(problem, ClaimInProgress):
+            archive(self.record)
+        backlog_for(problem).add(catch_up)
 
     def _end_on_commit(self, state: JobState, error: str = "") -> None:
         if not connections[DEFAULT_DB_ALIAS].in_atomic_block:

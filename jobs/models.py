@@ -18,9 +18,33 @@ class JobRecordQuerySet(models.QuerySet["JobRecord"]):
     def store(self, record: Record) -> None:
         """Write an ended job down; idempotent, and an older version never replaces a newer one.
 
-        A job that has been claimed keeps its outcome: the person has been told.
+        The first end stays: only a job that was given up for lost gets another outcome, until it is claimed. Raises
+        `ValueError` for a job that has not ended.
         """
-        columns = {
+        if not record.state.is_ended:
+            raise ValueError(f"Job {record.id} is {record.state}; only a job that has ended is archived.")
+        columns = self._columns(record)
+        newer = self.filter(pk=record.id, version__lt=record.version, claimed_at=None)
+        replaced = newer.filter(state__in=[JobState.LOST.value, record.state.value])
+        if not replaced.update(**columns):
+            self._add(record.id, columns)
+
+    def fence(self, record: Record) -> JobRecord | None:
+        """Refuse every later claim that knows no newer version of this lost job; idempotent.
+
+        Returns the row if the job has been claimed already, else None.
+        """
+        next_version = record.version + 1
+        lost = self.filter(pk=record.id, claimed_at=None, state=JobState.LOST.value)
+        if not lost.filter(version__lt=next_version).update(version=next_version):
+            self._add(record.id, self._columns(record) | {"version": next_version})
+        return self.filter(pk=record.id).exclude(claimed_at=None).first()
+
+    def _add(self, job_id: str, columns: dict[str, Any]) -> None:
+        self.bulk_create([JobRecord(pk=job_id, **columns)], ignore_conflicts=True)
+
+    def _columns(self, record: Record) -> dict[str, Any]:
+        return {
             "state": record.state.value,
             "handler_class": _storable(record.handler_class)[:255],
             "owner": _storable(record.owner)[:255],
@@ -30,9 +54,6 @@ class JobRecordQuerySet(models.QuerySet["JobRecord"]):
             "ended_at": to_datetime(record.ended_at),
             "stored": {_storable(name): _storable(text) for name, text in to_hash(record).items()},
         }
-        newer = self.filter(pk=record.id, version__lt=record.version, claimed_at=None)
-        if not newer.update(**columns):
-            self.bulk_create([JobRecord(pk=record.id, **columns)], ignore_conflicts=True)
 
     def of_owner(self, owner: str) -> JobRecordQuerySet:
         """Return one owner's jobs, newest first."""
@@ -75,7 +96,9 @@ class JobRecord(models.Model):
     def to_record(self) -> Record:
         """Return the job as the store would, with what the claim has added."""
         claimed_at = int(self.claimed_at.timestamp() * 1_000_000) if self.claimed_at else 0
-        return from_hash(self.pk, self.stored).replace(claimed_at=claimed_at, claimed_url=self.claimed_url)
+        record = from_hash(self.pk, self.stored)
+        version = max(record.version, self.version)  # a fenced row is newer than what it was written from
+        return record.replace(version=version, claimed_at=claimed_at, claimed_url=self.claimed_url)
 
 
 def _storable(text: str) -> str:

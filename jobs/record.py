@@ -49,6 +49,7 @@ class Record(NamedTuple):
     retry_at: int = 0
     deadline: int = 0
     leased_until: int = 0  # somebody is claiming the job
+    leased_by: str = ""  # the token of that claim
     claimed_at: int = 0
     claimed_url: str = ""
     data: Mapping[str, str] = {}

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 from uuid import uuid4
 
@@ -20,7 +21,7 @@ from .models import JobRecord
 from .reader import async_reader
 from .record import Record, local_path
 from .store import Change, Outcome
-from .threads import in_thread
+from .threads import in_archive_thread, in_thread
 
 ID = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
 OWNER = re.compile(r"(user|visitor):.+", re.DOTALL)
@@ -131,11 +132,16 @@ class JobRepository:
         try:
             outcome = await async_reader().read(id)
         except StoreUnavailable:
-            return await in_thread(self._archived, id, or_else=_unreadable())
-        job = Job(outcome.record, outcome.now) if outcome.record is not None else None
-        if job is None or job.is_overdue:
-            return await in_thread(self._job, id, outcome)
-        return job
+            return await self._aarchived(id, _unreadable())
+        if outcome.record is None:
+            return await self._aarchived(id, not_found(id))
+        return await settled(Job(outcome.record, outcome.now))
+
+    async def _aarchived(self, job_id: str, or_else: Exception) -> Job:
+        try:
+            return await in_archive_thread(self._archived, job_id, or_else)
+        except TimeoutError as error:
+            raise StoreUnavailable("The archive does not answer.") from error
 
     def _job(self, job_id: str, outcome: Outcome) -> Job:
         if outcome.record is None:
@@ -153,9 +159,13 @@ class JobRepository:
 
 
 async def settled(job: Job) -> Job:
-    """Return the job with its deadline enforced, in a thread if there is anything to write."""
+    """Return the job with its deadline enforced, in a thread if there is anything to write.
+
+    If the database takes too long, the job is returned as it is. Its end is pushed as soon as it is written.
+    """
     if job.is_overdue:
-        await in_thread(job.settle)
+        with suppress(TimeoutError):
+            await in_archive_thread(job.settle, waits=False)
     return job
 
 

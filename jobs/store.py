@@ -4,6 +4,7 @@ Each change of a job is one script: it checks that nobody else has written since
 Every time that is compared is read off Redis's clock. Connection errors become `StoreUnavailable`.
 """
 
+import math
 import os
 import secrets
 from collections.abc import Sequence
@@ -29,14 +30,22 @@ class Change(NamedTuple):
     deadline: float | None = None  # seconds from now until the job counts as overdue; 0 never, None as before
     overdue: bool = False  # only if the deadline has passed
     keep_version: bool = False  # of the new record; else it gets a new one
+    is_repeatable: bool = False  # to write it twice does no harm, so the record need not remember it
 
 
 class Outcome(NamedTuple):
-    """What became of a write: the record as it is now stored (None: there is none), and whether we wrote it."""
+    """What became of a write: the record as it is now stored (None: there is none), and whether we wrote it.
+
+    `version` is what the write gave the record. It is less than the record's own if the answer to the write got
+    lost and others have written before it was repeated. `marks` tells of the newest 16 writes or so; it is known
+    after a write that was refused.
+    """
 
     written: bool
     record: Record | None
     now: int = 0
+    version: int = 0
+    marks: str = ""  # each as `<mark>:<version> `, the newest first
 
 
 class Glance(NamedTuple):
@@ -47,13 +56,15 @@ class Glance(NamedTuple):
     state: str = ""
 
 
-def write(old: Record | None, new: Record, change: Change, push: Push | None = None) -> Outcome:
+def write(old: Record | None, new: Record, change: Change, push: Push | None = None, mark: str = "") -> Outcome:
     """Turn the stored `old` into `new` (`None` writes it anew) and publish, in one round trip.
 
     Nothing happens, and the outcome tells what is stored, if somebody else has written since `old` was read.
-    Safe to repeat: a write whose answer was lost is recognised by its mark.
+    Safe to repeat: a write whose answer was lost is recognised by its mark, also after others have written. A
+    caller that repeats a write itself passes the same `mark` each time.
     """
-    return _outcome(old, new, change, run(_call(old, new, change, push, _new_mark())))
+    mark = "" if change.is_repeatable else mark or new_mark()
+    return _outcome(old, new, change, mark, run(_call(old, new, change, push, mark)))
 
 
 def create(new: Record, change: Change, push: Push | None = None) -> Outcome:
@@ -62,16 +73,16 @@ def create(new: Record, change: Change, push: Push | None = None) -> Outcome:
     When it raises `StoreUnavailable` the job will never be started, so what may have been written of it is taken back:
     at once, or by this process as soon as Redis answers.
     """
-    mark = _new_mark()
+    mark = new_mark()
     try:
         with errors():
-            answer, *entered = run_all([_call(None, new, change, push, mark), *entries(new)])
+            answer, *entered = run_all([_call(None, new, change, push, mark), *entries(new, change.deadline or 0)])
             if refused := [refusal for refusal in (answer, *entered) if isinstance(refusal, Exception)]:
                 raise refused[0]
     except StoreUnavailable:
         _take_back(new.id, mark)
         raise
-    return _outcome(None, new, change, answer)
+    return _outcome(None, new, change, mark, answer)
 
 
 def read(job_id: str) -> Outcome:
@@ -118,7 +129,7 @@ def glance(job_ids: Sequence[str]) -> list[Glance]:
 
 def beat(job_ids: Sequence[str], lost_after: float) -> None:
     """Put off the deadlines of those of the jobs that are running, by seconds; in one round trip."""
-    arguments = [f"{lost_after * 1_000_000:.0f}", jobs_settings().TTL]
+    arguments = [f"{lost_after * 1_000_000:.0f}", jobs_settings().TTL + math.ceil(lost_after)]
     run_all([Call("beat", job_key(job_id), arguments) for job_id in job_ids])
 
 
@@ -169,8 +180,9 @@ def _process_mark() -> str:
     return secrets.token_hex(8)
 
 
-def _new_mark() -> str:
-    return f'"{_process_mark()}{next(_marks)}"'
+def new_mark() -> str:
+    """Return a name for one write, different from that of every other write of any process."""
+    return f"{_process_mark()}{next(_marks)}"
 
 
 def _call(old: Record | None, new: Record, change: Change, push: Push | None, mark: str) -> Call:
@@ -179,18 +191,28 @@ def _call(old: Record | None, new: Record, change: Change, push: Push | None, ma
         fields.pop(name, None)
     channels, pieces = (push.channels, events.pieces(push.payload, bool(change.stamp))) if push else ((), ())
     head = (
-        f"{old.version if old else ''} {mark} {int(change.overdue)} {jobs_settings().TTL} "
+        f"{old.version if old else ''} {mark or '-'} {int(change.overdue)} {jobs_settings().TTL} "
         f"{'' if change.deadline is None else f'{change.deadline * 1_000_000:.0f}'} {change.stamp} "
         f"{'=' if change.keep_version else ''}{new.version} {len(fields)} {len(deleted)} {len(channels)}"
     )
     return Call("write", job_key(new.id), [head, *chain(*fields.items()), *deleted, *channels, *pieces])
 
 
-def _outcome(old: Record | None, new: Record, change: Change, answer: Sequence[Any]) -> Outcome:
+def _outcome(old: Record | None, new: Record, change: Change, mark: str, answer: Sequence[Any]) -> Outcome:
     is_done, moment, *rest = answer
     if int(is_done):
-        return Outcome(True, _written(old, new, change, int(moment)))
-    return Outcome(False, _record(new.id, dict(zip(rest[0][::2], rest[0][1::2], strict=True))), int(moment))
+        version = int(moment)
+        return Outcome(True, _written(old, new, change, version), 0, version)
+    stored = dict(zip(rest[0][::2], rest[0][1::2], strict=True))
+    marks = stored.get("marks", "")
+    version = version_of(mark, marks) if mark else 0
+    return Outcome(version > 0, _record(new.id, stored), int(moment), version, marks)
+
+
+def version_of(mark: str, marks: str) -> int:
+    """Return the version that a marked write gave its job, by the job's marks; 0 if it is not among them."""
+    _before, found, after = marks.partition(f"{mark}:")
+    return int(after.split(" ", 1)[0]) if found else 0
 
 
 def _take_back(job_id: str, mark: str) -> None:

@@ -12,9 +12,17 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Self, cast
 
 from . import events, indexes, publisher, store
-from .announce import announce_ended, find_archived
+from .announce import announce_ended, fence_archived, find_archived
 from .conf import jobs_settings
-from .exceptions import JobCancelled, JobEnded, JobNotFound, StoreUnavailable, exists, not_found
+from .exceptions import (
+    ClaimInProgress,
+    JobCancelled,
+    JobEnded,
+    JobNotFound,
+    StoreUnavailable,
+    exists,
+    not_found,
+)
 from .handlers import JobHandler, find_handler
 from .known import KnownJob
 from .record import Record
@@ -36,6 +44,7 @@ class StoredJob(KnownJob):
         super().__init__(record, now)
         self.is_draft = False
         self._attempt_held: int | None = None  # the attempt that this process is working on, if it is
+        self._marks = ""  # of those who have written it, as far as we know
         self._lock = threading.RLock()
 
     @cached_property
@@ -74,7 +83,7 @@ class StoredJob(KnownJob):
             raise exists(self.id)
         self.is_draft = False
         self._know(outcome.record)
-        self._send_unless_pushed(push, message)
+        self._send_unless_pushed(push, message, outcome.version)
 
     def restore(self, found: Outcome | None = None, keep_version: bool = False) -> bool:
         """Write the whole record anew, as its worker or the archive knows it, if Redis has lost it; says if so.
@@ -101,33 +110,63 @@ class StoredJob(KnownJob):
         if not self.is_ended and (ended := self._ended_meanwhile()) is not None:
             self._know(ended)
 
-    def settle(self) -> None:
-        """End a job whose deadline has passed, as expired or lost; whoever reads it first does this. Idempotent."""
+    def settle(self, waits: bool = True) -> None:
+        """End a job whose deadline has passed, as expired or lost; the first reader does this. Idempotent.
+
+        Unless the caller `waits` for the database, the archive's row is written a moment later.
+        """
         with self._lock:
             while self.is_overdue:
                 state = JobState.LOST if self.state is JobState.RUNNING else JobState.EXPIRED
                 new = self._ended_meanwhile() or self.record.replace(state=state)
                 change = Change(stamp="" if new.ended_at else "ended_at", deadline=0, overdue=True)
-                if self._write(new, change, events.OF_STATE[new.state]):
-                    announce_ended(self)
+                if self._write(new, change, events.OF_STATE[new.state]) and self.is_ended:
+                    announce_ended(self, waits=waits)
 
-    def _apply(self, decide: Callable[[Record], Decision], event: str | Callable[[Record], str] = "") -> None:
-        """Decide on what is stored, and write it; look again and decide anew as long as others are faster."""
+    def _apply(
+        self,
+        decide: Callable[[Record], Decision],
+        event: str | Callable[[Record], str] = "",
+        mark: str = "",
+    ) -> Record:
+        """Decide on the stored record, and write the result; repeat while others write first.
+
+        Returns what was written. A caller that may have to repeat the whole after `StoreUnavailable` passes the same
+        `mark` each time: then a write that had been done, though its answer was lost, is not done twice.
+        """
         self._require_stored()
+        mark = mark or store.new_mark()
         with self._lock:
             for _try in range(MAX_TRIES):
                 if self.is_overdue:
                     self.settle()
+                if store.version_of(mark, self._marks):
+                    return self.record
                 self._require_held()
                 new, change = decide(self.record)
-                if self._write(new, change, event if isinstance(event, str) else event(new)):
-                    return
+                if self.state is JobState.LOST and new.state is not JobState.LOST:
+                    self._take_verdict_back()
+                if self._write(new, change, event if isinstance(event, str) else event(new), mark):
+                    return new
         raise StoreUnavailable(f"Job {self.id} is being written to by too many at once.")
 
-    def _write(self, new: Record, change: Change, event: str) -> bool:
+    def _take_verdict_back(self) -> None:
+        """Make sure that nobody can claim the job as lost any more, before it leaves that state.
+
+        The database decides between a worker that speaks again and an owner who is being told that the job was lost:
+        a claim is an update of the same row. Raises `JobEnded` if the owner was first, and `StoreUnavailable` if the
+        database cannot be asked.
+        """
+        claimed = fence_archived(self.record)
+        if claimed is not None:
+            self._write(claimed.replace(leased_until=0, leased_by=""), Change(), "")
+            raise JobEnded(f"Job {self.id} was given up for lost, and its owner has been told so.")
+
+    def _write(self, new: Record, change: Change, event: str, mark: str = "") -> bool:
         message = self._message(new, change, event) if event else None
         push = publisher.prepare(message, self._channels) if message else None
-        outcome = store.write(self.record, new, change, push)
+        outcome = store.write(self.record, new, change, push, mark)
+        self._marks = outcome.marks
         if outcome.record is None or self._is_newer_than(outcome):
             if self._attempt_held is None and self.state is not JobState.LOST:
                 raise not_found(self.id)
@@ -135,7 +174,7 @@ class StoredJob(KnownJob):
             return False
         self._know(outcome.record, outcome.now)
         if outcome.written:
-            self._send_unless_pushed(push, message)
+            self._send_unless_pushed(push, message, outcome.version)
         return outcome.written
 
     def _ended_meanwhile(self) -> Record | None:
@@ -147,9 +186,9 @@ class StoredJob(KnownJob):
         """Say whether Redis has less than we know of: it was emptied, or restored from an old backup."""
         return outcome.record is None or outcome.record.version < self.version
 
-    def _send_unless_pushed(self, push: events.Push | None, message: events.Message | None) -> None:
+    def _send_unless_pushed(self, push: events.Push | None, message: events.Message | None, version: int) -> None:
         if push is None and message is not None:
-            publisher.send(events.stamp(message, self.version, events.iso(self.version) or ""))
+            publisher.send(events.stamp(message, version, events.iso(version) or ""))
 
     def _message(self, new: Record, change: Change, event: str) -> events.Message:
         stamped = {change.stamp: events.VERSION_TO_COME} if change.stamp else {}
@@ -158,8 +197,9 @@ class StoredJob(KnownJob):
 
     def _living(self, record: Record) -> Record:
         """Return the record if it may still be written to; one that was given up for lost by us comes back to life."""
-        if record.state is JobState.LOST and self._attempt_held is not None and not self._is_claimed(record):
-            return record.replace(state=JobState.RUNNING, ended_at=0)
+        if record.state is JobState.LOST and self._attempt_held is not None and not record.claimed_at:
+            self._require_unleased(record)
+            return record.replace(state=JobState.RUNNING, ended_at=0, leased_until=0, leased_by="")
         if record.state is JobState.CANCELLED:
             raise JobCancelled(f"Job {record.id} was cancelled.")
         if record.state.is_ended:
@@ -167,11 +207,14 @@ class StoredJob(KnownJob):
         return record
 
     def _require(self, record: Record, state: JobState) -> None:
-        if not record.state.may_become(state) or self._is_claimed(record):
+        if not record.state.may_become(state) or record.claimed_at:
             raise JobEnded(f"Job {record.id} is {record.state} and cannot become {state}; the first end wins.")
+        self._require_unleased(record)
 
-    def _is_claimed(self, record: Record) -> bool:
-        return record.claimed_at > 0 or (record.leased_until > 0 and record.leased_until > self.now)
+    def _require_unleased(self, record: Record) -> None:
+        """Refuse to change an outcome that is being claimed; a claim that dies gives way after its lease."""
+        if record.leased_until > self.now:
+            raise ClaimInProgress(f"Job {record.id} is being claimed as {record.state}.")
 
     def _require_held(self) -> None:
         if self._attempt_held is not None and self._attempt_held < self.record.attempt:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +15,7 @@ from .hub import hub
 from .job import Job
 from .reader import async_reader
 from .repository import settled
-from .threads import in_thread
+from .threads import in_archive_thread
 
 if TYPE_CHECKING:
     from .consumers import JobConsumer
@@ -137,7 +139,8 @@ class Subscription:
         if "job" in self.target:
             job = await self._viewer.afind(self.target["job"])
             if job.version < self._socket.told.version(job.id):  # Redis was restored from an old backup
-                await in_thread(job.believe_archive)
+                with suppress(TimeoutError):
+                    await in_archive_thread(job.believe_archive)
             if job.owner not in self._owners:
                 self._owners += (job.owner,)
             return [job]
@@ -157,5 +160,6 @@ class Subscription:
                 if outcome.record is not None and (not outcome.record.claimed_at or outcome.record.id in alive):
                     job = Job(outcome.record, outcome.now)
                     if topic in job.topics and self._viewer.may_see(job):
-                        found[job.id] = await settled(job)
+                        found[job.id] = job
+        await asyncio.gather(*(settled(job) for job in found.values() if job.is_overdue))
         return sorted(found.values(), key=lambda job: job.record.created_at)

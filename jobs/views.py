@@ -10,7 +10,7 @@ from functools import wraps
 from typing import Any
 
 from django.contrib.auth.decorators import login_not_required
-from django.db import transaction
+from django.db import connections, transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.shortcuts import render
 from django.urls import get_resolver, reverse
@@ -22,7 +22,7 @@ from django.views.decorators.vary import vary_on_headers
 
 from . import events
 from .access import Viewer, ticket, viewer_of
-from .claim import ClaimFailed, claim, safe_url
+from .claim import ClaimFailed, NotEnded, claim, safe_url
 from .estimates import usual
 from .exceptions import HandlerNotFound, JobEnded, JobNotFound, StoreUnavailable
 from .job import Job
@@ -63,7 +63,7 @@ class JobsView(View):
     @method_decorator(
         [
             login_not_required,
-            transaction.non_atomic_requests,
+            *(transaction.non_atomic_requests(using=alias) for alias in connections),
             never_cache,
             vary_on_headers("Accept", "Cookie"),
             csrf_protect,
@@ -103,6 +103,11 @@ class ReadyView(JobsView):
             return _frame(job, 409) if _wants_json(request) else HttpResponseSeeOther(job.get_absolute_url())
         try:
             url = claim(job, request)
+        except NotEnded:
+            return _frame(job, 409) if _wants_json(request) else HttpResponseSeeOther(job.get_absolute_url())
+        except StoreUnavailable as error:
+            logger.info("job %s: its claim has to be repeated: %s", job.id, error)
+            return _try_claim_again(request, job, viewer)
         except ClaimFailed:
             return _frame(job, 500) if _wants_json(request) else _waiting_page(request, job, viewer, 500, stuck=True)
         return JsonResponse({"url": url}) if _wants_json(request) else HttpResponseSeeOther(url)
@@ -132,6 +137,12 @@ class ListView(JobsView):
         if _wants_json(request):
             return HttpResponse(events.encode({"jobs": frames}), content_type="application/json")
         return render(request, "jobs/list.html", {"frames": frames, "socket_path": SOCKET_PATH})
+
+
+def _try_claim_again(request: HttpRequest, job: Job, viewer: Viewer) -> HttpResponse:
+    response = _frame(job, 503) if _wants_json(request) else _waiting_page(request, job, viewer, 503)
+    response["Retry-After"] = str(RETRY_AFTER)
+    return response
 
 
 def _waiting_page(

@@ -25,7 +25,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from . import store
-from .backlog import backlog
+from .backlog import backlog, backlog_for
 from .conf import jobs_settings
 from .deathwatch import Deathwatch
 from .events import HEADER, PART
@@ -159,7 +159,8 @@ def end_later(job_id: str, state: JobState, error: str | Promise = "", runner: s
 
     With a `runner`, only if that process has the job's present attempt, or nobody has started it.
     """
-    _executor().submit(_end_when_store_answers, partial(_end, job_id, state, error, runner))
+    end = partial(_end, job_id, state, error, runner)
+    _executor().submit(_end_when_store_answers, end)
 
 
 def _end_when_store_answers(end: Callable[[], None]) -> None:
@@ -179,13 +180,21 @@ def _end(job_id: str, state: JobState, error: str | Promise, runner: str | None)
             logger.info("job %s: not %s: it is no longer run by %s", job_id, state, runner)
             return
         with translation.override(job.language or None):
-            job.end(state, str(error))
+            _end_found(partial(job.end, state, str(error), store.new_mark()))
     except StoreUnavailable:
         raise
     except JobError as problem:
         logger.warning("job %s: not %s: %s", job_id, state, problem)
     finally:
         connections.close_all()
+
+
+def _end_found(end: Callable[[], None]) -> None:
+    """End a job; when the store answers again, the same write is repeated, which it recognises if it was done."""
+    try:
+        end()
+    except StoreUnavailable as problem:
+        backlog_for(problem).add(end)
 
 
 def _on_revoked(request: Any, expired: bool, **_: Any) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from django.db import connections
 
 from . import events
-from .backlog import backlog
+from .backlog import backlog_for
 from .conf import jobs_settings
 from .data import JobData, Unsaved, check_size
 from .exceptions import JobCancelled, JobError, StoreUnavailable
@@ -77,7 +77,7 @@ class WorkingJob(StoredJob):
             if record.cancel_asked:
                 raise JobCancelled(f"Job {self.id} was asked to stop.")
             deadline = jobs_settings().LOST_AFTER if record.state is JobState.RUNNING else None
-            return self._with_unsaved(record), Change(deadline=deadline)
+            return self._with_unsaved(record), Change(deadline=deadline, is_repeatable=True)
 
         try:
             self._apply(decide, events.PROGRESS)
@@ -99,30 +99,31 @@ class WorkingJob(StoredJob):
             data = Unsaved({**self._unsaved, key: text}).upon(record.data)
             if text is not None:
                 check_size(data, jobs_settings().MAX_DATA)
-            return record.replace(data=data), Change()
+            return record.replace(data=data), Change(is_repeatable=True)
 
         if self.is_draft:
             self.record, _change = decide(self.record)
             return
         try:
             self._apply(decide)
-        except StoreUnavailable:
+        except StoreUnavailable as problem:
             if self._attempt_held is None:
                 raise
-            self._keep_data(key, text)
+            self._keep_data(key, text, problem)
 
-    def _keep_data(self, key: str, text: str | None) -> None:
-        """Keep what our own work has found out until the store answers; the job's next write takes it along."""
-        logger.warning("job %s: the store does not answer; data[%r] is kept for later", self.id, key)
+    def _keep_data(self, key: str, text: str | None, problem: StoreUnavailable) -> None:
+        """Keep what our own work has found out until the store takes it; the job's next write takes it along."""
+        logger.warning("job %s: data[%r] is kept for later: %s", self.id, key, problem)
         with self._lock:
             if not self._unsaved:
-                backlog().add(self._save_data)
+                backlog_for(problem).add(self._save_data)
             self._unsaved[key] = text
 
     def _save_data(self) -> None:
         with self._lock:
             if self._unsaved and not self.is_ended:
-                self._apply(lambda record: (self._with_unsaved(self._living(record)), Change()))
+                change = Change(is_repeatable=True)
+                self._apply(lambda record: (self._with_unsaved(self._living(record)), change))
 
     def _with_progress(self, record: Record) -> Record:
         if not (given := self._progress):
@@ -137,9 +138,9 @@ class WorkingJob(StoredJob):
             record = record.replace(data=self._unsaved.upon(record.data))
         return self._with_progress(record)
 
-    def _write(self, new: Record, change: Change, event: str) -> bool:
+    def _write(self, new: Record, change: Change, event: str, mark: str = "") -> bool:
         progress = self._progress
-        written = super()._write(new, change, event)
+        written = super()._write(new, change, event, mark)
         if written:
             if self._progress is progress and self._with_progress(new) == new:  # not one that only wrote data, say
                 self._progress = {}

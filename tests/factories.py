@@ -1,8 +1,10 @@
 """People, jobs and waits that many tests share."""
 
+import sqlite3
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from itertools import takewhile
 
 from django.contrib.auth import get_user_model
@@ -145,6 +147,16 @@ def lost_job():
     known = again(worker)
     assert known.state is JobState.LOST
     return worker, known
+
+
+@contextmanager
+def locked_database(mode="IMMEDIATE"):
+    """Hold the lock of a SQLite file, as another process would: to write it, or ("EXCLUSIVE") to read it too."""
+    with closing(sqlite3.connect(connections["default"].settings_dict["NAME"])) as other:
+        other.isolation_level = None
+        other.execute(f"BEGIN {mode}")
+        yield
+        other.execute("ROLLBACK")
 
 
 def draft(**data):

@@ -134,6 +134,7 @@ def test_a_failed_write_to_the_archive_does_not_spoil_the_task_s_own_transaction
 
 
 def test_without_listeners_the_end_is_only_archived():
-    job = started_job()
+    job = ended_job()
+    JobRecord.objects.all().delete()
     announce_ended(job)
     assert JobRecord.objects.filter(pk=job.id).exists()

@@ -99,3 +99,11 @@ def test_a_thread_that_has_used_the_database_leaves_no_connection_open():
 
 def test_a_process_has_one_backlog():
     assert backlog() is backlog()
+
+
+def test_what_need_not_be_in_order_is_done_while_the_first_cannot_be():
+    done, backlog = [], Backlog(is_ordered=False)
+    for n in range(4):
+        backlog.add(failing(5 if n == 0 else 0, done, n))
+    eventually(lambda: len(done) == 4)
+    assert [name for name, _thread in done] == [1, 2, 3, 0]

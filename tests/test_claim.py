@@ -2,16 +2,18 @@
 
 import threading
 from functools import partial
+from unittest.mock import Mock
 
 import pytest
 from django.contrib.auth.models import Group
 from django.contrib.messages import get_messages
 from django.contrib.messages.storage import default_storage
-from django.db import transaction
+from django.db import InterfaceError, OperationalError, transaction
 from django.urls import reverse_lazy
 
 from jobs import claim as claim_module
 from jobs.claim import ClaimFailed, claim
+from jobs.exceptions import StoreUnavailable
 from jobs.handlers import JobHandler
 from jobs.models import JobRecord
 from jobs.states import JobState
@@ -166,13 +168,16 @@ def test_a_job_that_was_not_archived_in_time_is_archived_by_its_claim():
     assert JobRecord.objects.get().claimed_url == "/parcels/" and hooks() == ["delivered 0"]
 
 
-def test_a_job_that_cannot_be_archived_cannot_be_claimed(monkeypatch):
+@pytest.mark.parametrize("problem", [OperationalError, InterfaceError])
+def test_a_busy_database_leaves_the_job_to_be_claimed_again(monkeypatch, problem):
     job = ended_job()
     JobRecord.objects.all().delete()
-    monkeypatch.setattr(claim_module, "archive", lambda record: False)
-    with pytest.raises(ClaimFailed, match="could not be archived"):
-        claim(job, visit())
-    assert hooks() == [] and not again(job).claimed_url
+    with monkeypatch.context() as patched:
+        patched.setattr(claim_module, "archive_now", Mock(side_effect=problem("locked")))
+        with pytest.raises(StoreUnavailable, match="not taken by the database"):
+            claim(job, visit())
+    assert hooks() == [] and not again(job).record.leased_until
+    assert claim(again(job), visit()) == "/parcels/"
 
 
 def test_an_outcome_that_is_newer_than_the_archive_s_is_the_one_that_counts():
@@ -207,7 +212,7 @@ def test_a_claim_that_meets_another_waits_for_it():
 def test_a_claim_whose_process_died_is_taken_over_after_its_lease(settings):
     settings.JOBS = settings.JOBS | {"READY_LEASE": 0.2}
     job = ended_job()
-    assert job.lease(0.2)  # and nothing comes after it
+    assert job.lease("dead", 0.2)  # and nothing comes after it
     assert claim(again(job), visit()) == "/parcels/"
     assert hooks() == ["delivered 0"]
 

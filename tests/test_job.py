@@ -1,6 +1,7 @@
 """The verbs of a job: each one atomic transition, and the first end wins."""
 
 import logging
+from functools import partial
 from itertools import product
 
 import pytest
@@ -328,23 +329,32 @@ def test_a_retry_says_when_it_is_due_and_how_many_there_can_be():
 
 def test_one_of_many_gets_the_lease():
     job = ended_job()
-    results = at_once([lambda: again(job).lease(30)] * 8)
+    results = at_once([partial(again(job).lease, token, 30) for token in "abcdefgh"])
     assert sorted(results) == [False] * 7 + [True]
 
 
 def test_a_lease_that_is_given_back_or_has_passed_can_be_taken():
     job = ended_job()
-    assert job.lease(30) and not again(job).lease(30)
-    job.release()
-    assert again(job).lease(0.01)
-    eventually(lambda: again(job).lease(30))
+    assert job.lease("a", 30) and not again(job).lease("b", 30)
+    job.release("a")
+    assert again(job).lease("b", 0.01)
+    eventually(lambda: again(job).lease("a", 30))
+
+
+def test_a_lease_is_prolonged_and_given_back_by_its_holder_alone():
+    job = ended_job()
+    assert job.lease("a", 30) and again(job).lease("a", 60)
+    for verb in (again(job).release, lambda token: again(job).mark_claimed("/x/", token)):
+        with pytest.raises(JobEnded, match="the lease has run out"):
+            verb("b")
+    assert again(job).record.leased_by == "a" and not again(job).claimed_url
 
 
 def test_a_job_that_has_not_ended_or_was_claimed_cannot_be_leased():
     with pytest.raises(JobEnded, match="it is running"):
-        started_job().lease(30)
+        started_job().lease("a", 30)
     job = ended_job()
     job.mark_claimed("/parcels/")
     with pytest.raises(JobEnded, match="it is claimed"):
-        again(job).lease(30)
+        again(job).lease("a", 30)
     assert again(job).claimed_url == "/parcels/"

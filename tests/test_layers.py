@@ -27,7 +27,8 @@ then working
 then job
 then detached
 then repository sweep metrics diagnosis
-access hub claim
+access hub leases
+then claim
 worker subscriptions logout health doorstep rerun middleware
 then attempt consumers
 then tasks

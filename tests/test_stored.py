@@ -7,6 +7,7 @@ from django.db import connections
 
 from jobs import backlog, events, layers, signals, store
 from jobs.exceptions import (
+    ClaimInProgress,
     JobEnded,
     JobNotFound,
     StoreUnavailable,
@@ -179,10 +180,10 @@ def test_a_lost_job_may_be_started_again(short_limits):
 
 def test_a_lost_job_stays_lost_while_somebody_claims_it_and_ever_after(short_limits):
     worker, known = lost_job()
-    assert known.lease(30)
-    with pytest.raises(JobEnded):
-        worker.complete()
-    known.mark_claimed("/lost/")
+    assert known.lease("a", 30)
+    with pytest.raises(ClaimInProgress):
+        again(known).start()
+    known.mark_claimed("/lost/", "a")
     for verb in (worker.complete, again(known).start, lambda: worker.set_progress(1)):
         with pytest.raises(JobEnded):
             verb()
@@ -191,8 +192,8 @@ def test_a_lost_job_stays_lost_while_somebody_claims_it_and_ever_after(short_lim
 
 def test_a_lost_job_whose_claim_did_not_work_out_may_complete_after_all(short_limits):
     worker, known = lost_job()
-    assert known.lease(30)
-    known.release()
+    assert known.lease("a", 30)
+    known.release("a")
     worker.complete()
     assert again(known).state is JobState.COMPLETE
 

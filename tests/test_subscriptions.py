@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+from time import monotonic
 
 import pytest
 from asgiref.sync import sync_to_async
@@ -17,7 +18,7 @@ from jobs.states import JobState
 from jobs.testing import JobCommunicator
 from jobs.threads import in_thread
 
-from .factories import ANN, BOB, OWNER, create_job, ended_job, plant, started_job
+from .factories import ANN, BOB, OWNER, create_job, ended_job, locked_database, overdue, plant, started_job
 from .surroundings import database_file, nothing_left  # noqa: F401 - fixtures
 
 pytestmark = pytest.mark.usefixtures("database_file", "nothing_left")
@@ -453,3 +454,25 @@ async def test_an_end_whose_push_got_lost_is_heard_although_it_was_claimed_elsew
 
 async def lost(message):
     """Stand in for a push that nobody gets."""
+
+
+# A database that does not answer
+
+
+async def test_f50_nobody_waits_for_a_locked_database_because_others_are_overdue(settings):
+    settings.JOBS = settings.JOBS | {"LOST_AFTER": 0.05}
+    silent = [await started_job() for _ in range(20)]
+    settings.JOBS = settings.JOBS | {"LOST_AFTER": 60}
+    theirs = await started_job(owner="visitor:bob")
+    await sync_to_async(overdue)(silent[-1])
+    with locked_database("EXCLUSIVE"):
+        async with JobCommunicator(ANN) as ann, JobCommunicator(BOB) as bob:
+            await ann.send_json_to({"action": "subscribe", "mine": True})
+            began = monotonic()
+            await bob.subscribe(job=theirs.id)
+            assert (await bob.next())["event"] == "started"
+            assert monotonic() - began < 1
+            assert (await ann.next(timeout=10))["event"] == "subscribed"
+            assert monotonic() - began < 3
+    states = {(await sync_to_async(JobRepository().find)(job.id)).state for job in silent}
+    assert states == {JobState.LOST}

@@ -14,6 +14,7 @@ from django.utils.translation import override
 from kombu import Connection
 
 from jobs import store
+from jobs.conf import jobs_settings
 from jobs.detached import DetachedJob
 from jobs.events import HEADER
 from jobs.exceptions import HandlerNotFound, JobError, JobNotFound, StoreUnavailable, UnserializableData
@@ -160,6 +161,16 @@ def test_a_job_whose_task_has_a_due_time_does_not_expire_before_it():
     job = send_parcel.submit_job(None, ["books"], countdown=10_000)
     left = (store.read(job.id).record.deadline - job.record.created_at) / 1_000_000
     assert 13_599 < left < 13_601
+
+
+def test_a_job_that_is_due_after_the_ttl_is_kept_and_listed_until_then(redis_client):
+    due, ttl = 3 * 86400, jobs_settings().TTL
+    job = send_parcel.submit_job(annas(), ["books"], countdown=due)
+    send_parcel.submit_job(annas(), ["pens"])  # due now, and in the same lists
+    for key in (f"jobs:{{{job.id}}}", f"jobs:index:owner:{job.owner}"):
+        assert due + 3600 + ttl - 5 < redis_client.ttl(key) <= due + 3600 + ttl
+    job.cancel()
+    assert redis_client.ttl(f"jobs:{{{job.id}}}") <= ttl
 
 
 def test_a_task_may_say_how_long_its_jobs_wait_for_a_worker():

@@ -140,9 +140,9 @@ def test_redis_forgets_a_job_in_time_and_the_archive_does_not(redis_client):
 @pytest.mark.django_db
 def test_a_lease_ends_and_a_creation_is_longer_ago_when_time_has_passed():
     job, created = ended_job(), JobRepository().find(ended_job().id).created_at
-    assert job.lease(30)
+    assert job.lease("a", 30)
     pass_time(31, job)
-    assert job.refresh().lease(30)
+    assert job.refresh().lease("b", 30)
     assert (created - job.refresh().created_at).total_seconds() == pytest.approx(31, abs=5)
 
 
@@ -202,7 +202,7 @@ def test_a_cancel_takes_effect_at_the_first_progress_call():
 @pytest.mark.usefixtures("database_file")
 def test_a_job_that_is_nowhere_is_not_brought_to_life_by_the_clock():
     job = create_job()
-    pass_time(86400, job)
+    pass_time(3600 + 86400, job)  # START_TIMEOUT and TTL
     pass_time(1, job)
     with pytest.raises(JobNotFound):
         JobRepository().find(job.id)

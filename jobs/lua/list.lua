@@ -6,4 +6,6 @@
 local time = redis.call('TIME')
 redis.call('ZADD', KEYS[1], 'NX', string.format('%.0f', time[1] * 1000000 + time[2]), ARGV[1])
 redis.call('ZREMRANGEBYRANK', KEYS[1], 0, -ARGV[2] - 1)
-redis.call('EXPIRE', KEYS[1], ARGV[3])
+if redis.call('TTL', KEYS[1]) < tonumber(ARGV[3]) then -- another job may have to be listed for longer
+  redis.call('EXPIRE', KEYS[1], ARGV[3])
+end

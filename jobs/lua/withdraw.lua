@@ -3,6 +3,8 @@
 -- KEYS[1] the job's hash
 -- ARGV    1 the mark of that write
 
-if redis.call('HGET', KEYS[1], 'mark') == ARGV[1] then
+local stored = redis.call('HMGET', KEYS[1], 'marks', 'version')
+local as_written = ARGV[1] .. ':' .. (stored[2] or '') .. ' '
+if stored[1] and stored[1]:sub(1, #as_written) == as_written then
   redis.call('DEL', KEYS[1])
 end

@@ -2,7 +2,8 @@
 --
 -- KEYS[1] the job's hash
 -- ARGV    1 what there is to know, with a space between each:
---             the version that the writer has read ("" creates), the writer's mark of this very write,
+--             the version that the writer has read ("" creates),
+--             the writer's mark of this very write ("-" if doing it twice does no harm),
 --             "1" if the job must be past its deadline, else "0", time to live in seconds,
 --             microseconds until the new deadline ("" keeps it, "0" removes it), the field to set to this moment ("" none),
 --             the last version that the writer knows of ("=" before it: to be kept),
@@ -12,6 +13,7 @@
 -- Answer  {1, version}, or {0, now, the hash} when somebody else was faster or the deadline says otherwise.
 
 local MAX_VERSION = 9000000000000000 -- as in record.py
+local MAX_MARKS = 640 -- characters: the last 16 marked writes or so
 local UNPACKED = 2000 -- arguments at a time; Lua's stack holds some 8,000
 
 local function iso(us)
@@ -44,12 +46,7 @@ local read, mark, must_be_overdue, ttl, delay, stamp, kept, last, fields, delete
   ARGV[1]:match('^(%d*) (%S+) ([01]) (%d+) ([%d-]*) ([%l_]*) (=?)(%d+) (%d+) (%d+) (%d+)$')
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
-local stored = redis.call('HMGET', key, 'version', 'deadline', 'mark')
-
-if stored[3] and stored[3] == mark then
-  return {1, stored[1]} -- this very write has been done; only its answer was lost
-end
-
+local stored = redis.call('HMGET', key, 'version', 'deadline', 'marks')
 local deadline = tonumber(stored[2] or '0') or 0
 local overdue = deadline > 0 and now >= deadline and '1' or '0'
 local known = read_version(stored[1], key)
@@ -61,10 +58,16 @@ local version = last
 if kept == '' then
   version = string.format('%.0f', math.max(now, (tonumber(known) or 0) + 1, tonumber(last) + 1))
 end
-local set = {'version', version, 'mark', mark}
+local set = {'version', version}
+if mark ~= '-' then
+  local marks = mark .. ':' .. version .. ' ' .. (stored[3] or '')
+  set[#set + 1] = 'marks'
+  set[#set + 1] = #marks > MAX_MARKS and marks:sub(1, MAX_MARKS):match('^.* ') or marks
+end
 if delay ~= '' then
+  deadline = delay == '0' and 0 or now + tonumber(delay)
   set[#set + 1] = 'deadline'
-  set[#set + 1] = delay == '0' and '0' or string.format('%.0f', now + tonumber(delay))
+  set[#set + 1] = string.format('%.0f', deadline)
 end
 if stamp ~= '' then
   set[#set + 1] = stamp
@@ -82,7 +85,8 @@ for from = at, at + deleted - 1, UNPACKED do
   redis.call('HDEL', key, unpack(ARGV, from, math.min(from + UNPACKED, at + deleted) - 1))
 end
 at = at + deleted
-redis.call('EXPIRE', key, ttl)
+-- a job that waits for its deadline is kept at least until then
+redis.call('EXPIRE', key, tonumber(ttl) + math.max(0, math.ceil((deadline - now) / 1000000)))
 local first = at + channels
 if first > at then
   local payload, pieces = ARGV[first], #ARGV - first
