@@ -46,6 +46,7 @@ class Seen:
     hooks: list[tuple[str, str, str]] = []  # noqa: RUF012 - name, the job's state for it, the state in Redis
     was_emptied = False
     changes = 0  # of what is stored
+    has_claims = False  # at least one has come as far as the database
 
 
 class Handler(JobHandler):
@@ -103,6 +104,10 @@ def prepare() -> None:
     backlog.Backlog.add = lambda self, action: late.append((self, action))
 
 
+def _has_claims() -> bool:
+    return Seen.has_claims
+
+
 def wait(what: str) -> None:
     """Wait until something changes."""
     known = Seen.changes
@@ -129,6 +134,7 @@ def _store_point(name: str, real: Callable[..., Any]) -> Callable[..., Any]:
 
 def _archive_point(name: str, real: Callable[..., Any]) -> Callable[..., Any]:
     def call(*args: Any, **kwargs: Any) -> Any:
+        Seen.has_claims |= name == "_claim_row"
         stage.point(name)
         if name != "find_archived":
             Seen.changes += 1
@@ -148,7 +154,7 @@ class Play:
         stage.clear(seed)
         late.clear()
         lease_keeper()._held.clear()
-        Seen.hooks, Seen.was_emptied = [], False
+        Seen.hooks, Seen.was_emptied, Seen.has_claims = [], False, False
         Faults.store = Faults.archive = Faults.hook = 0
         self.random = stage.random
         self.job_id = JobRepository().create(id=str(uuid4()), handler_class=Handler).id
@@ -156,6 +162,7 @@ class Play:
         self.worked.start()
         self.end = JobState.COMPLETE if self.random.random() < 0.6 else JobState.FAILED
         self._cast()
+        stage.let_time_pass = self._let_time_pass
 
     def _cast(self) -> None:
         draw = self.random.random
@@ -180,6 +187,8 @@ class Play:
     def work(self) -> str:
         """Report progress, and end the job."""
         job = self.worked
+        if self.random.random() < 0.5:
+            stage.point("is silent", until=_has_claims)
         try:
             for n in range(self.random.randint(0, 2)):
                 job.set_progress(n + 1, 3)
@@ -225,9 +234,14 @@ class Play:
 
     def pass_time(self) -> None:
         """Let the deadline pass, and leases end whose holder stands still."""
-        for _tick in range(self.random.randint(1, 4)):
-            stage.point(what := self.random.choice(("deadline", "leased_until")))
-            self._end(what)
+        stage.point("deadline")
+        self._end("deadline")
+        for _tick in range(self.random.randint(0, 2)):
+            stage.point("leased_until", until=_has_claims)
+            self._end("leased_until")
+        if self.random.random() < 0.3:
+            stage.point("deadline")
+            self._end("deadline")
 
     def keep(self) -> None:
         """Renew the leases that this process holds."""
@@ -247,13 +261,14 @@ class Play:
         """Write what could not be written before, until nobody else moves."""
         while not stage.is_alone():
             stage.point("has something to write", until=lambda: bool(late))
-            if late:
-                self._write_late()
+            if late and not self._write_late():
+                wait("has to try again")
 
-    def _write_late(self) -> None:
+    def _write_late(self) -> bool:
         place, action = late.pop(0)
-        if not place._is_done(action):
+        if not (is_done := place._is_done(action)):
             late.append((place, action))
+        return is_done
 
     def _end(self, field: str) -> None:
         client, key = link.client(), store.job_key(self.job_id)
@@ -274,9 +289,12 @@ class Play:
         for _round in range(8):
             for _late in range(len(late)):
                 self._write_late()
-            self._end("leased_until")
-            self._end("deadline")
+            self._let_time_pass()
         return self.post()
+
+    def _let_time_pass(self) -> None:
+        self._end("leased_until")
+        self._end("deadline")
 
     def _about_hooks(self) -> list[str]:
         row = JobRecord.objects.filter(pk=self.job_id).first()

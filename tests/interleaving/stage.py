@@ -94,6 +94,7 @@ class Stage:
         self.random = Random(0)  # noqa: S311 - not a secret
         self.actors: list[Actor] = []
         self.trace: list[str] = []
+        self.let_time_pass: Callable[[], None] = lambda: None
         self._threads: list[Thread] = []
 
     def clear(self, seed: int) -> None:
@@ -109,7 +110,7 @@ class Stage:
     def point(self, what: str, until: Callable[[], bool] | None = None) -> None:
         """Stand still until it is this actor's turn; outside of a play, go on.
 
-        One that waits `until` something is so moves when it is, or when nobody else can move.
+        One that waits `until` something is so moves when it is, or when time alone does not help.
         """
         actor = getattr(self.current, "actor", None)
         if actor is None:
@@ -137,8 +138,15 @@ class Stage:
             left = [actor for actor in self.actors if not actor.has_left]
             if not left:
                 return True
-            ready = [actor for actor in left if actor.is_ready()] or left
-            [actor] = self.random.choices(ready, [actor.pace for actor in ready])
+            actor = self._draw(left)
             actor.go.ring()
             self.turn_is_over.wait()
+        self._threads = []  # they wait for ever
         return False
+
+    def _draw(self, left: list[Actor]) -> Actor:
+        if not any(actor.is_ready() for actor in left):
+            self.let_time_pass()
+        if ready := [actor for actor in left if actor.is_ready()]:
+            return self.random.choices(ready, [actor.pace for actor in ready])[0]
+        return self.random.choice(left)

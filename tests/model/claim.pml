@@ -76,7 +76,7 @@ bool is_at_work = true;  /* the worker has the job in hand */
 bool is_kept[3 + 2 * FAULTS];        /* which leases have a keeper that prolongs them */
 
 /* More writes than that are a loop that never ends. */
-#define ENOUGH 60
+#define ENOUGH 40
 #define fault faults > 0 -> faults--
 #define tick  assert(now < ENOUGH); now++; redis.version = now
 #define free_lease redis.lease = 0; redis.is_late = false
