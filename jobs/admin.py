@@ -1,7 +1,7 @@
 """Jobs in the admin: what has ended, to look at, search and filter, never to write; and two pages beside the list."""
 
 import json
-from datetime import timedelta
+from datetime import datetime
 from typing import Any, ClassVar
 
 from django.contrib import admin
@@ -14,7 +14,9 @@ from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
 from .admin_pages import AlivePage, RerunPage, SummaryPage, short_handler, shown_owner
+from .database_time import seconds_between
 from .handlers import handler_paths
+from .label import permission
 from .models import JobRecord
 from .states import JobState
 
@@ -93,6 +95,11 @@ class JobRecordAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         ]
         return ours + super().get_urls()
 
+    def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> Any:
+        """Say whether this member of staff may run the job again."""
+        context["may_rerun"] = request.user.has_perm(permission("rerun_job"))
+        return super().render_change_form(request, context, *args, **kwargs)
+
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Nobody adds."""
         return False
@@ -107,7 +114,7 @@ class JobRecordAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Staff with `jobs.view_job` look, as everywhere."""
-        return super().has_view_permission(request, obj) or request.user.has_perm("jobs.view_job")
+        return super().has_view_permission(request, obj) or request.user.has_perm(permission("view_job"))
 
     @admin.display(description=_("handler"))
     def handler(self, row: JobRecord) -> str:
@@ -122,12 +129,12 @@ class JobRecordAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     @admin.display(description=_("waited"))
     def waited(self, row: JobRecord) -> str | None:
         """How long it waited for a worker."""
-        return _seconds(row.started_at - row.created_at) if row.started_at else None
+        return _seconds(row.created_at, row.started_at) if row.started_at else None
 
     @admin.display(description=_("ran"))
     def ran(self, row: JobRecord) -> str | None:
         """How long its last attempt took."""
-        return _seconds(row.ended_at - row.started_at) if row.started_at else None
+        return _seconds(row.started_at, row.ended_at) if row.started_at else None
 
     @admin.display(description=_("error"))
     def error(self, row: JobRecord) -> str:
@@ -159,5 +166,5 @@ class JobRecordAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         return format_html("<pre>{}</pre>", json.dumps(values, indent=2, ensure_ascii=False, sort_keys=True))
 
 
-def _seconds(duration: timedelta) -> str:
-    return f"{duration.total_seconds():.1f} s"
+def _seconds(start: datetime, end: datetime) -> str:
+    return f"{seconds_between(start, end):.1f} s"

@@ -1,6 +1,5 @@
 """The admin's two pages beside the archive: the jobs that are alive, with what can be done to them, and a summary."""
 
-import logging
 from collections.abc import Iterator
 from typing import Any
 
@@ -20,12 +19,15 @@ from .exceptions import JobError, StoreUnavailable
 from .handlers import handler_paths
 from .history import last_days
 from .job import Job
+from .label import permission
+from .logs import get_logger
 from .models import JobRecord
+from .redirects import same_page
 from .rerun import obstacle, rerun
 from .sweep import alive_jobs
 from .tasks import terminate
 
-logger = logging.getLogger("jobs.admin")
+logger = get_logger("jobs.admin")
 
 LOOK = 2000  # newest jobs that are looked at; `sweep_jobs` takes off that list what has ended
 SHOWN = 200  # of those that are alive
@@ -81,19 +83,25 @@ class AlivePage(AdminPage):
 
     def post(self, request: HttpRequest) -> HttpResponse:
         """Cancel or terminate one job, and come back."""
-        action = ACTIONS.get(request.POST.get("action", ""))
-        job_id = request.POST.get("job", "")
+        action, job_id = request.POST.get("action", ""), request.POST.get("job", "")
         try:
-            text = action(self.viewer, self.viewer.find(job_id)) if action else ""
+            text = self._take(action, job_id)
         except JobError as error:
+            logger.info("job %s: %s by %s was refused: %s", job_id, action, request.user.pk, error)
             messages.error(request, str(error))
         except Exception:
             logger.exception("job %s: could not be stopped", job_id)
             messages.error(request, _("The workers could not be told. The log says why."))
         else:
-            logger.info("job %s: %s by %s", job_id, request.POST.get("action"), request.user.pk)
+            logger.info("job %s: %s by %s", job_id, action, request.user.pk)
             messages.success(request, text)
-        return HttpResponseRedirect(request.path)
+        return HttpResponseRedirect(same_page(request))
+
+    def _take(self, action: str, job_id: str) -> str:
+        if action not in ACTIONS:
+            names = {"action": action, "known": ", ".join(ACTIONS)}
+            raise JobError(_("There is no action %(action)r; there are %(known)s.") % names)
+        return ACTIONS[action](self.viewer, self.viewer.find(job_id))
 
     def _row(self, job: Job, is_live: bool) -> dict[str, Any]:
         return {
@@ -136,7 +144,7 @@ class RerunPage(AdminPage):
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         """Let in who may run jobs again; of those that are archived, whether Redis holds them or not."""
-        if not request.user.has_perm("jobs.rerun_job"):
+        if not request.user.has_perm(permission("rerun_job")):
             raise PermissionDenied
         self.row = get_object_or_404(JobRecord, pk=kwargs.pop("job_id"))
         self.job = Job(self.row.to_record())
@@ -157,11 +165,11 @@ class RerunPage(AdminPage):
             again = rerun(self.job, request)
         except JobError as error:
             messages.error(request, str(error))
-            return HttpResponseRedirect(request.path)
+            return HttpResponseRedirect(same_page(request))
         except Exception:
             logger.exception("job %s: could not be run again", self.job.id)
             messages.error(request, _("It could not be run again. The log says why."))
-            return HttpResponseRedirect(request.path)
+            return HttpResponseRedirect(same_page(request))
         logger.info("job %s: run again as %s by %s", self.job.id, again.id, request.user.pk)
         self.model_admin.log_change(request, self.row, f"Run again as {again.id}")
         messages.success(request, _("It runs again, as job %(id)s.") % {"id": again.id})

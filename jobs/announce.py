@@ -4,7 +4,6 @@ None of it can fail the task whose job it is about.
 """
 
 import asyncio
-import logging
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
@@ -18,10 +17,11 @@ from . import signals
 from .backlog import archive_backlog
 from .conf import jobs_settings
 from .exceptions import StoreUnavailable
+from .logs import get_logger
 from .models import JobRecord
 from .record import Record
 
-logger = logging.getLogger("jobs.announce")
+logger = get_logger("jobs.announce")
 
 RESPITE = 1.0  # seconds without another try after the database did not take a row in time
 TIMEOUT = 3.0  # seconds that an announcement made inside an event loop, or into a locked SQLite file, may take

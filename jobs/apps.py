@@ -8,7 +8,7 @@ from django.utils.translation import gettext_lazy as _
 
 
 class JobsConfig(AppConfig):
-    """Subclass it with another label in a project that has a `jobs` app of its own."""
+    """Subclass it with another label in a project that has a `jobs` app of its own (docs/an-app-called-jobs.md)."""
 
     default = True
     name = "jobs"

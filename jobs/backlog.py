@@ -3,7 +3,6 @@
 One thread for each of the four, made when it is first needed and again in a forked child.
 """
 
-import logging
 import os
 import threading
 from collections import deque
@@ -14,10 +13,11 @@ from time import sleep
 
 from django.db import DatabaseError, connections
 
-from .exceptions import ClaimInProgress, JobError, StoreUnavailable
+from .exceptions import ClaimInProgress, JobCancelled, JobError, StoreUnavailable
 from .forking import no_fork
+from .logs import get_logger
 
-logger = logging.getLogger("jobs.backlog")
+logger = get_logger("jobs.backlog")
 
 PAUSE = 1.0  # seconds between two tries
 WITHDRAWALS = 1000  # jobs at most that are to be taken back; what is more expires
@@ -66,7 +66,7 @@ class Backlog:
                 action()
             except self._retry_on:
                 return False
-            except JobError as error:
+            except (JobError, JobCancelled) as error:
                 logger.warning("written too late: %s", error)
             except Exception:
                 logger.exception("a late write failed")

@@ -9,11 +9,13 @@ from channels_redis.core import RedisChannelLayer
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, register
 from django.core.checks import Warning as Hazard
-from django.urls import NoReverseMatch, reverse
+from django.urls import NoReverseMatch
 from django.utils.module_loading import import_string
 
 from . import connection
 from .conf import NAMES, JobsSettings
+from .label import url_of
+from .names import ALLOWED_PREFIX
 from .tasks import JobTask
 
 LEAST_SOCKET_TIMEOUT = 5  # seconds; the core layer's own blocking read takes as long
@@ -25,7 +27,7 @@ def check_settings(**_: Any) -> list[CheckMessage]:
     given = getattr(settings, "JOBS", {})
     if not isinstance(given, dict):
         return [Error(f"JOBS is a {type(given).__name__}; it must be a dict.", id="jobs.E002")]
-    return [*_unknown(given), *_mistyped(given), *_out_of_range(given), *_nowhere(given)]
+    return [*_unknown(given), *_mistyped(given), *_out_of_range(given), *_nowhere(given), *_misnamed(given)]
 
 
 @register(Tags.compatibility)
@@ -70,7 +72,7 @@ def check_celery(**_: Any) -> list[CheckMessage]:
 def check_routes(**_: Any) -> list[CheckMessage]:
     """Look for the routes."""
     try:
-        reverse("jobs:list")
+        url_of("list")
     except NoReverseMatch:
         hint = 'Add path("jobs/", include("jobs.urls")) to your URLconf.'
         return [Hazard("The routes of jobs are not included, so there is no waiting page.", hint=hint, id="jobs.W005")]
@@ -118,6 +120,13 @@ def _nowhere(given: dict[Any, Any]) -> Iterator[CheckMessage]:
             connection.parse(url)
         except ValueError as error:
             yield Error(f"JOBS['REDIS_URL'] names no Redis: {error}", hint=connection.FORMS, id="jobs.E006")
+
+
+def _misnamed(given: dict[Any, Any]) -> Iterator[CheckMessage]:
+    prefix = given.get("PREFIX")
+    if isinstance(prefix, str) and not ALLOWED_PREFIX.fullmatch(prefix):
+        hint = "Use 1 to 50 of A-Z a-z 0-9 _ and -. No dot: it stands between the parts of a group's name."
+        yield Error(f"JOBS['PREFIX'] is {prefix!r}, which can begin no name of a group.", hint=hint, id="jobs.E008")
 
 
 def _has_patience(host: Any) -> bool:

@@ -44,6 +44,45 @@ def check_broker(**_: Any) -> list[CheckMessage]:
 
 
 @register(Tags.compatibility)
+def check_eager(**_: Any) -> list[CheckMessage]:
+    """Look for a Celery that runs each task in the request that starts it."""
+    if not workers.is_eager():
+        return []
+    message = "CELERY_TASK_ALWAYS_EAGER is on: each job runs inside the request that starts it."
+    hint = (
+        "The view answers only when the job has ended, so nobody sees a waiting page. "
+        "Turn it off and start a worker; in tests use jobs.testing.run_at_once()."
+    )
+    return [Hazard(message, hint=hint, id="jobs.W012")]
+
+
+@register(Tags.compatibility)
+def check_redelivery(**_: Any) -> list[CheckMessage]:
+    """Look for a Redis that delivers the messages of tasks with `acks_late` again while they run.
+
+    It sees the tasks that have been imported so far; in a worker those are all.
+    """
+    transport, options = workers.broker_options()
+    late = {name: task for name, task in workers.job_tasks().items() if task.acks_late}
+    if transport not in REDIS or not late:
+        return []
+    visible = options.get("visibility_timeout")
+    limits = {name: task.time_limit for name, task in late.items() if task.time_limit}
+    if visible is not None and visible > max(limits.values(), default=0):
+        return []
+    set_so_far = "1 h, its default" if visible is None else f"{visible} s"
+    text = (
+        f"Redis delivers a message again after {set_so_far}, also while its task runs, "
+        f"if that has acks_late: {', '.join(late)}."
+    )
+    hint = (
+        'Set "visibility_timeout" in CELERY_BROKER_TRANSPORT_OPTIONS to more seconds than the '
+        "longest task takes, and the longest countdown."
+    )
+    return [Hazard(text, hint=hint, id="jobs.W013")]
+
+
+@register(Tags.compatibility)
 def check_middleware(**_: Any) -> list[CheckMessage]:
     """Look for the middleware that answers while Redis is away."""
     if any(map(_is_ours, settings.MIDDLEWARE)):

@@ -5,22 +5,19 @@ hook's database effects exist once, even when a process dies half-way or Redis w
 the database, keeps a `lost` job from changing while it is claimed, and makes a second claim wait for the first.
 """
 
-import logging
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from time import monotonic, sleep
-from urllib.parse import urljoin
 
 from django.contrib.messages.storage import default_storage
 from django.db import InterfaceError, OperationalError, transaction
 from django.http import HttpRequest
-from django.urls import reverse
 from django.utils import timezone
-from django.utils.http import url_has_allowed_host_and_scheme
 
 from .announce import archive_alias, archive_now
 from .conf import jobs_settings
+from .database_time import database_time
 from .events import to_datetime
 from .exceptions import (
     ClaimInProgress,
@@ -31,15 +28,16 @@ from .exceptions import (
 )
 from .job import Job
 from .leases import lease_keeper
+from .logs import get_logger
 from .models import JobRecord
+from .redirects import safe_url
 from .states import JobState
 
-logger = logging.getLogger("jobs.claim")
+logger = get_logger("jobs.claim")
 
 PATIENCE = 25.0  # seconds to wait for another claim; below the 30 s after which proxies and pages give up
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 0.5  # seconds between two looks at a claim in progress
 TRIES = 5  # outcomes that the archive may put in place of the one that is claimed
-LONGEST_URL = 2000  # characters
 
 BUSY = OperationalError, InterfaceError  # the database is locked, full of connections, or away
 
@@ -114,7 +112,7 @@ def _released_on_error(job: Job, token: str) -> Iterator[None]:
 def _claim_in_database(job: Job, request: HttpRequest) -> str:
     try:
         for _try in range(TRIES):
-            if url := _claim_row(job, request) or _settle_outcome(job):
+            if url := _claim_row(job, request) or _settle_outcome(job, request):
                 return url
     except BUSY as error:
         logger.warning("job %s: the database does not take the claim now: %s", job.id, error)
@@ -129,7 +127,7 @@ def _claim_row(job: Job, request: HttpRequest) -> str:
         same_outcome = rows.filter(
             claimed_at=None,
             state=job.state,
-            ended_at=to_datetime(job.record.ended_at),
+            ended_at=database_time(to_datetime(job.record.ended_at)),
             version__lte=job.version,
         )
         if not same_outcome.update(claimed_at=timezone.now()):
@@ -139,11 +137,11 @@ def _claim_row(job: Job, request: HttpRequest) -> str:
         return url
 
 
-def _settle_outcome(job: Job) -> str:
+def _settle_outcome(job: Job, request: HttpRequest) -> str:
     """Return the place of a claim that was faster; else make the archive and this job agree, and return ""."""
     row = JobRecord.objects.filter(pk=job.id).first()
     if row is not None and row.claimed_at:
-        return row.claimed_url
+        return safe_url(row.claimed_url, job, request)
     if row is None or (row.state == JobState.LOST and row.version < job.version):
         archive_now(job.record)  # the worker has not got so far yet, or knew less
     elif row.state == JobState.LOST:
@@ -171,30 +169,6 @@ def _run_hook(job: Job, request: HttpRequest) -> str:
         if isinstance(error, BUSY):
             raise
         raise ClaimFailed(f"The hook of job {job.id} failed.") from error
-
-
-def safe_url(url: object, job: Job, request: HttpRequest) -> str:
-    """Return a place that the handler named, or the list of jobs, if it is not on this host or one that is allowed.
-
-    A relative address starts from the waiting page, whoever follows it: a browser, or a script on another page.
-    """
-    text = "" if url is None else str(url)
-    if _is_allowed(text, request):
-        return text if text.startswith("/") else urljoin(job.get_absolute_url(), text)
-    logger.error(
-        "job %s: %s would redirect to %r, which is not on this host; JOBS['ALLOWED_REDIRECT_HOSTS'] may name others",
-        job.id,
-        job.handler_class,
-        text[:LONGEST_URL] or url,
-    )
-    fallback = reverse("jobs:list")
-    return fallback if _is_allowed(fallback, request) else "/"  # a client's header may set the prefix
-
-
-def _is_allowed(text: str, request: HttpRequest) -> bool:
-    hosts = {request.get_host(), *jobs_settings().ALLOWED_REDIRECT_HOSTS}
-    is_plain = text.isprintable() and len(text) <= LONGEST_URL
-    return is_plain and url_has_allowed_host_and_scheme(text, hosts, require_https=request.is_secure())
 
 
 def _quietly(action: Callable[[], None]) -> None:

@@ -16,6 +16,7 @@ class JobsSettings:
     """What `settings.JOBS` says, or the default where it says nothing."""
 
     REDIS_URL: str = "redis://127.0.0.1:6379/0"
+    PREFIX: str = "jobs"
     CHANNEL_LAYER: str = "default"
     SHARDS: int = 64
     TTL: int = 86400
@@ -29,6 +30,7 @@ class JobsSettings:
     TICKET_AGE: int = 900
     PROGRESS_PER_SECOND: float = 10
     MAX_FRAMES_PER_SECOND: int = 50
+    MAX_JOBS_PER_SECOND: int = 100
     MAX_FRAME: int = 4096
     MAX_SUBSCRIPTIONS: int = 100
     MAX_DATA: int = 262144

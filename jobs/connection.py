@@ -51,6 +51,7 @@ class Address:
     options: dict[str, Any] = field(default_factory=dict)  # redis-py's for the server, if it is reached by sentinels
     sentinel_options: dict[str, Any] = field(default_factory=dict)
     password: str | None = field(default=None, repr=False)
+    database: int = 0
 
 
 def parse(url: str) -> Address:
@@ -168,7 +169,7 @@ def _sentinel_pool(pool: Any, sentinel: Any, retry: Any, options: dict[str, Any]
 def _parse_server(url: str) -> Address:
     given = _read_url(url)
     place = (given["path"], 0) if "path" in given else _place(given.get("host"), given.get("port"))
-    return Address((place,), password=given.get("password"))
+    return Address((place,), password=given.get("password"), database=given.get("db", 0))
 
 
 def _parse_sentinels(url: str) -> Address:
@@ -186,7 +187,8 @@ def _parse_sentinels(url: str) -> Address:
     theirs = {name: options.pop(f"sentinel_{name}", None) for name in ("username", "password")}
     shared = secure | {name: value for name, value in options.items() if name.startswith("ssl_")}
     places = tuple(map(_sentinel, hosts.split(",")))
-    return Address(places, unquote(service), options | secure, theirs | shared, options.get("password"))
+    database = options.get("db", 0)
+    return Address(places, unquote(service), options | secure, theirs | shared, options.get("password"), database)
 
 
 def _sentinel(place: str) -> Place:

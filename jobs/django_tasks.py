@@ -5,12 +5,12 @@ ended when it is. They are connected by importing this module, which the module 
 never raises, since that would fail the task.
 """
 
-import logging
 import sys
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 from django.core.exceptions import ImproperlyConfigured
@@ -19,12 +19,14 @@ from django.utils import translation
 
 from . import store
 from .access import owner_of
+from .arguments import named
 from .attempt import end, explain
 from .conf import jobs_settings
 from .detached import DetachedJob
-from .exceptions import JobCancelled, JobError, JobNotFound, StoreUnavailable
+from .exceptions import JobError, JobNotFound, StoreUnavailable, is_cancel
 from .handlers import JobHandler, path_of
 from .job import Job
+from .logs import get_logger
 from .record import Record
 from .repository import HandlerClass, JobRepository
 from .states import JobState
@@ -34,7 +36,7 @@ try:
 except ImportError:  # before Django 6.0
     signals = None  # type: ignore[assignment]
 
-logger = logging.getLogger("jobs.django_tasks")
+logger = get_logger("jobs.django_tasks")
 
 T = TypeVar("T")
 
@@ -53,12 +55,13 @@ def handled_by(handler_class: HandlerClass) -> Callable[[T], T]:
     return register
 
 
-def start_job(request: HttpRequest | None, task: Any, /, **kwargs: Any) -> Job:
-    """Enqueue a task as a job of whoever makes the request; the keywords are its arguments and the job's data.
+def start_job(request: HttpRequest | None, task: Any, /, *args: Any, **kwargs: Any) -> Job:
+    """Enqueue a task as a job of the request's user or visitor; its data holds the arguments by name.
 
     See `submit_job` for times, errors and guarantees.
     """
-    return submit_job(request, task, kwargs=kwargs, data=kwargs)
+    data = _data_of(task, args, kwargs) if args else kwargs
+    return submit_job(request, task, args, kwargs, data=data)
 
 
 def submit_job(
@@ -97,6 +100,11 @@ def submit_job(
         _orders.reset(token)
     job = JobRepository().find(result.id) if order.job else order.create(result.id)
     return _caught_up(job, result)
+
+
+def _data_of(task: Any, args: Iterable[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    function = partial(task.func, None) if task.takes_context else task.func
+    return named(function, tuple(args), kwargs)
 
 
 def current_job() -> Job:
@@ -196,7 +204,7 @@ def _end(job: Job, error: BaseException | None) -> None:
     with translation.override(job.language or None):
         if error is None:
             end(job, JobState.COMPLETE)
-        elif isinstance(error, JobCancelled):
+        elif is_cancel(error):
             end(job, JobState.CANCELLED)
         else:
             end(job, JobState.FAILED, explain(job, error))

@@ -14,7 +14,7 @@ from functools import partial
 from django.core.checks import run_checks
 from django.db import DatabaseError, connections
 
-from . import doorstep, events, store, workers
+from . import doorstep, events, neighbours, store, workers
 from .conf import jobs_settings
 from .connection import Standby
 from .diagnosis import PATIENCE, Wrong, push, within
@@ -67,8 +67,12 @@ def _store() -> str:
         clock, policy = store.examine()
         took = time.time() - before
         standby = store.standby()
+        neighbour = neighbours.stranger()
     except StoreUnavailable as error:
         raise Wrong(str(error), "Start Redis, or correct JOBS['REDIS_URL'].") from error
+    if neighbour:
+        text = f"Another project ({neighbour!r}) uses this Redis under the prefix {jobs_settings().PREFIX!r}."
+        raise Wrong(text, neighbours.advice())
     if policy not in ("", "noeviction"):
         raise Wrong(f"Redis evicts keys when its memory is full ({policy}).", "Set maxmemory-policy noeviction.")
     apart = clock / 1_000_000 - before - took / 2

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from datetime import datetime
 from time import monotonic
 from typing import NamedTuple
 
 from .conf import jobs_settings
+from .database_time import seconds_between
+from .logs import get_logger
 from .models import JobRecord
 from .states import JobState
 
-logger = logging.getLogger("jobs.estimates")
+logger = get_logger("jobs.estimates")
 
 SAMPLE = 50  # jobs of a kind that ended last
 ENOUGH = 5  # of them; fewer say nothing about what is usual
@@ -67,11 +68,9 @@ def _ask(handler_class: str) -> Usual:
 
 
 def _of(rows: Sequence[Row]) -> Usual:
-    waits = sorted((started - created).total_seconds() for _state, created, started, _ended in rows if started)
+    waits = sorted(seconds_between(created, started) for _state, created, started, _ended in rows if started)
     runs = sorted(
-        (ended - started).total_seconds()
-        for state, _, started, ended in rows
-        if started and state == JobState.COMPLETE
+        seconds_between(started, ended) for state, _, started, ended in rows if started and state == JobState.COMPLETE
     )
     return Usual(_share(waits, 0.5), _share(waits, 0.9), _share(runs, 0.5), _share(runs, 0.9))
 

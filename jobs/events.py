@@ -1,7 +1,6 @@
 """The wire's words: event names, topics, groups and frames. Nothing else spells them."""
 
 import json
-import logging
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime, timedelta
@@ -13,21 +12,22 @@ from zlib import crc32
 from django.core.serializers.json import DjangoJSONEncoder
 from django.utils import translation
 
+from . import names
 from .exceptions import HandlerNotFound
 from .handlers import JobHandler, find_handler
+from .logs import get_logger
 from .states import JobState
 
 if TYPE_CHECKING:
     from .job import Job
     from .stored import FutureJob
 
-logger = logging.getLogger("jobs.events")
+logger = get_logger("jobs.events")
 
 CREATED, STARTED, PROGRESS, RETRYING = "created", "started", "progress", "retrying"
 READY, FAILED, CANCELLED, EXPIRED, LOST = "ready", "failed", "cancelled", "expired", "lost"
 
 FRAME = "job.frame"  # the type of the message that carries a frame
-EVERYBODY = "jobs.all"  # the group of every server process
 LOGOUT = "job.logout"  # the type of the message that somebody has logged out
 
 HEADER = "jobs"  # in a Celery message: its task has a job, and what is to be known of it
@@ -99,7 +99,12 @@ def group_of(topic: str, shards: int) -> str:
     """
     kind = topic.partition(":")[0]
     number = crc32(topic.encode("utf-8", "surrogatepass")) % shards
-    return f"jobs.{number}" if kind == "job" else f"jobs.{kind}.{number}"
+    return names.group(f"{number}" if kind == "job" else f"{kind}.{number}")
+
+
+def everybody() -> str:
+    """Name the group of every server process."""
+    return names.group("all")
 
 
 def message_of(frame: str, topics: Sequence[str], job_id: str) -> Message:

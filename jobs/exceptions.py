@@ -1,6 +1,7 @@
-"""Every error of the jobs app. One base, so that a caller can catch them together.
+"""Every error of the jobs app. One base, `JobError`, so that a caller can catch them together.
 
 A `JobError` that a task raises is shown to the person who waits, word for word; every other exception is not.
+`JobCancelled` stands apart: it is no error but the end of the run, and an `except Exception` must not swallow it.
 """
 
 
@@ -20,8 +21,24 @@ class JobEnded(JobError):
     """The job has ended, so nothing about it can change any more."""
 
 
-class JobCancelled(JobError):
-    """Somebody asked the job to stop; raised inside the task by its next progress call."""
+class JobCancelled(BaseException):
+    """Somebody asked the job to stop; raised inside the task by its next progress call.
+
+    Not an `Exception`, like `asyncio.CancelledError`: code that skips a bad item with
+    `except Exception`, or that retries on errors, must not go on with a job that was cancelled.
+    Only the process that runs the job gets it; anybody else who writes to it gets `JobEnded`.
+    """
+
+
+class JobRunning(JobError):
+    """Another worker runs the job, and its heart beats.
+
+    `seconds_left` is the time until the job counts as lost if that worker is silent from now on.
+    """
+
+    def __init__(self, text: str, seconds_left: float) -> None:
+        super().__init__(text)
+        self.seconds_left = seconds_left
 
 
 class HandlerNotFound(JobError):
@@ -38,6 +55,13 @@ class StoreUnavailable(JobError):
 
 class ClaimInProgress(StoreUnavailable):
     """The job's owner is being sent on at this moment; try again when that has ended."""
+
+
+def is_cancel(error: BaseException | None) -> bool:
+    """Say whether an error is a cancel, by itself or in the group that an `asyncio.TaskGroup` raises."""
+    if isinstance(error, BaseExceptionGroup):
+        return error.subgroup(JobCancelled) is not None
+    return isinstance(error, JobCancelled)
 
 
 def not_found(job_id: str) -> JobNotFound:

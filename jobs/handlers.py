@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.http import HttpRequest
-from django.urls import reverse
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from .exceptions import HandlerNotFound
+from .label import url_of
 
 if TYPE_CHECKING:
     from .job import Job
@@ -45,11 +45,11 @@ class JobHandler:
 
     def next_url(self, request: HttpRequest) -> str:
         """Return where the owner goes when the job is complete; by default the list of their jobs."""
-        return reverse("jobs:list")
+        return url_of("list")
 
     def failed_url(self, request: HttpRequest) -> str:
         """Return where the owner goes after any other end; by default the list of their jobs."""
-        return reverse("jobs:list")
+        return url_of("list")
 
     def retry_url(self, request: HttpRequest) -> str:
         """Return the page on which the owner can start it once more, if there is one.

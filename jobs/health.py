@@ -3,7 +3,6 @@
 To be put into the host project's URLs: `path("health/", jobs.health.health)`. It tells no secrets: words, no errors.
 """
 
-import logging
 from collections.abc import Awaitable
 
 from django.contrib.auth.decorators import login_not_required
@@ -15,11 +14,12 @@ from django.views.decorators.http import require_safe
 from .conf import jobs_settings
 from .exceptions import StoreUnavailable
 from .hub import hub
+from .logs import get_logger
 from .models import JobRecord
 from .reader import async_reader
 from .threads import in_thread
 
-logger = logging.getLogger("jobs.health")
+logger = get_logger("jobs.health")
 
 OK, DOWN, OFF = "ok", "down", "off"
 HUB = {None: "idle", False: OK, True: "deaf"}  # idle: no page is open here; deaf: pages read their jobs instead

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from django.db.models import Count
 from django.utils import timezone
 
+from .database_time import aware_time, database_time
 from .models import JobRecord
 from .states import ENDED, JobState
 
@@ -28,7 +29,7 @@ class Day(NamedTuple):
 
 def last_days(number: int) -> Iterator[Day]:
     """Yield so many days, today first."""
-    today = timezone.localdate()
+    today = timezone.localdate(aware_time(timezone.now()))
     for n in range(number):
         day = today - timedelta(days=n)
         ended = JobRecord.objects.filter(ended_at__gte=_start(day), ended_at__lt=_start(day + timedelta(days=1)))
@@ -37,4 +38,4 @@ def last_days(number: int) -> Iterator[Day]:
 
 
 def _start(day: date) -> datetime:
-    return timezone.make_aware(datetime.combine(day, time.min))
+    return database_time(timezone.make_aware(datetime.combine(day, time.min)))

@@ -10,7 +10,6 @@ A push is a hint: every `RECONCILE_SECONDS` the watched jobs are read again, 500
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
@@ -20,11 +19,13 @@ from weakref import WeakKeyDictionary
 
 from . import signals
 from .conf import jobs_settings
-from .events import EVERYBODY, FRAME, LOGOUT, Message, group_of
+from .events import FRAME, LOGOUT, Message, everybody, group_of
 from .layers import close_layer, listen, new_layer
+from .logs import get_logger
+from .neighbours import introduce
 from .subscriber import ConnectionBroken
 
-logger = logging.getLogger("jobs.hub")
+logger = get_logger("jobs.hub")
 
 BEAT = 0.9  # seconds between two messages to itself; the pubsub layer's connection, once broken, is away for a second
 DEAF_AFTER = 10.0  # seconds without hearing one
@@ -78,7 +79,7 @@ class Hub:
         self._watchers[topic].add(watcher)
         if not self._keepers:
             self._keepers = [asyncio.create_task(keep()) for keep in (self._keep_hearing, self._keep_reconciling)]
-        groups = {EVERYBODY, group}
+        groups = {everybody(), group}
         if self._is_away:
             self._groups |= groups
             return
@@ -267,7 +268,11 @@ _hubs: WeakKeyDictionary[asyncio.AbstractEventLoop, Hub] = WeakKeyDictionary()
 
 def hub() -> Hub:
     """Return the hub of the running event loop."""
-    return _hubs.setdefault(asyncio.get_running_loop(), Hub())
+    loop = asyncio.get_running_loop()
+    if loop not in _hubs:
+        _hubs[loop] = Hub()
+        loop.run_in_executor(None, introduce)
+    return _hubs[loop]
 
 
 async def _end(task: asyncio.Task[None]) -> None:

@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from . import events
+from . import events, names
 from .conf import jobs_settings
 from .link import Call, client, errors, run_all
 from .record import Record
@@ -21,7 +21,7 @@ ALL_TTL = 30 * 86400  # seconds; longer than any job runs
 
 def index_key(topic: str) -> str:
     """Name the sorted set of the jobs of a topic."""
-    return f"jobs:index:{topic}"
+    return names.key(f"index:{topic}")
 
 
 def entries(record: Record, waits: float = 0) -> list[Call]:

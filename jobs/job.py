@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from functools import partial
 
@@ -12,14 +11,22 @@ from . import events, signals, store
 from .announce import announce_ended, archive, send_signal
 from .backlog import backlog_for
 from .conf import jobs_settings
-from .exceptions import ClaimInProgress, JobCancelled, JobEnded, JobError, StoreUnavailable
+from .exceptions import (
+    ClaimInProgress,
+    JobCancelled,
+    JobEnded,
+    JobError,
+    JobRunning,
+    StoreUnavailable,
+)
+from .logs import get_logger
 from .record import Record
 from .states import JobState
 from .store import Change
 from .stored import Decision
 from .working import WorkingJob, clean
 
-logger = logging.getLogger("jobs.job")
+logger = get_logger("jobs.job")
 
 
 class Job(WorkingJob):
@@ -29,15 +36,19 @@ class Job(WorkingJob):
     when Redis does not answer within some seconds.
     """
 
-    def start(self, runner: str = "") -> None:
+    def start(self, runner: str = "", instead_of: str = "") -> None:
         """Begin an attempt: pending, retrying or (after a redelivery) running becomes running.
 
         From here on this process holds the attempt: writes of an earlier one are refused with `JobEnded`. `runner`
-        names it, for the worker's parent, which ends the attempt of a process that has died.
+        names it, for the worker's parent, which ends the attempt of a process that has died. Raises `JobRunning`
+        while another runner holds the attempt and is not overdue, except for `instead_of`, which is known to be dead.
         """
 
         def decide(record: Record) -> Decision:
             self._require(record, JobState.RUNNING)
+            if record.state is JobState.RUNNING and record.runner not in ("", runner, instead_of):
+                left = (record.deadline - self.now) / 1_000_000
+                raise JobRunning(f"Job {record.id} is run by {record.runner}, whose heart beats.", left)
             attempt = {"attempt": record.attempt + 1, "runner": runner, "current": 0, "total": None, "note": ""}
             new = record.replace(state=JobState.RUNNING, ended_at=0, **attempt)
             return new, Change(stamp="started_at", deadline=jobs_settings().LOST_AFTER)
@@ -46,11 +57,16 @@ class Job(WorkingJob):
         send_signal(signals.job_started, self)
 
     def retry(self, countdown: float, max_attempts: int | None = None, start_timeout: float | None = None) -> None:
-        """Wait for another attempt, due in so many seconds; this process gives its attempt up."""
+        """Wait for another attempt, due in so many seconds; this process gives its attempt up.
+
+        A job that was asked to stop is cancelled instead.
+        """
         seconds = jobs_settings().START_TIMEOUT if start_timeout is None else start_timeout
 
         def decide(record: Record) -> Decision:
             self._require(record, JobState.RETRYING)
+            if record.cancel_asked:
+                return record.replace(state=JobState.CANCELLED), Change(stamp="ended_at", deadline=0)
             due = self.now + int(countdown * 1_000_000)
             new = self._with_unsaved(record).replace(
                 state=JobState.RETRYING, runner="", retry_at=due, max_attempts=max_attempts or 0, error="", ended_at=0
@@ -59,8 +75,40 @@ class Job(WorkingJob):
 
         with self._lock:
             self._forget_late_progress()
-            self._apply(decide, events.RETRYING)
+            self._apply(decide, lambda new: events.OF_STATE[new.state])
             self._attempt_held = None
+        if self.is_ended:
+            announce_ended(self)
+
+    def hand_over(self, parts: int = 0) -> None:
+        """Leave the work to what replaces this run: another task, or so many parts of a canvas.
+
+        The job goes on running, and what replaces the run has to start within `START_TIMEOUT`. Its attempts are
+        counted from the beginning. Raises `JobEnded`, and `JobCancelled` if the job was asked to stop.
+        """
+
+        def decide(record: Record) -> Decision:
+            record = self._with_unsaved(self._living(record))
+            if record.cancel_asked:
+                raise JobCancelled(f"Job {record.id} was asked to stop.")
+            new = record.replace(runner="", attempt=0, max_attempts=0)
+            if parts:
+                new = new.replace(current=0, total=parts, note="", parts=frozenset())
+            return new, Change(deadline=jobs_settings().START_TIMEOUT)
+
+        with self._lock:
+            self._forget_late_progress()
+            self._apply(decide, events.PROGRESS if parts else "")
+            self._attempt_held = None
+
+    def add_parts(self, number: int) -> None:
+        """Let the job, which is a canvas, be ready only when so many parts more have ended."""
+
+        def decide(record: Record) -> Decision:
+            record = self._living(record)
+            return record.replace(total=(record.total or 0) + number), Change()
+
+        self._apply(decide, events.PROGRESS)
 
     def complete(self) -> None:
         """End the job well: on commit inside a transaction of the default database, else at once."""

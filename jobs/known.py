@@ -8,10 +8,9 @@ from functools import cached_property
 from time import monotonic
 from typing import NamedTuple
 
-from django.urls import reverse
-
 from . import events
-from .record import Record
+from .label import url_of
+from .record import Record, local_path
 from .states import JobState
 
 LONGEST_ESTIMATE = 100 * 365 * 86400  # seconds
@@ -136,12 +135,17 @@ class KnownJob:
         return self._known_at + int((monotonic() - self._known_since) * 1_000_000)
 
     @property
+    def is_archived(self) -> bool:
+        """Say whether it was found in the database, where Redis's clock cannot be read."""
+        return self._known_at == self.record.version
+
+    @property
     def is_overdue(self) -> bool:
         return 0 < self.record.deadline <= self.now and not self.is_ended
 
     def get_absolute_url(self) -> str:
         """Return the address of the waiting page."""
-        return self.record.path or reverse("jobs:detail", args=[self.id])
+        return self.record.path or local_path(url_of("detail", self.id)) or "/"
 
     def _know(self, record: Record, now: int = 0) -> None:
         self.record = record

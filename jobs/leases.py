@@ -3,7 +3,6 @@
 One thread for all of them. It starts with the first claim, and ends when there has been none for a while.
 """
 
-import logging
 import os
 import threading
 from collections.abc import Iterator
@@ -17,8 +16,9 @@ from django.db import connections
 from .conf import jobs_settings
 from .exceptions import JobError, StoreUnavailable
 from .job import Job
+from .logs import get_logger
 
-logger = logging.getLogger("jobs.claim")
+logger = get_logger("jobs.claim")
 
 RENEWALS = 3  # in the time of one lease, so that a lease outlives a renewal that fails
 

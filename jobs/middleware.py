@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.utils.http import url_has_allowed_host_and_scheme
 
 from .exceptions import StoreUnavailable
+from .redirects import is_allowed, same_page
 
 RETRY_AFTER = 5  # seconds
 
@@ -21,10 +21,9 @@ def unavailable(request: HttpRequest) -> HttpResponse:
 def _retry_url(request: HttpRequest) -> str:
     """Return the page to try again: this one, or where a form was sent from."""
     if request.method in ("GET", "HEAD"):
-        return request.get_full_path()
+        return same_page(request)
     referrer = request.headers.get("Referer", "")
-    here = url_has_allowed_host_and_scheme(referrer, {request.get_host()}, request.is_secure())
-    return referrer if here else "/"
+    return referrer if is_allowed(referrer, request) else "/"
 
 
 class StoreUnavailableMiddleware:

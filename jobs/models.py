@@ -7,7 +7,9 @@ from typing import Any, ClassVar
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from .database_time import aware_time, database_time
 from .events import to_datetime
+from .fields import ExactCharField
 from .record import Record, from_hash, to_hash
 from .states import ENDED, JobState
 
@@ -49,9 +51,9 @@ class JobRecordQuerySet(models.QuerySet["JobRecord"]):
             "handler_class": _storable(record.handler_class)[:255],
             "owner": _storable(record.owner)[:255],
             "version": record.version,
-            "created_at": to_datetime(record.created_at),
-            "started_at": to_datetime(record.started_at) if record.started_at else None,
-            "ended_at": to_datetime(record.ended_at),
+            "created_at": database_time(to_datetime(record.created_at)),
+            "started_at": database_time(to_datetime(record.started_at)) if record.started_at else None,
+            "ended_at": database_time(to_datetime(record.ended_at)),
             "stored": {_storable(name): _storable(text) for name, text in to_hash(record).items()},
         }
 
@@ -63,10 +65,10 @@ class JobRecordQuerySet(models.QuerySet["JobRecord"]):
 class JobRecord(models.Model):
     """A job that has ended. The columns are for queries; `stored` is the job as Redis held it."""
 
-    id = models.CharField(_("id"), primary_key=True, max_length=128)
+    id = ExactCharField(_("id"), primary_key=True, max_length=128)
     state = models.CharField(_("state"), max_length=16, choices=[(s.value, s.label) for s in JobState if s in ENDED])
-    handler_class = models.CharField(_("handler"), max_length=255)
-    owner = models.CharField(_("owner"), max_length=255, blank=True)
+    handler_class = ExactCharField(_("handler"), max_length=255)
+    owner = ExactCharField(_("owner"), max_length=255, blank=True)
     version = models.BigIntegerField(_("version"))
     created_at = models.DateTimeField(_("created"))
     started_at = models.DateTimeField(_("started"), null=True)
@@ -95,7 +97,7 @@ class JobRecord(models.Model):
 
     def to_record(self) -> Record:
         """Return the job as the store would, with what the claim has added."""
-        claimed_at = int(self.claimed_at.timestamp() * 1_000_000) if self.claimed_at else 0
+        claimed_at = int(aware_time(self.claimed_at).timestamp() * 1_000_000) if self.claimed_at else 0
         record = from_hash(self.pk, self.stored)
         version = max(record.version, self.version)  # a fenced row is newer than what it was written from
         return record.replace(version=version, claimed_at=claimed_at, claimed_url=self.claimed_url)

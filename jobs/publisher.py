@@ -6,7 +6,6 @@ one round trip for both (measured: a fifth to a third of `async_to_sync(group_se
 """
 
 import asyncio
-import logging
 import os
 import threading
 from collections.abc import Coroutine, Sequence
@@ -14,10 +13,11 @@ from functools import cache
 from typing import Any
 
 from .conf import jobs_settings
-from .events import EVERYBODY, Message, Push, group_of
+from .events import Message, Push, everybody, group_of
 from .layers import project_layer, wire
+from .logs import get_logger
 
-logger = logging.getLogger("jobs.publisher")
+logger = get_logger("jobs.publisher")
 
 TIMEOUT = 3.0  # seconds that a push may hold a task up
 
@@ -47,7 +47,7 @@ def send(message: Message) -> None:
 
 def broadcast(message: Message) -> None:
     """Send a message to every server process; as `send` does."""
-    _group_send([EVERYBODY], message)
+    _group_send([everybody()], message)
 
 
 def _groups(topics: Sequence[str]) -> list[str]:

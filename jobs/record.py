@@ -4,7 +4,6 @@ Reading is forgiving: a hash that somebody has damaged becomes a failed job with
 """
 
 import json
-import logging
 from collections.abc import Callable, Iterator, Mapping
 from itertools import compress
 from operator import ne
@@ -12,12 +11,14 @@ from typing import Any, NamedTuple
 
 from django.utils.translation import gettext_lazy as _
 
+from .logs import get_logger
 from .states import JobState
 
-logger = logging.getLogger("jobs.record")
+logger = get_logger("jobs.record")
 
 PART = "part."  # prefix of the hash's fields that count the parts of a canvas
 DATA = "data."  # prefix of the hash's fields that hold the user's data, each by itself
+REQUIRED = ("state", "version", "handler_class")  # fields without which a record is damaged
 LONGEST_PATH = 1000  # characters of a waiting page's address
 MAX_VERSION = 9 * 10**15  # microseconds since 1970; above it JavaScript and Lua would round
 
@@ -52,6 +53,7 @@ class Record(NamedTuple):
     leased_by: str = ""  # the token of that claim
     claimed_at: int = 0
     claimed_url: str = ""
+    kinds: tuple[str, ...] = ()  # of arguments that data holds as text: "uuid:order_id"
     data: Mapping[str, str] = {}
     parts: frozenset[str] = frozenset()  # the task ids of those parts of a canvas that have ended well
 
@@ -91,7 +93,7 @@ def from_hash(job_id: str, stored: Mapping[str, str]) -> Record:
     """Read a stored hash; damaged fields make it a failed job whose owner, if legible, still sees it."""
     parts = frozenset(name.removeprefix(PART) for name in stored if name.startswith(PART))
     values: dict[str, Any] = {"data": dict(_data_of(stored)), "parts": parts}
-    broken = [name for name in ("state", "version", "handler_class") if name not in stored]
+    broken = [name for name in REQUIRED if name not in stored]
     for name, (_dump, load) in _CODECS.items():
         if name in stored:
             try:
@@ -107,6 +109,11 @@ def from_hash(job_id: str, stored: Mapping[str, str]) -> Record:
 def runner_name(hostname: str | None, pid: int | None) -> str:
     """Name the worker's process that has an attempt, the same in the parent as in the child."""
     return f"{hostname}/{pid}"
+
+
+def host_of(runner: str) -> str:
+    """Return the name of a runner's worker; of a job that no process has, ""."""
+    return runner.rpartition("/")[0]
 
 
 def data_field(key: str) -> str:
@@ -172,6 +179,7 @@ _CODECS: dict[str, _Codec] = (
         "version": (str, _version),
         "path": (json.dumps, lambda text: local_path(text_of(text))),
         "tags": (lambda tags: json.dumps(list(tags)), _strings),
+        "kinds": (lambda kinds: json.dumps(list(kinds)), _strings),
         "attempt": (str, int),
         "max_attempts": (str, int),
         "current": (json.dumps, _number),

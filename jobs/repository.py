@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import Any
 from uuid import uuid4
 
-from django.urls import NoReverseMatch, reverse
+from django.urls import NoReverseMatch
 from django.utils.translation import get_language
 
 from . import events, signals, store
@@ -17,6 +17,7 @@ from .exceptions import StoreUnavailable, exists, not_found
 from .handlers import JobHandler, find_handler, path_of
 from .indexes import indexed
 from .job import Job
+from .label import url_of
 from .models import JobRecord
 from .reader import async_reader
 from .record import Record, local_path
@@ -108,8 +109,10 @@ class JobRepository:
         found: dict[str, Job] = {}
         for owner in owners:
             found |= {job.id: job for job in self.of_topic(events.owner_topic(owner), limit)}
-            for archived in JobRecord.objects.of_owner(owner)[:limit]:
-                found.setdefault(archived.pk, Job(archived.to_record()))
+            archived = [row.to_record() for row in JobRecord.objects.of_owner(owner)[:limit]]
+            for record in archived:
+                if record.owner == owner:  # a column is shorter, and MySQL ignores blanks at its end
+                    found.setdefault(record.id, Job(record))
         return sorted(found.values(), key=lambda job: job.record.created_at, reverse=True)[:limit]
 
     def of_topic(self, topic: str, limit: int = 20) -> list[Job]:
@@ -197,6 +200,6 @@ def _tag(tag: object) -> str:
 
 def _path(job_id: str) -> str:
     try:
-        return local_path(reverse("jobs:detail", args=[job_id]))
+        return local_path(url_of("detail", job_id))
     except NoReverseMatch:  # a project without the routes: only the parts are used
         return ""

@@ -11,6 +11,7 @@ from uuid import NAMESPACE_URL, uuid5
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
+from .arguments import as_data, restored
 from .exceptions import HandlerNotFound, JobError, JobExists, JobNotFound
 from .handlers import JobHandler
 from .job import Job
@@ -27,8 +28,11 @@ def start_again(task: "JobTask", job: Job, **celery_options: Any) -> Job:
 
     Its arguments are the values that the old job's data holds under their names: those that `start_job` was given,
     unless the task has written others there. A job has one successor, whose id follows from its own, however often
-    somebody presses the button. Raises `JobError` for a job that has not ended, or whose data lacks an argument;
-    `JobExists` if it has been run again; otherwise see `JobTask.submit_job`.
+    somebody presses the button. A UUID, date, time or Decimal is brought back from its text.
+
+    Raises `JobError` for a job that has not ended, or whose data lacks an argument, which is always so
+    for an argument of `exclude_from_data`. Raises `JobExists` if the job has been run again.
+    For everything else see `JobTask.submit_job`.
     """
     if not job.is_ended:
         raise JobError(_("Job %(id)s has not ended yet.") % {"id": job.id})
@@ -38,7 +42,7 @@ def start_again(task: "JobTask", job: Job, **celery_options: Any) -> Job:
     return task.submit_job(
         None,
         kwargs=kwargs,
-        data=kwargs,
+        data={name: as_data(value) for name, value in kwargs.items()},
         handler_class=job.record.handler_class,
         tags=job.tags,
         owner=job.owner,
@@ -82,9 +86,22 @@ def _successor_id(job: Job) -> str:
 
 
 def _arguments(task: "JobTask", job: Job) -> dict[str, Any]:
-    parameters = signature(task.run).parameters.values()
-    needed = [p.name for p in parameters if p.default is Parameter.empty and p.name not in job.data]
-    if needed or any(parameter.kind not in NAMED for parameter in parameters):
+    parameters = {parameter.name: parameter for parameter in signature(task.run).parameters.values()}
+    if secret := [name for name in parameters if name in task.exclude_from_data]:
+        names = ", ".join(secret)
+        raise JobError(_("It cannot be run again: %(names)s was kept out of its data.") % {"names": names})
+    needed = [name for name, p in parameters.items() if p.default is Parameter.empty and name not in job.data]
+    if needed or any(parameter.kind not in NAMED for parameter in parameters.values()):
         names = ", ".join(needed) or "*"
         raise JobError(_("Its arguments are not known: its data does not hold %(names)s.") % {"names": names})
-    return {parameter.name: job.data[parameter.name] for parameter in parameters if parameter.name in job.data}
+    kinds = {name: kind for kind, _colon, name in (entry.partition(":") for entry in job.record.kinds)}
+    return {name: _argument(job, name, kinds.get(name)) for name in parameters if name in job.data}
+
+
+def _argument(job: Job, name: str, kind: str | None) -> Any:
+    value = job.data[name]
+    try:
+        return value if kind is None else restored(kind, value)
+    except ValueError as error:
+        text = _("Its argument %(name)s is not known: its data holds %(value)s in its place.")
+        raise JobError(text % {"name": name, "value": value}) from error

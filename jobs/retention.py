@@ -6,6 +6,7 @@ from datetime import timedelta
 from django.utils import timezone
 
 from .conf import jobs_settings
+from .database_time import aware_time, database_time
 from .models import JobRecord
 
 DAY = 86400  # seconds
@@ -29,7 +30,8 @@ def purge(days: float, batch: int) -> Iterator[int]:
         raise ValueError(
             f"Redis holds ended jobs for {least_days():g} days (JOBS['TTL']); keep them at least as long."
         )
-    old = JobRecord.objects.filter(ended_at__lt=timezone.now() - timedelta(days=days)).order_by("ended_at")
+    oldest = aware_time(timezone.now()) - timedelta(days=days)
+    old = JobRecord.objects.filter(ended_at__lt=database_time(oldest)).order_by("ended_at")
     while ids := list(old.values_list("pk", flat=True)[:batch]):
         deleted, _by_model = JobRecord.objects.filter(pk__in=ids).delete()
         yield deleted

@@ -12,7 +12,7 @@ from functools import cache, partial
 from itertools import chain, count
 from typing import Any, NamedTuple
 
-from . import connection, events
+from . import connection, events, names
 from .backlog import withdrawals
 from .conf import jobs_settings
 from .events import Push
@@ -168,7 +168,7 @@ def standby() -> connection.Standby | None:
 
 def job_key(job_id: str) -> str:
     """Name the hash of one job; the braces keep all keys of a job in one slot of a cluster."""
-    return f"jobs:{{{job_id}}}"
+    return names.key(f"{{{job_id}}}")
 
 
 _marks = count()

@@ -200,7 +200,7 @@ class StoredJob(KnownJob):
         if record.state is JobState.LOST and self._attempt_held is not None and not record.claimed_at:
             self._require_unleased(record)
             return record.replace(state=JobState.RUNNING, ended_at=0, leased_until=0, leased_by="")
-        if record.state is JobState.CANCELLED:
+        if record.state is JobState.CANCELLED and self._attempt_held is not None:
             raise JobCancelled(f"Job {record.id} was cancelled.")
         if record.state.is_ended:
             raise JobEnded(f"Job {record.id} has ended ({record.state}); nothing can be written to it any more.")

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from . import indexes, store
 from .announce import archive
 from .conf import jobs_settings
+from .database_time import database_time
+from .events import to_datetime
 from .job import Job
 from .models import JobRecord
 from .states import JobState
@@ -87,4 +89,5 @@ def _is_same_outcome(job: Job, archived: tuple[object, ...] | None) -> bool:
     if archived is None:
         return False
     state, ended_at, claimed_at = archived
-    return claimed_at is not None or (state, ended_at) == (job.state, job.ended_at)
+    outcome = (job.state, database_time(to_datetime(job.record.ended_at)))
+    return claimed_at is not None or (state, ended_at) == outcome

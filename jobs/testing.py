@@ -30,14 +30,14 @@ from .tasks import JobTask
 TIMES = ("created_at", "started_at", "ended_at", "retry_at", "deadline", "leased_until", "claimed_at")  # as in Record
 
 
-def run_job(task: JobTask, request: HttpRequest | None = None, /, **kwargs: Any) -> Job:
+def run_job(task: JobTask, request: HttpRequest | None = None, /, *args: Any, **kwargs: Any) -> Job:
     """Start a job as `start_job` would and run its task to the end, here and now; returns the ended job.
 
     What the task raises has become the job's failure, as in a worker. A `TestCase`'s transaction, which never
     commits, is not waited for.
     """
     with run_at_once(), patch.object(tasks, "on_commit_or_now", lambda action: action()):
-        return task.start_job(request, **kwargs).refresh()
+        return task.start_job(request, *args, **kwargs).refresh()
 
 
 @contextmanager

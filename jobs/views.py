@@ -3,7 +3,6 @@
 Every answer is for one person at one moment, so none may be cached.
 """
 
-import logging
 from collections.abc import Callable
 from contextlib import suppress
 from functools import wraps
@@ -13,7 +12,7 @@ from django.contrib.auth.decorators import login_not_required
 from django.db import connections, transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.shortcuts import render
-from django.urls import get_resolver, reverse
+from django.urls import get_resolver
 from django.utils.decorators import method_decorator
 from django.views import View
 from django.views.decorators.cache import never_cache
@@ -22,15 +21,18 @@ from django.views.decorators.vary import vary_on_headers
 
 from . import events
 from .access import Viewer, ticket, viewer_of
-from .claim import ClaimFailed, NotEnded, claim, safe_url
+from .claim import ClaimFailed, NotEnded, claim
 from .estimates import usual
 from .exceptions import HandlerNotFound, JobEnded, JobNotFound, StoreUnavailable
 from .job import Job
+from .label import url_of
+from .logs import get_logger
 from .middleware import unavailable
+from .redirects import safe_url
 from .repository import JobRepository
 from .tasks import terminate
 
-logger = logging.getLogger("jobs.views")
+logger = get_logger("jobs.views")
 
 RETRY_AFTER = 2  # seconds that a polling client should wait
 SOCKET_PATH = "/ws/jobs/"
@@ -63,7 +65,7 @@ class JobsView(View):
     @method_decorator(
         [
             login_not_required,
-            *(transaction.non_atomic_requests(using=alias) for alias in connections),
+            *map(transaction.non_atomic_requests, connections),  # a claim has its own transaction
             never_cache,
             vary_on_headers("Accept", "Cookie"),
             csrf_protect,
@@ -167,7 +169,7 @@ def waiting_context(request: HttpRequest, job: Job, viewer: Viewer, stuck: bool 
         "usual": "" if job.is_ended else str(usual(job.handler_class)),
         "now": job.now // 1000,
         "stuck": stuck,
-        "list_url": reverse("jobs:list"),
+        "list_url": url_of("list"),
         "ticket": ticket(events.job_topic(job.id)),
         "socket_path": SOCKET_PATH,
     }

@@ -6,7 +6,6 @@ revoke by a signal; a killed parent by nobody, so then the job's deadline passes
 What is seen of a process ends only the attempt that it was working on.
 """
 
-import logging
 import os
 import threading
 from collections.abc import Callable
@@ -15,7 +14,7 @@ from functools import cache, partial
 from typing import Any
 
 from billiard.einfo import ExceptionWithTraceback
-from celery.exceptions import Retry, TimeLimitExceeded
+from celery.exceptions import Ignore, Reject, Retry, TimeLimitExceeded
 from celery.signals import task_revoked, task_unknown, worker_ready
 from celery.worker import state as worker_state
 from celery.worker.request import Request
@@ -32,16 +31,19 @@ from .events import HEADER, PART
 from .exceptions import JobError, StoreUnavailable
 from .forking import no_fork
 from .job import Job
+from .logs import get_logger
 from .message import record_in
-from .record import Record, runner_name
+from .neighbours import introduce
+from .record import Record, host_of, runner_name
 from .repository import JobRepository
 from .states import JobState
 from .store import Outcome
 
-logger = logging.getLogger("jobs.worker")
+logger = get_logger("jobs.worker")
 
 INTERRUPTED = _("The work was interrupted before it was done.")
 TOO_LONG = _("The work took too long and was stopped.")
+NOBODY = "nobody"  # the runner whose end concerns only a job that has not been started
 
 
 class JobRequest(Request):
@@ -84,7 +86,8 @@ class JobRequest(Request):
         runs_again = isinstance(reason, Retry) or self._is_requeued or self._already_cancelled
         if self.job_id and not runs_again and not self._already_revoked:
             error = TOO_LONG if isinstance(reason, TimeLimitExceeded) else INTERRUPTED
-            end_later(self.job_id, JobState.FAILED, error, self.runner)
+            was_told = isinstance(reason, Ignore | Reject)  # by the child, if it has begun
+            end_later(self.job_id, JobState.FAILED, error, NOBODY if was_told else self.runner)
 
     def cancel(self, *args: Any, **options: Any) -> None:
         """End the job when a worker that is shut down cold kills its task, unless the message will come again."""
@@ -116,7 +119,7 @@ class Heart:
             self._thread.start()
 
     def beat(self, job_ids: list[str]) -> None:
-        """Give one sign of life for each job."""
+        """Give one sign of life for each job whose attempt this worker has."""
         self._known = {job_id: record for job_id, record in self._known.items() if job_id in job_ids}
         for job_id, outcome in zip(job_ids, store.read_all(job_ids), strict=True):
             known = self._known.get(job_id)
@@ -125,7 +128,17 @@ class Heart:
                 self._known[job_id] = outcome.record
             elif lost := self._running(job_id, known):
                 _restore(lost, outcome)
-        store.beat(job_ids, jobs_settings().LOST_AFTER)
+        if held := [job_id for job_id in job_ids if self._holds(job_id)]:
+            store.beat(held, jobs_settings().LOST_AFTER)
+
+    def _holds(self, job_id: str) -> bool:
+        """Say whether the attempt is this worker's, as far as we know.
+
+        A message that is delivered again is at another worker for a moment, whose heart says nothing
+        about the first one.
+        """
+        request, record = self._requests.get(job_id), self._known.get(job_id)
+        return request is None or record is None or host_of(record.runner) == host_of(request.runner)
 
     def _running(self, job_id: str, known: Record | None) -> Record | None:
         request = self._requests.get(job_id)
@@ -157,7 +170,8 @@ def _restore(lost: Record, found: Outcome) -> None:
 def end_later(job_id: str, state: JobState, error: str | Promise = "", runner: str | None = None) -> None:
     """End a job from the parent, in a thread, so that a slow Redis or database never holds the worker up.
 
-    With a `runner`, only if that process has the job's present attempt, or nobody has started it.
+    With a `runner`, only if that process has the job's present attempt, or nobody has started it;
+    "" ends what no process has.
     """
     end = partial(_end, job_id, state, error, runner)
     _executor().submit(_end_when_store_answers, end)
@@ -177,7 +191,8 @@ def _end(job_id: str, state: JobState, error: str | Promise, runner: str | None)
         if job.is_ended:
             return
         if runner not in (None, job.record.runner) and job.state is not JobState.PENDING:
-            logger.info("job %s: not %s: it is no longer run by %s", job_id, state, runner)
+            if runner not in ("", NOBODY):
+                logger.info("job %s: not %s: it is no longer run by %s", job_id, state, runner)
             return
         with translation.override(job.language or None):
             _end_found(partial(job.end, state, str(error), store.new_mark()))
@@ -200,12 +215,16 @@ def _end_found(end: Callable[[], None]) -> None:
 def _on_revoked(request: Any, expired: bool, **_: Any) -> None:
     headers = getattr(request, "headers", None) or {}
     if headers.get(HEADER) or headers.get(PART):
-        end_later(headers.get(PART) or request.id, JobState.EXPIRED if expired else JobState.CANCELLED)
+        job_id = headers.get(PART) or request.id
+        if expired:  # perhaps only a second delivery of a message whose job runs elsewhere
+            end_later(job_id, JobState.EXPIRED, runner="")
+        else:
+            end_later(job_id, JobState.CANCELLED)
 
 
 def _on_unknown(message: Any, id: str, **_: Any) -> None:  # noqa: A002 - Celery's name
     if message.headers.get(HEADER) or message.headers.get(PART):
-        end_later(message.headers.get(PART) or id, JobState.FAILED, INTERRUPTED)
+        end_later(message.headers.get(PART) or id, JobState.FAILED, INTERRUPTED, runner="")
 
 
 @cache
@@ -222,6 +241,7 @@ def deathwatch() -> Deathwatch:
 
 def _on_ready(sender: Any, **_: Any) -> None:
     deathwatch().look = sender.pool.maintain_pool
+    _executor().submit(introduce)
 
 
 @cache

@@ -43,5 +43,10 @@ def broker_options() -> tuple[str, dict[str, Any]]:
     return str(connection.transport_cls), dict(connection.transport_options)
 
 
+def is_eager() -> bool:
+    """Say whether tasks run where they are sent, in the process of the view."""
+    return bool(_app().conf.task_always_eager)
+
+
 def _app() -> Any:
     return JobTask._get_app()

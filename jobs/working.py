@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import logging
+from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
@@ -12,15 +12,16 @@ from . import events
 from .backlog import backlog_for
 from .conf import jobs_settings
 from .data import JobData, Unsaved, check_size
-from .exceptions import JobCancelled, JobError, StoreUnavailable
+from .exceptions import JobCancelled, JobEnded, JobError, StoreUnavailable
 from .known import Progress, progress_of
+from .logs import get_logger
 from .record import Record
 from .states import JobState
 from .store import Change
 from .stored import Decision, StoredJob
 from .throttle import Throttle
 
-logger = logging.getLogger("jobs.job")
+logger = get_logger("jobs.job")
 
 OUTAGE_PAUSE = 2.0  # seconds without progress writes after the store did not take one
 
@@ -32,7 +33,7 @@ class WorkingJob(StoredJob):
         super().__init__(record, now)
         self._progress: dict[str, Any] = {}  # not yet written
         self._unsaved = Unsaved()
-        self._stop: JobError | None = None  # to be raised by the next progress call
+        self._stop: JobError | JobCancelled | None = None  # to be raised by the next progress call
 
     @cached_property
     def data(self) -> JobData:
@@ -48,20 +49,35 @@ class WorkingJob(StoredJob):
         """Say how far the task is; here a cancel takes effect, as `JobCancelled`.
 
         At most `PROGRESS_PER_SECOND` calls are written and pushed, the last one always. Rubbish for a number counts
-        as 0 or as no total, and a store that does not answer is logged: neither fails the task.
+        as 0 or as no total, and a store that does not answer is logged: neither fails the task. Several threads of
+        the task may call it.
         """
-        self._require_stored()
-        if self._stop is not None:
-            raise self._stop
-        self._progress = {"current": current, "total": total, "note": clean(message)}  # in the task's own language
-        self._throttle()
+        text = clean(message)  # in the task's own language
+        self._say(lambda: {"current": current, "total": total, "note": text})
 
     def increment_progress(self, amount: float = 1, message: object = None) -> None:
-        """Move the progress on by an amount; total and (unless given) message stay."""
-        with self._lock:
-            known = self._with_progress(self.record)
+        """Move the progress on by an amount; total and (unless given) message stay.
+
+        Several threads of the task may call it, and every call counts.
+        """
         step = number(amount, least=-events.VERSION_TO_COME) or 0
-        self.set_progress(known.current + step, known.total, known.note if message is None else message)
+        text = None if message is None else clean(message)
+
+        def move_on() -> dict[str, Any]:
+            known = self._with_progress(self.record)
+            note = known.note if text is None else text
+            return {"current": known.current + step, "total": known.total, "note": note}
+
+        self._say(move_on)
+
+    def _say(self, decide: Callable[[], dict[str, Any]]) -> None:
+        self._require_stored()
+        if self._stop is not None:
+            raise self._stop.with_traceback(None)  # or it would grow with each call of a task that catches it
+        with self._lock:
+            self._progress = decide()
+            write = self._throttle
+        write()
 
     @cached_property
     def _throttle(self) -> Throttle:
@@ -75,7 +91,8 @@ class WorkingJob(StoredJob):
         def decide(record: Record) -> Decision:
             record = self._living(record)
             if record.cancel_asked:
-                raise JobCancelled(f"Job {self.id} was asked to stop.")
+                stop = JobEnded if self._attempt_held is None else JobCancelled
+                raise stop(f"Job {self.id} was asked to stop.")
             deadline = jobs_settings().LOST_AFTER if record.state is JobState.RUNNING else None
             return self._with_unsaved(record), Change(deadline=deadline, is_repeatable=True)
 
@@ -88,7 +105,7 @@ class WorkingJob(StoredJob):
     def _write_progress_later(self) -> None:
         try:
             self._write_progress()
-        except JobError as error:
+        except (JobError, JobCancelled) as error:
             self._stop = error
         finally:
             connections.close_all()  # the timer's thread ends here, and nobody else could close them

@@ -32,6 +32,11 @@ def stumble(secret):
 
 
 @task(takes_context=True)
+def with_context(context, parcel):
+    """Take the context, which no caller gives."""
+
+
+@task(takes_context=True)
 def ask_to_stop(context):
     """Have somebody press Cancel meanwhile."""
     JobRepository().find(context.task_result.id).cancel()

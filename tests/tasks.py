@@ -1,11 +1,14 @@
 """The tasks of the tests' jobs."""
 
+from functools import wraps
+
+from celery import current_app
 from django.contrib.auth.models import Group
 from django.db import transaction
 from django.utils.translation import get_language
 
 from jobs.exceptions import JobError
-from jobs.tasks import job_task
+from jobs.tasks import JobTask, job_task
 
 RUNS = []  # what has been run, in order; a test that looks clears it first
 
@@ -74,3 +77,57 @@ def send_again(self, parcel, weight=1, *, why=""):
 @job_task(handler_class="tests.handlers.AgainHandler")
 def send_many(self, *parcels, **weights):
     """Send parcels whose names nobody can know beforehand."""
+
+
+@job_task
+def carry(self, **kwargs):
+    """Write down how large the text in the job's data is."""
+    self.job.data["seen"] = len(self.job.data["text"])
+
+
+@job_task(handler_class="tests.handlers.AgainHandler")
+def see(self, thing):
+    """Remember what has come."""
+    RUNS.append(thing)
+
+
+@job_task(exclude_from_data=("access_token",))
+def use_token(self, year, access_token=""):
+    """Use what nobody else may see; year 0 is for later."""
+    if year == 0:
+        raise self.retry(countdown=1)
+    RUNS.append(access_token)
+
+
+class Once(JobTask):
+    """Send nothing, as some libraries do while the same task runs."""
+
+    def apply_async(self, *args, **kwargs):
+        return self.AsyncResult("the-one-that-runs")
+
+
+@job_task(base=Once)
+def only_once(self):
+    """Never run."""
+
+
+def careless(function):
+    """Decorate a function without a thought for coroutines."""
+    return wraps(function)(lambda *args: function(*args))
+
+
+@job_task
+@careless
+async def pass_a_coroutine_on(self):
+    """Never run."""
+
+
+class Pack(JobTask):
+    """A task with a class of its own."""
+
+    def run(self, parcel, ribbon="blue"):
+        """Pack a parcel."""
+        RUNS.append(f"{parcel} in {ribbon}")
+
+
+PACK = current_app.register_task(Pack())

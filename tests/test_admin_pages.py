@@ -1,5 +1,6 @@
 """The admin's lists and pages: quick whatever there is, open to who may watch every job, safe to press."""
 
+import html
 import re
 from datetime import timedelta
 
@@ -146,6 +147,19 @@ def test_a_form_that_makes_no_sense_changes_nothing(sam, form):
     job = started_job()
     assert sam.post(ALIVE, form, follow=True).status_code == 200
     assert not job.refresh().is_cancel_asked
+
+
+def test_an_action_that_there_is_not_is_answered_with_those_that_there_are(sam):
+    page = text_of(sam.post(ALIVE, {"action": "explode", "job": started_job().id}, follow=True))
+    assert "There is no action 'explode'; there are cancel, terminate." in html.unescape(page)
+
+
+def test_h23_an_action_s_name_forges_no_line_of_the_log(sam, caplog):
+    caplog.set_level("INFO")
+    forged = "x\r\n2026-11-28 03:00:00 CRITICAL root: all is lost\x1b[2J"
+    sam.post(ALIVE, {"action": forged, "job": f"parcel\n{forged}"})
+    (line,) = [record.getMessage() for record in caplog.records if record.name == "jobs.admin"]
+    assert "x\\r\\n2026-11-28" in line and line.isprintable()
 
 
 def test_who_may_not_look_may_not_cancel_and_nobody_without_the_token(sam):

@@ -4,7 +4,7 @@ import pytest
 from asgiref.sync import sync_to_async
 from django.db import OperationalError, connection, transaction
 
-from jobs import signals
+from jobs import announce, signals
 from jobs.announce import announce_ended, archive, find_archived
 from jobs.backlog import archive_backlog
 from jobs.models import JobRecord, JobRecordQuerySet
@@ -95,6 +95,15 @@ def test_a_database_that_is_full_does_not_keep_a_job_from_ending_and_archives_it
     broken_database.undo()
     eventually(lambda: JobRecord.objects.filter(pk=job.id, state="complete").exists())
     eventually(lambda: not archive_backlog()._is_running)
+
+
+def test_an_archiving_error_is_logged_without_one_that_has_nothing_to_do_with_it(monkeypatch, caplog):
+    def refuse(record):
+        raise OSError("the disk is full")
+
+    monkeypatch.setattr(announce, "_store", refuse)
+    assert not archive(ENDED)
+    assert "the disk is full" in caplog.text and "event loop" not in caplog.text
 
 
 def test_a_database_that_cannot_be_read_is_logged(monkeypatch, caplog):

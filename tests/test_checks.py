@@ -43,6 +43,15 @@ def test_the_project_has_nothing_to_complain_of():
         ({"LOST_AFTER": 15}, ["jobs.E003"]),
         ({"HEARTBEAT": 30}, ["jobs.E003"]),
         ({"LOST_AFTER": 1.5, "HEARTBEAT": 0.5}, []),
+        ({"PREFIX": 7}, ["jobs.E002"]),
+        ({"PREFIX": ""}, ["jobs.E008"]),
+        ({"PREFIX": "shop.jobs"}, ["jobs.E008"]),
+        ({"PREFIX": "shop:"}, ["jobs.E008"]),
+        ({"PREFIX": "{shop}"}, ["jobs.E008"]),
+        ({"PREFIX": "büro"}, ["jobs.E008"]),
+        ({"PREFIX": "shop\n"}, ["jobs.E008"]),
+        ({"PREFIX": "x" * 51}, ["jobs.E008"]),
+        ({"PREFIX": "My-Shop_2"}, []),
         ({"START_TIMEOUT": 0.5, "ARCHIVE": False, "ALLOWED_REDIRECT_HOSTS": ["pay.example"]}, []),
     ],
     ids=str,
@@ -52,7 +61,7 @@ def test_each_key_and_value_of_the_settings_is_looked_at(settings, given, found)
     assert ids(check_settings()) == found
 
 
-@pytest.mark.parametrize(("key", "value"), [("TTL", "5"), ("TLL", 5), ("SHARDS", 0)])
+@pytest.mark.parametrize(("key", "value"), [("TTL", "5"), ("TLL", 5), ("SHARDS", 0), ("PREFIX", "a.b")])
 def test_a_message_names_what_was_given(settings, key, value):
     settings.JOBS = {key: value}
     (message,) = check_settings()

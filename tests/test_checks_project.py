@@ -13,11 +13,14 @@ from jobs.checks_project import (
     check_asgi,
     check_broker,
     check_cookies,
+    check_eager,
     check_handlers,
     check_middleware,
+    check_redelivery,
     check_redis,
 )
 from jobs.middleware import StoreUnavailableMiddleware
+from project.celery import app
 
 from . import handlers  # noqa: F401 - loads what the tests' tasks name
 from .tasks import send_parcel
@@ -65,6 +68,14 @@ def test_a_task_with_a_handler_that_is_no_job_task_is_named():
     assert error.id == "jobs.E007" and "shop.tasks.pack" in error.msg and "@job_task" in error.hint
 
 
+@pytest.mark.parametrize(("is_on", "found"), [(True, ["jobs.W012"]), (False, [])])
+def test_eager_mode_is_named(is_on, found):
+    app.conf.task_always_eager = is_on
+    checked = check_eager()
+    app.conf.task_always_eager = False
+    assert ids(checked) == found
+
+
 @pytest.mark.parametrize(
     ("transport", "options", "found"),
     [
@@ -80,6 +91,33 @@ def test_a_task_with_a_handler_that_is_no_job_task_is_named():
 def test_a_broker_that_could_hang_for_ever_is_named(broker, transport, options, found):
     broker(transport, options)
     assert ids(check_broker()) == found
+
+
+@pytest.mark.usefixtures("only_send_parcel")
+@pytest.mark.parametrize(
+    ("transport", "options", "limit", "found"),
+    [
+        ("redis", {}, None, ["jobs.W013"]),
+        ("redis", {"visibility_timeout": 7200}, None, []),
+        ("sentinel", {"visibility_timeout": 7200}, 7200, ["jobs.W013"]),
+        ("rediss", {"visibility_timeout": 7201}, 7200, []),
+        ("amqp", {}, None, []),
+    ],
+)
+def test_a_redis_that_delivers_again_what_runs_for_long_is_named(
+    broker, monkeypatch, transport, options, limit, found
+):
+    monkeypatch.setattr(send_parcel, "acks_late", True)
+    monkeypatch.setattr(send_parcel, "time_limit", limit)
+    broker(transport, options)
+    assert ids(check_redelivery()) == found
+    assert all("tests.tasks.send_parcel" in message.msg for message in check_redelivery())
+
+
+@pytest.mark.usefixtures("only_send_parcel")
+def test_a_redis_whose_messages_are_acknowledged_at_once_delivers_none_again(broker):
+    broker("redis", {})
+    assert check_redelivery() == []
 
 
 def test_the_broker_s_transport_and_options_are_celery_s_own():
@@ -164,4 +202,4 @@ def test_what_only_a_public_site_needs_is_left_to_check_deploy(settings):
 
 def test_each_check_has_an_id_of_its_own():
     given = re.findall(r'id="jobs\.([EW]\d+)"', Path(checks_project.__file__).read_text())
-    assert sorted(given) == ["E005", "E007", "W006", "W007", "W008", "W009", "W010", "W011"]
+    assert sorted(given) == ["E005", "E007", "W006", "W007", "W008", "W009", "W010", "W011", "W012", "W013"]

@@ -8,6 +8,7 @@ from jobs.conf import NAMES, JobsSettings, jobs_settings
 
 # The settings table of the design, section 7.
 DEFAULTS = {
+    "PREFIX": "jobs",
     "CHANNEL_LAYER": "default",
     "SHARDS": 64,
     "TTL": 86400,
@@ -21,6 +22,7 @@ DEFAULTS = {
     "TICKET_AGE": 900,
     "PROGRESS_PER_SECOND": 10,
     "MAX_FRAMES_PER_SECOND": 50,
+    "MAX_JOBS_PER_SECOND": 100,
     "MAX_FRAME": 4096,
     "MAX_SUBSCRIPTIONS": 100,
     "MAX_DATA": 262144,

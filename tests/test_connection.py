@@ -25,6 +25,26 @@ def test_user_password_and_database_are_the_server_s():
     assert not any(address.sentinel_options.values())
 
 
+@pytest.mark.parametrize(
+    ("url", "database"),
+    [
+        ("redis://a", 0),
+        ("redis://a/", 0),
+        ("redis://:p@a:6380/3", 3),
+        ("rediss://a/4", 4),
+        ("redis://a/?db=5", 5),
+        ("unix:///run/redis.sock", 0),
+        ("unix:///run/redis.sock?db=6", 6),
+        ("redis+sentinel://a/main", 0),
+        ("redis+sentinel://a/main/7", 7),
+        ("rediss+sentinel://:p@a,b/main/8?sentinel_password=x", 8),
+        ("redis+sentinel://a/main?db=9", 9),
+    ],
+)
+def test_the_number_of_the_database_is_known_from_every_form(url, database):
+    assert parse(url).database == database
+
+
 def test_the_sentinels_password_is_an_option():
     address = parse(
         "redis+sentinel://:theirs@a/main?sentinel_username=s&sentinel_password=ours&health_check_interval=5"

@@ -52,6 +52,13 @@ def test_a_task_is_a_job_from_its_start_to_its_end():
 
 
 @since_6
+def test_positional_arguments_are_kept_by_their_names():
+    job = start_job(ann(), tasks.send_letter, "books", weight=2)
+    assert dict(job.data) == {"parcel": "books", "weight": 2, "receipt": "books sent"}
+    assert dict(start_job(ann(), tasks.with_context, "books").data) == {"parcel": "books"}
+
+
+@since_6
 def test_its_owner_is_sent_on_by_its_handler():
     job = start_job(ann(), tasks.send_letter, parcel="books")
     assert browser(ANN).post(f"/jobs/{job.id}/ready/")["Location"] == "/parcels/"

@@ -34,6 +34,7 @@ TESTED_BY = {
     "docs/frontend.md": "test_recipes.py",
     "docs/operate.md": "test_operate.py",
     "docs/grow.md": "test_grow.py",
+    "docs/an-app-called-jobs.md": "test_label.py",
 }
 DJANGO_TASKS = "django.tasks" if django.VERSION < (6,) else "nothing is missing"
 

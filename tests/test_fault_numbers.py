@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).parent
-FAULTS = [f"f{number:02}" for number in range(1, 43)]  # what goes wrong in the life of a job
-HOSTILE = [f"h{number:02}" for number in range(1, 19)] + ["h01b"]  # what people and colleagues may send
+FAULTS = [f"f{number:02}" for number in range(1, 55)]  # what goes wrong in the life of a job
+HOSTILE = [f"h{number:02}" for number in range(1, 25)] + ["h01b"]  # what people and colleagues may send
 NUMBERED = re.compile(r"test_([fh]\d+b?)_")
 EXCUSES = {"skip", "skipif", "xfail"}
 

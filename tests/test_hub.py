@@ -10,7 +10,7 @@ from channels.layers import channel_layers, get_channel_layer
 
 from jobs import hub as hub_module
 from jobs import publisher
-from jobs.events import EVERYBODY, LOGOUT, group_of, message_of
+from jobs.events import LOGOUT, group_of, message_of
 from jobs.hub import Hub, hub
 from jobs.layers import close_layer, new_layer
 
@@ -23,6 +23,7 @@ LAYERS = {
     "in memory": "channels.layers.InMemoryChannelLayer",
 }
 TOPIC = "job:parcel-1"
+EVERYBODY = "jobs.all"
 
 
 class Page:

@@ -13,20 +13,22 @@ FOLDER = Path(jobs.__file__).parent
 # Rows from top to bottom; in a row of one list nobody knows a sibling, "then" starts the next list of the same row.
 ROWS = """
 exceptions conf states signals throttle deathwatch forking logs probe threads asked told serving resp
-then backlog
-record data handlers origin connection
+then backlog label database_time fields arguments plainness eager
+record data handlers origin connection budget
+then names
 then events
 then link subscriber
 then indexes
 store message layers
 then publisher reader
 models
-announce known estimates retention history
+announce known estimates retention history neighbours
 then stored
 then working
 then job
-then detached
-then repository sweep metrics diagnosis
+then detached running
+then parts
+then repository sweep metrics diagnosis redirects
 access hub leases
 then claim
 worker subscriptions logout health doorstep rerun middleware
@@ -43,7 +45,7 @@ PLACES = {name: place for place, row in enumerate(ROWS.split("\n")) for name in 
 
 # Only these may import the three libraries; the first names the package to look for.
 HOMES = {
-    "celery": {"tasks", "attempt", "worker", "canvas"},
+    "celery": {"tasks", "attempt", "worker", "canvas", "parts"},
     "channels": {"layers", "consumers", "checks", "testing"},
     "redis": {"connection", "link", "subscriber"},
 }

@@ -1,11 +1,15 @@
 """The id of the job stands on what its task logs, and on our own lines about a job."""
 
+import io
 import logging
 from contextvars import copy_context
+from pathlib import Path
 
 import pytest
+from django.utils.translation import gettext_lazy
 
-from jobs.logs import JobIdFilter, logs_of
+import jobs
+from jobs.logs import JobIdFilter, get_logger, logs_of
 from jobs.tasks import job_task
 from jobs.testing import run_job
 
@@ -86,3 +90,60 @@ def test_a_format_can_name_it():
     with logs_of("parcel-1"):
         assert JobIdFilter().filter(record)
     assert logging.Formatter("%(job_id)s %(message)s").format(record) == "parcel-1 hello"
+
+
+FORGED = "x\n2026-11-28 03:00:00 CRITICAL root: all is lost\r\x1b[2J\u2028\x85\ud800"
+
+
+@pytest.fixture
+def ours():
+    """Return a logger of ours, and what a file would hold of it."""
+    stream = io.StringIO()
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(logging.Formatter("%(levelname)s %(job_id)s %(message)s"))
+    handler.addFilter(JobIdFilter())
+    logger = get_logger("jobs.of_this_test")
+    logger.addHandler(handler)
+    yield logger, stream.getvalue
+    logger.removeHandler(handler)
+
+
+@pytest.mark.parametrize("form", ["%s", "%r"])
+@pytest.mark.parametrize(
+    "value", [FORGED, ValueError(FORGED), gettext_lazy(FORGED), [FORGED]], ids=lambda value: type(value).__name__
+)
+def test_h23_nothing_that_is_logged_breaks_a_line(ours, form, value):
+    logger, written = ours
+    logger.error(f"job %s: {form} by %d", "parcel-1\nCRITICAL", value, 7)
+    line = written()
+    assert line.count("\n") == 1 and line.rstrip("\n").isprintable()
+    assert line.startswith("ERROR parcel-1\\nCRITICAL job parcel-1\\nCRITICAL: ") and "x\\n2026-11-28" in line
+
+
+def test_h23_a_forged_line_in_a_traceback_is_indented_like_the_rest(ours):
+    logger, written = ours
+    try:
+        raise ValueError(FORGED)
+    except ValueError:
+        logger.exception("job %s: failed", "parcel-1")
+    first, *rest = written().rstrip("\n").split("\n")
+    assert first == "ERROR parcel-1 job parcel-1: failed" and rest[-1].startswith("  2026-11-28 03:00:00 CRITICAL")
+    assert all(line.startswith("  ") and line.isprintable() for line in rest)
+
+
+def test_h23_the_id_of_a_task_s_job_stays_on_its_line(ours):
+    logger, written = ours
+    with logs_of("parcel-1\nCRITICAL root: all is lost"):
+        logger.error("hello")
+    assert written() == "ERROR parcel-1\\nCRITICAL root: all is lost hello\n"
+
+
+def test_what_is_harmless_is_logged_as_it_is(ours):
+    logger, written = ours
+    logger.error("job %s: %5.1f of %d, %r, %s", "parcel-1", 1.25, 3, "a\\b", "größer 😀")
+    assert written() == "ERROR parcel-1 job parcel-1:   1.2 of 3, 'a\\\\b', größer 😀\n"
+
+
+def test_every_module_of_ours_escapes_what_it_logs():
+    users = {file.name for file in Path(jobs.__file__).parent.rglob("*.py") if "getLogger" in file.read_text()}
+    assert users == {"logs.py"}

@@ -1,8 +1,13 @@
 """A job that has ended is run again: by staff with the permission, once, with the same arguments, or with a reason."""
 
+from datetime import date, datetime, time
+from decimal import Decimal
+from uuid import uuid4
+
 import pytest
 from django.contrib.admin.models import LogEntry
 
+from jobs.arguments import as_data
 from jobs.exceptions import JobError, JobExists
 from jobs.models import JobRecord
 from jobs.repository import JobRepository
@@ -11,7 +16,7 @@ from jobs.testing import run_at_once
 
 from .factories import OWNER, browser, create_job, ended_job, staff
 from .handlers import AgainHandler
-from .tasks import RUNS, send_again, send_many
+from .tasks import RUNS, see, send_again, send_many, use_token
 
 pytestmark = pytest.mark.django_db(transaction=True)  # tasks are sent when a transaction commits
 
@@ -78,6 +83,27 @@ def test_one_whose_arguments_are_not_in_its_data_is_refused_by_their_names():
     with pytest.raises(JobError, match="not known"):
         start_again(send_many, ended_job(handler_class=AgainHandler, parcel="books"))
     assert RUNS == []
+
+
+@pytest.mark.parametrize("value", [uuid4(), date(2026, 1, 2), datetime(2026, 1, 2), time(3, 4), Decimal("1.20")])
+def test_an_argument_whose_text_was_kept_is_given_as_it_was(value):
+    again = start_again(see, see.start_job(None, value).refresh()).refresh()
+    assert [value] * 2 == RUNS and again.data["thing"] == as_data(value)
+    start_again(see, again)
+    assert [value] * 3 == RUNS and type(RUNS[-1]) is type(value)
+
+
+def test_an_argument_that_its_text_cannot_bring_back_is_refused():
+    job = see.start_job(None, [date(2026, 1, 2)]).refresh()
+    with pytest.raises(JobError, match="thing is not known"):
+        start_again(see, job)
+    assert len(RUNS) == 1
+
+
+def test_one_whose_arguments_were_kept_out_of_its_data_is_refused():
+    job = use_token.start_job(None, 2026, access_token="hunter2").refresh()
+    with pytest.raises(JobError, match="access_token was kept out of its data"):
+        start_again(use_token, job)
 
 
 def test_one_that_has_not_ended_is_refused():

@@ -242,7 +242,7 @@ async def test_staff_may_listen_to_a_tag_and_others_may_not(monkeypatch):
     async with JobCommunicator(ANN) as page:
         assert (await page.subscribe(tag="classroom:42"))["code"] == "not_found"
 
-    async def viewer(self, anew=False):
+    async def viewer(self, since=0.0):
         return Viewer(is_staff=True)
 
     monkeypatch.setattr(JobConsumer, "viewer", viewer)
@@ -376,8 +376,8 @@ async def test_who_may_no_longer_listen_is_told_after_a_ticket_s_age(settings, m
     settings.JOBS = settings.JOBS | {"TICKET_AGE": 0.05, "RECONCILE_SECONDS": 0.02}
     job = await started_job()
 
-    async def viewer(self, anew=False):
-        return Viewer() if anew else Viewer((OWNER,))  # deactivated meanwhile
+    async def viewer(self, since=0.0):
+        return Viewer() if since else Viewer((OWNER,))  # deactivated meanwhile
 
     monkeypatch.setattr(JobConsumer, "viewer", viewer)
     async with JobCommunicator(ANN, job.id) as page:

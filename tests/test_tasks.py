@@ -2,6 +2,9 @@
 
 import logging
 import re
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from uuid import uuid4
 
 import pytest
 from celery import signals as celery_signals
@@ -26,9 +29,22 @@ from jobs.testing import capture_events, run_job
 from project.celery import app
 
 from . import tasks
-from .factories import ANN, NOWHERE, OWNER, again, browser, create_job, eventually, hash_of, request_of, user
+from .factories import ANN, NOWHERE, OWNER, again, browser, commands, create_job, eventually, hash_of, request_of, user
 from .surroundings import database_file  # noqa: F401 - a fixture
-from .tasks import end_inside_a_transaction, remember_language, send_parcel, stumble, try_again, wait_for_cancel
+from .tasks import (
+    PACK,
+    carry,
+    end_inside_a_transaction,
+    only_once,
+    pass_a_coroutine_on,
+    remember_language,
+    see,
+    send_parcel,
+    stumble,
+    try_again,
+    use_token,
+    wait_for_cancel,
+)
 
 pytestmark = pytest.mark.usefixtures("database_file")
 
@@ -58,9 +74,9 @@ def broker():
 
 def deliver(message, **changes):
     """Run a message's task as a process of a worker does."""
-    args, kwargs, _embed = message.payload
+    args, kwargs, embed = message.payload
     task = app.tasks[message.headers["task"]]
-    request = {**message.headers, "hostname": "worker@here", "delivery_info": {}, **changes}
+    request = {**message.headers, **embed, "hostname": "worker@here", "delivery_info": {}, **changes}
     return build_tracer(task.name, task, app=app)(message.headers["id"], args, kwargs, request)
 
 
@@ -179,6 +195,90 @@ def test_a_task_may_say_how_long_its_jobs_wait_for_a_worker():
     assert 6.9 < left < 7.1
 
 
+# Arguments
+
+
+def test_positional_arguments_are_sent_as_they_are_and_kept_by_their_names(broker, runs):
+    job = send_parcel.start_job(annas(), "books", weight=3)
+    message = broker()
+    assert message.payload[:2] == [["books"], {"weight": 3}]
+    deliver(message)
+    assert again(job).data == {"parcel": "books", "weight": 3, "receipt": "books sent"} and runs == ["books"]
+
+
+@pytest.mark.parametrize("value", [uuid4(), date(2026, 1, 2), datetime(2026, 1, 2, tzinfo=UTC), Decimal("1.20")])
+def test_an_argument_that_celery_carries_arrives_as_it_is_and_its_text_is_kept(broker, runs, value):
+    jobs = [see.start_job(annas(), value), see.start_job(annas(), thing=value), see.start_job(annas(), [value])]
+    for _ in jobs:
+        deliver(broker())
+    text = value.isoformat() if isinstance(value, date) else str(value)
+    assert runs == [value, value, [value]]
+    assert [again(job).data["thing"] for job in jobs] == [text, text, [text]]
+
+
+def test_data_that_is_assigned_by_hand_is_not_converted():
+    job = see.start_job(annas(), uuid4())
+    with pytest.raises(UnserializableData, match="thing"):
+        job.data["thing"] = uuid4()
+
+
+def test_an_argument_that_celery_s_json_cannot_carry_is_refused_by_its_name(redis_client, broker):
+    with pytest.raises(UnserializableData, match="thing"):
+        see.start_job(annas(), thing=object())
+    assert redis_client.dbsize() == 0 and broker() is None
+
+
+def test_an_argument_that_is_excluded_from_data_reaches_the_task_alone(broker, runs, redis_client):
+    jobs = [use_token.start_job(annas(), 1, "hunter2"), use_token.start_job(annas(), year=1, access_token="hunter2")]
+    for job in jobs:
+        assert "hunter2" not in str(hash_of(redis_client, job))
+        message = broker()
+        assert "hunter2" in str(message.payload) and "hunter2" not in str(message.headers)
+        deliver(message)
+        assert again(job).data == {"year": 1}
+        assert "hunter2" not in str(JobRecord.objects.get(pk=job.id).stored)
+    assert runs == ["hunter2"] * 2
+
+
+def test_a_retry_hides_what_is_excluded_too(broker):
+    use_token.start_job(annas(), 0, access_token="hunter2")
+    deliver(broker())
+    message = broker()
+    assert "hunter2" in str(message.payload) and "hunter2" not in str(message.headers)
+
+
+@pytest.mark.parametrize("names", [("acces_token",), "access_token"])
+def test_names_to_exclude_that_are_no_arguments_are_refused_at_once(names):
+    with pytest.raises(TypeError, match="exclude_from_data"):
+
+        @job_task(exclude_from_data=names)
+        def forget(self, access_token):
+            """Do nothing."""
+
+    with pytest.raises(TypeError, match="exclude_from_data"):
+
+        class Forget(JobTask):
+            exclude_from_data = names
+
+            def run(self, access_token):
+                """Do nothing."""
+
+
+def test_a_base_class_may_exclude_what_not_all_its_tasks_take():
+    class Careful(JobTask):
+        abstract = True
+        exclude_from_data = ("access_token",)
+
+    class Export(Careful):
+        name = "tests.export_carefully"
+
+        def run(self, year):
+            """Do nothing."""
+
+    assert app.register_task(Export()).start_job(None, 2026).data == {"year": 2026}
+    app.tasks.unregister("tests.export_carefully")
+
+
 # Transactions
 
 
@@ -221,6 +321,31 @@ def test_a_store_that_is_down_is_an_error_that_the_view_may_catch(settings, brok
     with pytest.raises(StoreUnavailable):
         send_parcel.start_job(annas(), parcel="books")
     assert broker() is None
+
+
+def test_a_message_that_another_task_stands_in_for_leaves_no_job_waiting(broker, caplog):
+    job = only_once.start_job(annas())
+    assert (job.state, again(job).error) == (
+        "failed",
+        "This work is already under way, so it was not started again.",
+    )
+    assert broker() is None and "the-one-that-runs" in caplog.text
+
+
+def test_after_the_commit_a_plain_task_is_sent(broker):
+    with transaction.atomic():
+        send_parcel.delay_on_commit("books")
+        send_parcel.apply_async_on_commit(["toys"])
+        assert broker() is None
+    assert [broker().payload[0], broker().payload[0]] == [["books"], ["toys"]]
+
+
+def test_after_the_commit_the_task_of_a_stored_job_is_sent(broker, runs):
+    with transaction.atomic():
+        job = create_job(id="by-hand", parcel="books")
+        send_parcel.apply_async_on_commit(["books"], task_id=job.id)
+    deliver(broker())
+    assert runs == ["books"] and again(job).state is JobState.COMPLETE
 
 
 # Running
@@ -367,6 +492,24 @@ def test_a_record_that_redis_has_lost_before_the_start_is_written_anew_from_the_
     assert known.version > int(before["version"])
 
 
+def test_f04_large_data_that_redis_has_lost_before_the_start_is_gone_and_the_task_runs(broker, redis_client, runs):
+    data = {"weight": 3, "text": "x" * 100_000}
+    job = send_parcel.submit_job(annas(), ["books"], {"weight": 3}, data=data, tags=["post"])
+    message = broker()
+    redis_client.flushall()
+    deliver(message)
+    known = again(job)
+    assert (known.state, known.owner, known.tags, runs) == ("complete", OWNER, ("post",), ["books"])
+    assert known.data == {"weight": 3, "receipt": "books sent"}
+
+
+@pytest.mark.parametrize(("size", "reads"), [(10, 0), (100_000, 1)])
+def test_a_worker_reads_a_job_only_if_its_message_does_not_hold_all(broker, redis_client, size, reads):
+    carry.submit_job(annas(), data={"text": "x" * size})
+    message = broker()
+    assert commands(redis_client, lambda: deliver(message)).count("HGETALL") == reads
+
+
 def test_a_worker_that_gets_a_message_late_runs_the_job_as_it_has_become(broker, runs):
     job = send_parcel.start_job(annas(), parcel="books")
     again(job).data["weight"] = 3
@@ -437,6 +580,40 @@ def test_a_plain_task_is_sent_while_the_store_is_away(broker, settings, caplog):
     assert broker().headers["id"] == "my-own" and "sent as a plain task" in caplog.text
 
 
+def test_a_task_that_is_sent_by_name_under_the_id_of_a_job_is_that_job_s(broker, runs):
+    job = create_job(id="by-hand", parcel="books")
+    app.send_task(send_parcel.name, kwargs={"parcel": "books"}, task_id=job.id)
+    deliver(broker())
+    message = broker()  # sent again, so that the worker's parent knows that it has a job
+    assert runs == [] and message.headers["id"] == job.id and message.headers[HEADER]
+    deliver(message)
+    assert runs == ["books"] and again(job).state is JobState.COMPLETE and broker() is None
+
+
+def test_a_task_that_is_sent_by_name_alone_is_a_plain_one(broker, runs):
+    app.send_task(send_parcel.name, ["books"])
+    assert deliver(broker()).retval == "kept by nobody"
+    assert runs == ["books"] and broker() is None
+
+
+def test_a_task_that_is_sent_by_name_runs_while_the_store_is_away(broker, runs, settings):
+    app.send_task(send_parcel.name, ["books"])
+    message = broker()
+    settings.JOBS = settings.JOBS | {"REDIS_URL": NOWHERE}
+    deliver(message)
+    assert runs == ["books"]
+
+
+def test_a_task_of_a_job_that_nobody_could_look_for_is_its_job_s_after_all(broker, runs, settings):
+    job, here = create_job(id="by-hand", parcel="books"), settings.JOBS
+    settings.JOBS = here | {"REDIS_URL": NOWHERE}
+    send_parcel.apply_async(["books"], task_id=job.id)
+    settings.JOBS = here
+    deliver(broker())
+    deliver(broker())
+    assert runs == ["books"] and again(job).state is JobState.COMPLETE
+
+
 # Plain runs
 
 
@@ -446,6 +623,14 @@ def test_a_plain_delay_runs_as_a_plain_task(broker, redis_client, runs):
     assert deliver(message).retval == "kept by nobody"
     assert runs == ["books"] and message.headers["id"] == result.id
     assert redis_client.dbsize() == 0 and not JobRecord.objects.exists()
+
+
+def test_a_plain_delay_costs_the_worker_no_look_at_the_store(broker, runs, settings, caplog):
+    send_parcel.delay("books")
+    message = broker()
+    settings.JOBS = settings.JOBS | {"REDIS_URL": NOWHERE}
+    deliver(message)
+    assert runs == ["books"] and "plain" not in caplog.text
 
 
 def test_a_direct_call_runs_the_function(redis_client, runs):
@@ -484,6 +669,51 @@ def test_a_job_task_takes_the_options_of_celery_s_tasks():
     assert isinstance(with_options, JobTask)
     assert (with_options.name, with_options.rate_limit, with_options.max_retries) == ("tests.with_options", "5/m", 7)
     assert with_options.start_timeout == 3
+
+
+def test_a_class_is_a_job_task_too(broker, runs):
+    job = PACK.start_job(annas(), "books", ribbon="red")
+    deliver(broker())
+    known = again(job)
+    assert (known.state, known.data, runs) == ("complete", {"parcel": "books", "ribbon": "red"}, ["books in red"])
+    with pytest.raises(TypeError):
+        PACK.start_job(annas(), colour="red")
+    with pytest.raises(TypeError):
+        PACK.delay()
+
+
+def test_a_task_that_celery_would_not_run_is_refused_at_once():
+    with pytest.raises(TypeError, match="async_to_sync"):
+
+        @job_task
+        async def export(self):
+            """Be awaited."""
+
+    with pytest.raises(TypeError, match="generator"):
+
+        @job_task(name="tests.export")
+        def export_rows(self):
+            yield 1
+
+    with pytest.raises(TypeError, match="async_to_sync"):
+
+        class Export(JobTask):
+            async def run(self):
+                """Be awaited."""
+
+
+def test_a_task_of_another_decorator_is_refused_when_celery_makes_it():
+    with pytest.raises(TypeError, match="async_to_sync"):
+
+        @app.task(base=JobTask, lazy=False)
+        async def export():
+            """Be awaited."""
+
+
+def test_a_task_of_which_nothing_has_run_has_failed(broker, caplog):
+    job = pass_a_coroutine_on.start_job(annas())
+    deliver(broker())
+    assert again(job).state is JobState.FAILED and "of which nothing has run" in caplog.text
 
 
 def test_a_job_task_can_be_made_with_and_without_parentheses():

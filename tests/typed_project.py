@@ -4,7 +4,7 @@ An `assert_type` fails when the type is another one, and so does a `type: ignore
 """
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, assert_type
 
 from django.http import HttpRequest, HttpResponse
@@ -47,6 +47,16 @@ def export(self: JobTask, year: int) -> None:
     self.job.data["file"] = f"{year}.csv"
 
 
+@job_task(exclude_from_data=("token",))
+def fetch(self: JobTask, day: date, token: str) -> None: ...
+
+
+class Fetch(JobTask):
+    exclude_from_data = ("token",)
+
+    def run(self, day: date, token: str) -> None: ...
+
+
 @job_task
 def plain(self: JobTask) -> None: ...
 
@@ -64,6 +74,9 @@ def view(request: HttpRequest) -> HttpResponse:
     assert_type(JobRepository().find(job.id), Job)
     assert_type(JobRepository().for_owner(request.user), list[Job])
     assert_type(run_job(export, request, year=2026), Job)
+    assert_type(run_job(export, request, 2026), Job)
+    assert_type(fetch.start_job(request, date(2026, 1, 2), token="secret"), Job)
+    assert_type(Fetch().start_job(request, date(2026, 1, 2), token="secret"), Job)
     with capture_events() as events:
         assert_type(events, list[dict[str, Any]])
     return redirect(job)
@@ -76,4 +89,5 @@ async def asynchronous(job_id: str) -> None:
 
 
 export.start_job("not a request")  # type: ignore[arg-type]
+job_task(exclude_from_data=3)  # type: ignore[call-overload]
 job_task(handler_class=3)  # type: ignore[call-overload]

@@ -2,11 +2,13 @@
 
 from django.db import migrations
 
+from ..label import app_label
+
 
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('jobs', '0001_initial'),
+        (app_label(), '0001_initial'),
     ]
 
     operations = [

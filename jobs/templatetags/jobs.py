@@ -10,12 +10,14 @@ from django import template
 from django.http import HttpRequest
 from django.utils.dateparse import parse_datetime
 from django.utils.formats import date_format
-from django.utils.timezone import localdate, localtime
+from django.utils.timezone import localdate, localtime, now
 from django.utils.translation import gettext as _
 
 from jobs import events
 from jobs.access import ticket, viewer_of
+from jobs.database_time import aware_time
 from jobs.job import Job
+from jobs.label import url_of
 from jobs.views import SOCKET_PATH, waiting_context
 
 register = template.Library()
@@ -41,7 +43,13 @@ def moment(iso: str | None) -> str:
     at = localtime(parse_datetime(iso)) if iso else None
     if at is None:
         return ""
-    return date_format(at, "TIME_FORMAT" if at.date() == localdate() else "DATE_FORMAT")
+    return date_format(at, "TIME_FORMAT" if at.date() == localdate(aware_time(now())) else "DATE_FORMAT")
+
+
+@register.simple_tag
+def job_url(view: str, *args: str) -> str:
+    """Return the address of one of the app's own views, under whatever label the app has."""
+    return url_of(view, *args)
 
 
 @register.inclusion_tag("jobs/job_status.html", takes_context=True)

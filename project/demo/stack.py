@@ -43,6 +43,7 @@ class Stack:
         self.exits: queue.SimpleQueue[Child] = queue.SimpleQueue()
         self.redis = None if redis_url else EmbeddedServer(on_exit=self.exits.put)
         self.server_options: list[str] = []  # further ones of daphne's
+        self.worker_options: list[str] = []  # further ones of Celery's worker
         self.redis_url = redis_url
         self.extra_env = env or {}
         self.on_line = on_line
@@ -139,7 +140,17 @@ class Stack:
         """Start a worker under a name that no other worker on this Redis has."""
         if self.worker and not self.worker.has_ended:
             return
-        command = [sys.executable, "-m", "celery", "-A", "project", "--quiet", "worker", *WORKER_OPTIONS]
+        command = [
+            sys.executable,
+            "-m",
+            "celery",
+            "-A",
+            "project",
+            "--quiet",
+            "worker",
+            *WORKER_OPTIONS,
+            *self.worker_options,
+        ]
         command += ["--hostname", f"demo-{secrets.token_hex(4)}@%h"]
         self.worker = Child("worker", command, self.env, self.on_line, self.exits.put)
 

@@ -1,4 +1,4 @@
-"""F13, F14, F39, F40: jobs that run more than once, and workers that come back from the dead."""
+"""F13, F14, F39, F40, F49: jobs that run more than once, and workers that come back from the dead."""
 
 import os
 import signal
@@ -38,19 +38,53 @@ def workers(stack):
         yield first, second
 
 
-def delivered_twice(stack, person, task):
-    """Return a job whose message both workers have got: the first, which loses it, and then the second."""
+def run_twice(stack, person, workers, task):
+    """Return a job that both workers run: the first was frozen past T, so that the second has it."""
     job_id = person.start(task, {"queue": "nobody"})
     with stack.broker_client() as client:
         message = client.rpop("nobody")
-        for times, queue in enumerate(("first", "second"), start=1):
-            client.rpush(queue, message)
-            stack.await_run(job_id, times)
+        client.rpush("first", message)
+        stack.await_run(job_id)
+        with paused(workers[0]):
+            person.await_state(job_id, "lost", LOST_AFTER + 1)
+            client.rpush("second", message)
+            stack.await_run(job_id, 2)
     return job_id
 
 
+def put_back(worker, job_id):
+    """Return the lines in which a worker says that it does not run the job yet."""
+    return [line for line in worker.lines if f"not run yet: Job {job_id} is run by" in line]
+
+
+ONE_AT_A_TIME = ("-c1", "--prefetch-multiplier", "1")  # else it takes the second delivery itself
+
+
+def test_f49_message_that_is_delivered_again_waits_while_the_first_attempt_lives(stack, person):
+    with stack.extra_worker("f49", *ONE_AT_A_TIME):
+        job_id = person.start("wait_acks_late", {"queue": "f49"})
+        stack.await_run(job_id)
+        with person.waiting_page(job_id) as page, stack.extra_worker("f49") as again:
+            until(lambda: len(put_back(again, job_id)) > 2, 30)  # kombu looks every 10 s
+            stack.open_gate(job_id)
+            assert page.hear("ready")["job"]["attempt"] == 1
+    assert len(stack.pids_of(f"ran:{job_id}")) == 1
+
+
+def test_f49_second_delivery_takes_over_when_the_first_worker_has_died(stack, person):
+    with stack.extra_worker("f49", *ONE_AT_A_TIME) as worker:
+        job_id = person.start("wait_acks_late", {"queue": "f49"})
+        stack.await_run(job_id)
+        with stack.extra_worker("f49") as again:
+            until(lambda: put_back(again, job_id), 20)
+            worker.kill()
+            stack.await_run(job_id, 2)
+            stack.open_gate(job_id)
+            assert person.await_state(job_id, "complete")["attempt"] == 2
+
+
 def test_f14_two_workers_with_the_same_message_make_one_outcome_and_one_hook(stack, person, workers):
-    job_id = delivered_twice(stack, person, "wait")
+    job_id = run_twice(stack, person, workers, "wait")
     with person.waiting_page(job_id) as page:
         stack.open_gate(job_id)
         assert page.hear("ready")["job"]["attempt"] == 2
@@ -61,7 +95,7 @@ def test_f14_two_workers_with_the_same_message_make_one_outcome_and_one_hook(sta
 
 
 def test_f14_loser_that_is_refused_does_not_end_the_job_of_the_winner(stack, person, workers):
-    job_id = delivered_twice(stack, person, "work")
+    job_id = run_twice(stack, person, workers, "work")
     workers[0].await_line(f"{job_id}.* raised expected: JobEnded", SPARE)
     workers[0].await_line(f"job {job_id}: not failed: it is no longer run by", SPARE)
     stack.open_gate(job_id)
@@ -69,7 +103,7 @@ def test_f14_loser_that_is_refused_does_not_end_the_job_of_the_winner(stack, per
 
 
 def test_f14_death_of_the_loser_does_not_end_the_job_of_the_winner(stack, person, workers):
-    job_id = delivered_twice(stack, person, "wait")
+    job_id = run_twice(stack, person, workers, "wait")
     os.kill(stack.pids_of(f"ran:{job_id}")[0], signal.SIGKILL)
     workers[0].await_line(f"job {job_id}: not failed: it is no longer run by", 6)
     stack.open_gate(job_id)

@@ -1,0 +1,1 @@
+"""Projects of other people: one module of settings for each situation."""

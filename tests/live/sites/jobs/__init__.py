@@ -1,0 +1,1 @@
+"""A project's own app `jobs`: a board of vacancies."""
