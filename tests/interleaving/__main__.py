@@ -8,6 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 from time import monotonic
+from typing import Any
 
 from project.demo.embedded import EmbeddedServer
 
@@ -33,6 +34,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, help="play this one schedule, and print every move")
     parser.add_argument("--seeds", type=int, nargs=2, default=(1, 1000), metavar=("FIRST", "COUNT"))
     parser.add_argument("--seconds", type=float, default=float("inf"), help="begin no further schedule after them")
+    parser.add_argument("--without", choices=("fence", "first end"), help="remove a rule, and stop when that is found")
     return parser.parse_args()
 
 
@@ -46,20 +48,22 @@ def play(options: argparse.Namespace) -> int:
     logging.disable(logging.CRITICAL)
     plays = importlib.import_module("tests.interleaving.play")
     plays.prepare()
+    if options.without:
+        plays.remove(options.without)
     if options.seed is not None:
         broken = plays.run(options.seed)
         print(*plays.stage.trace, plays.results(), *broken, sep="\n")  # noqa: T201
         return bool(broken)
     first, number = options.seeds
-    return play_all(plays, range(first, first + number), options.seconds)
+    return play_all(plays, range(first, first + number), options)
 
 
-def play_all(plays: object, seeds: range, seconds: float) -> int:
+def play_all(plays: Any, seeds: range, options: argparse.Namespace) -> int:
     """Play many schedules, print those that broke a promise, and how many were played."""
-    until = monotonic() + seconds
+    until = monotonic() + options.seconds
     played = broken = 0
     for seed in seeds:
-        if monotonic() > until:
+        if monotonic() > until or (broken and options.without):
             break
         played += 1
         if wrong := plays.run(seed):

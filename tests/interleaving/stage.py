@@ -69,7 +69,7 @@ class Actor:
             self.result = self._action()
         except Killed:
             self.result = "killed"
-        except Exception as error:  # the play judges it
+        except BaseException as error:  # the play judges it
             self.result = error
         finally:
             self.has_left = True

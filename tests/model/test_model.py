@@ -1,4 +1,4 @@
-"""The design of claims, exhausted: `spin` tries every interleaving of a small model, and finds every rule that is removed.
+"""The design of claims, exhausted: `spin` tries every interleaving of a small model, and misses no removed rule.
 
 `claim.pml` has a worker, two people, the archive and faults; `unarchived.pml` is the same with Redis alone.
 """
