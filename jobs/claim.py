@@ -7,7 +7,7 @@ the database, keeps a `lost` job from changing while it is claimed, and makes a 
 
 import secrets
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from time import monotonic, sleep
 
 from django.contrib.messages.storage import default_storage
@@ -147,7 +147,8 @@ def _settle_outcome(job: Job, request: HttpRequest) -> str:
     elif row.state == JobState.LOST:
         raise ClaimInProgress(f"The worker of job {job.id} is about to speak again.")
     else:
-        job.take_outcome(row.to_record())  # the first end wins
+        with suppress(JobEnded):  # it has been claimed since: the next look finds the place
+            job.take_outcome(row.to_record())  # the first end wins
     return ""
 
 
