@@ -5,18 +5,23 @@ Whoever may not see a job is told the same as if there were none.
 
 import secrets
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from importlib import import_module
+from time import monotonic, time
 from typing import Any
 
+from django.apps import apps
 from django.conf import settings
-from django.contrib.auth import get_user
+from django.contrib.auth import SESSION_KEY, get_user
 from django.core import signing
+from django.core.exceptions import ImproperlyConfigured
+from django.db import Error as DatabaseFailure
+from django.db.models import Model
 from django.http import HttpRequest, parse_cookie
 
 from . import events
 from .conf import jobs_settings
-from .exceptions import not_found
+from .exceptions import StoreUnavailable, not_found
 from .job import Job
 from .label import permission
 from .repository import JobRepository, is_id, owner_name
@@ -29,11 +34,28 @@ VISITOR_KEY = "jobs_visitor"  # in the session; it survives the change of the se
 @dataclass(frozen=True, slots=True)
 class Viewer:
     """Somebody who looks at jobs: all the owners they are, whether they are staff with `jobs.view_job`, and the topic
-    that a ticket of theirs opens."""
+    that a ticket of theirs opens.
+
+    Rights are never more than one `TICKET_AGE` old. Their age counts from `as_of` by the monotonic
+    clock: when the user was read, or when the ticket was issued.
+    """
 
     owners: tuple[str, ...] = ()
     is_staff: bool = False
     topic: str = ""
+    as_of: float = field(default_factory=monotonic, compare=False)
+
+    @property
+    def is_stale(self) -> bool:
+        """Say whether the rights are too old to hear anything by them."""
+        return monotonic() - self.as_of > jobs_settings().TICKET_AGE
+
+    @property
+    def is_ageing(self) -> bool:
+        """Say whether to read the rights again now, before they are too old."""
+        limits = jobs_settings()
+        margin = min(2 * limits.RECONCILE_SECONDS, limits.TICKET_AGE / 2)
+        return monotonic() - self.as_of > limits.TICKET_AGE - margin
 
     def may_see(self, job: Job) -> bool:
         """Owners see their own jobs, staff sees all, and the bearer of a ticket those of its topic."""
@@ -73,19 +95,21 @@ class Viewer:
 
     def find(self, job_id: str) -> Job:
         """Find a job that they may see; raises `JobNotFound`, `StoreUnavailable`."""
-        return self.admit(JobRepository().find(job_id), job_id)
+        job = JobRepository().find(job_id)
+        return self.following(job_id, job).admit(job)
 
-    async def afind(self, job_id: str) -> Job:
-        """Find it from asynchronous code."""
-        return self.admit(await JobRepository().afind(job_id), job_id)
+    def following(self, job_id: str, job: Job) -> "Viewer":
+        """Return the viewer with the rights on the job that was found under an id.
 
-    def admit(self, job: Job, found_by: str = "") -> Job:
-        """Return the job, or raise `JobNotFound` to those who may not see it.
-
-        A ticket for the id by which it was `found_by` opens it too: that may be the id of a draft in whose place the
-        job runs.
+        A ticket for a draft's id opens the job that runs in its place.
         """
-        if not self.may_see(job) and self.topic != events.job_topic(found_by):
+        if job.id != job_id and self.topic == events.job_topic(job_id):
+            return replace(self, topic=events.job_topic(job.id))
+        return self
+
+    def admit(self, job: Job) -> Job:
+        """Return the job, or raise `JobNotFound` to those who may not see it."""
+        if not self.may_see(job):
             raise not_found(job.id)
         return job
 
@@ -99,12 +123,17 @@ def ticket(topic: str) -> str:
 
 
 def bearer_of(text: object) -> Viewer | None:
-    """Return who bears a ticket, or None for one that is forged, expired or no ticket; asks no database."""
+    """Return the bearer of a ticket, or None if the ticket is forged, expired or malformed.
+
+    Does not touch the database.
+    """
     try:
         topic = signing.loads(str(text), salt=TICKET_SALT, max_age=jobs_settings().TICKET_AGE)
     except (signing.BadSignature, ValueError):
         return None
-    return Viewer(topic=topic) if isinstance(topic, str) else None
+    issued_at = signing.b62_decode(str(text).rsplit(":", 2)[1])  # of `topic:timestamp:signature`
+    age = max(0.0, time() - issued_at)
+    return Viewer(topic=topic, as_of=monotonic() - age) if isinstance(topic, str) else None
 
 
 def viewer_of(request: HttpRequest) -> Viewer:
@@ -115,9 +144,17 @@ def viewer_of(request: HttpRequest) -> Viewer:
     return replace(viewer, topic=bearer.topic) if bearer else viewer
 
 
-async def viewer_of_scope(scope: Any, anew: bool = False) -> Viewer:
-    """Return who opened a socket, from its session, read `anew` if asked for: at most two queries, in a thread."""
-    return await in_thread(_scope_viewer, scope, anew)
+async def viewer_of_scope(scope: Any, opened_at: float | None = None) -> Viewer:
+    """Return who opened a socket: by a middleware's user, by the session, or by both.
+
+    With `opened_at` (monotonic clock), believes the user and the session that middlewares put
+    into the scope at that moment. Without it, reads both from where they are stored, in a thread.
+    Raises `StoreUnavailable` if the database does not answer.
+    """
+    try:
+        return await in_thread(_scope_viewer, scope, opened_at)
+    except DatabaseFailure as error:
+        raise StoreUnavailable(f"The database does not say who opened a socket: {error}") from error
 
 
 def visitor_owner(session: Any) -> str:
@@ -131,28 +168,93 @@ def owner_of(request: HttpRequest) -> str:
     user = getattr(request, "user", None)
     if user is not None and user.is_authenticated:
         return owner_name(user)
+    if not hasattr(request, "session"):
+        raise ImproperlyConfigured(
+            f"The request for {request.path} has neither a user nor a session to own its new job. "
+            "Add SessionMiddleware, require a login, or name the owner: submit_job(…, owner=…)."
+        )
     if VISITOR_KEY not in request.session:
         request.session[VISITOR_KEY] = secrets.token_urlsafe(24)
     return visitor_owner(request.session)
 
 
-def _scope_viewer(scope: Any, anew: bool) -> Viewer:
-    session = scope["session"] if "session" in scope else _session_of(scope)
-    if session is None:
-        return _viewer(scope.get("user"), None)
-    if anew and (key := getattr(session, "session_key", None)):
-        session = session.__class__(key)  # as it is stored now, not as it was when the socket opened
+def _scope_viewer(scope: Any, opened_at: float | None) -> Viewer:
+    as_of = monotonic() if opened_at is None else opened_at
+    user = scope.get("user")
+    if user is None or (opened_at is None and _is_of_session(user, scope.get("session"))):
+        session = _session_of(scope)
+        user = _user_of(session)
+    elif opened_at is None:
+        session, user = _session_of(scope), _reread(user)
+    else:
+        session = scope["session"] if "session" in scope else _session_of(scope)
+    return replace(_viewer(user, session), as_of=as_of)
+
+
+def _is_of_session(user: Any, session: Any) -> bool:
+    """Say whether a socket's user was read from its session, not by the project's middleware."""
+    if not user.is_authenticated:
+        return True
+    in_session = session.get(SESSION_KEY) if session is not None else None
+    return isinstance(user, Model) and in_session == user._meta.pk.value_to_string(user)
+
+
+def _reread(user: Any) -> Any:
+    """Return the user as the database has it now; None if it is no row there."""
+    model: Any = user.__class__  # a lazy object says which class it stands for
+    return model._default_manager.filter(pk=user.pk).first() if isinstance(user, Model) else None
+
+
+def _user_of(session: Any) -> Any:
+    """Return the user who is logged in in a session, if the project has users."""
+    if session is None or not apps.is_installed("django.contrib.auth"):
+        return None
     request = HttpRequest()
     request.session = session
-    user = None if anew else scope.get("user")
-    return _viewer(user or get_user(request), session)
+    return get_user(request)
 
 
 def _session_of(scope: Any) -> Any:
-    """Return the session that a socket's cookie names, where no middleware has put it into the scope."""
+    """Return a socket's session as it is stored now, read-only; None without one.
+
+    Named by the session that a middleware put into the scope, or by the cookie.
+    """
+    given = scope.get("session")
+    if given is not None:
+        key = getattr(given, "session_key", None)
+        return _read_only(given.__class__, key) if key else given
     cookies = b"; ".join(value for name, value in scope.get("headers", ()) if name == b"cookie")
     key = parse_cookie(cookies.decode("latin-1")).get(settings.SESSION_COOKIE_NAME)
-    return import_module(settings.SESSION_ENGINE).SessionStore(key)
+    store = _session_store() if key else None
+    return _read_only(store, key) if store else None
+
+
+def _session_store() -> Any:
+    """Return the class of the project's sessions; None if their app is not installed."""
+    store = import_module(settings.SESSION_ENGINE).SessionStore
+    if hasattr(store, "get_model_class"):
+        try:
+            store.get_model_class()
+        except RuntimeError:  # what Django raises for a model whose app is not installed
+            return None
+    return store
+
+
+def _read_only(store: Any, key: str | None) -> Any:
+    """Return a session that never writes to its store: a socket cannot send a new cookie.
+
+    Django's `get_user` gives a session a new key after `SECRET_KEY` was rotated, which would log
+    the person out. It ends a session whose password has changed; the next request does that.
+    """
+    session = store(key)
+    for name in ("create", "save", "delete", "cycle_key"):
+        setattr(session, name, _do_nothing)
+    session.flush = session.clear
+    return session
+
+
+def _do_nothing(*_args: Any, **_kwargs: Any) -> None:
+    pass
 
 
 def _viewer(user: Any, session: Any) -> Viewer:
@@ -160,6 +262,6 @@ def _viewer(user: Any, session: Any) -> Viewer:
     is_staff = False
     if user is not None and user.is_authenticated and user.is_active:
         owners = [owner_name(user)]
-        is_staff = user.is_staff and user.has_perm(permission("view_job"))
+        is_staff = getattr(user, "is_staff", False) and user.has_perm(permission("view_job"))
     visitor = visitor_owner(session)
     return Viewer((*owners, *([visitor] if visitor else [])), is_staff)

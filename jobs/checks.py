@@ -13,7 +13,7 @@ from django.urls import NoReverseMatch
 from django.utils.module_loading import import_string
 
 from . import connection
-from .conf import NAMES, JobsSettings
+from .conf import NAMES, JobsSettings, has_sockets
 from .label import url_of
 from .names import ALLOWED_PREFIX
 from .tasks import JobTask
@@ -32,9 +32,11 @@ def check_settings(**_: Any) -> list[CheckMessage]:
 
 @register(Tags.compatibility)
 def check_channel_layer(**_: Any) -> list[CheckMessage]:
-    """Look for a layer that would lose frames."""
+    """Look for a layer that would lose frames. A project without sockets needs none."""
     given = getattr(settings, "JOBS", {})
     alias = (given if isinstance(given, dict) else {}).get("CHANNEL_LAYER", JobsSettings().CHANNEL_LAYER)
+    if not has_sockets():
+        return []  # jobs.W009 says that pages poll
     layer = getattr(settings, "CHANNEL_LAYERS", {}).get(alias)
     if layer is None:
         hint = "Set CHANNEL_LAYERS, for example to channels_redis.pubsub.RedisPubSubChannelLayer."
@@ -45,9 +47,11 @@ def check_channel_layer(**_: Any) -> list[CheckMessage]:
     if issubclass(backend, InMemoryChannelLayer):
         hint = "Workers are other processes: use channels_redis.pubsub.RedisPubSubChannelLayer. Pages poll meanwhile."
         return [Hazard("The in-memory channel layer does not reach other processes.", hint=hint, id="jobs.W001")]
-    if issubclass(backend, RedisChannelLayer) and not all(
-        map(_has_patience, layer.get("CONFIG", {}).get("hosts") or [{}])
-    ):
+    hosts = layer.get("CONFIG", {}).get("hosts") or [{}]
+    if any(map(_is_malformed, hosts)):
+        text = f"CHANNEL_LAYERS[{alias!r}] names no Redis: in a password, percent-encode what is no letter or digit."
+        return [Error(text, hint=connection.FORMS, id="jobs.E006")]
+    if issubclass(backend, RedisChannelLayer) and not all(map(_has_patience, hosts)):
         hint = 'Give each host as {"address": "redis://…", "socket_timeout": 15} (channels_redis issue 422).'
         return [
             Hazard("The core channel layer's idle sockets die after 5 s with redis-py 8.", hint=hint, id="jobs.W002")
@@ -88,9 +92,15 @@ def _unknown(given: dict[Any, Any]) -> Iterator[CheckMessage]:
 def _mistyped(given: dict[Any, Any]) -> Iterator[CheckMessage]:
     defaults = JobsSettings()
     for field in fields(JobsSettings):
-        if field.name in given and not _fits(given[field.name], getattr(defaults, field.name)):
-            wanted = type(getattr(defaults, field.name)).__name__
-            yield Error(f"JOBS[{field.name!r}] is {given[field.name]!r}; it must be a {wanted}.", id="jobs.E002")
+        default = getattr(defaults, field.name)
+        if field.name in given and not _fits(given[field.name], default):
+            shown, wanted = _shown(given[field.name], default), type(default).__name__
+            yield Error(f"JOBS[{field.name!r}] is {shown}; it must be a {wanted}.", id="jobs.E002")
+
+
+def _shown(value: object, default: object) -> str:
+    """Show a value that is no number, and only the type of any other: an address holds a password."""
+    return repr(value) if isinstance(default, bool | int | float) else f"a {type(value).__name__}"
 
 
 def _fits(value: object, default: object) -> bool:
@@ -127,6 +137,17 @@ def _misnamed(given: dict[Any, Any]) -> Iterator[CheckMessage]:
     if isinstance(prefix, str) and not ALLOWED_PREFIX.fullmatch(prefix):
         hint = "Use 1 to 50 of A-Z a-z 0-9 _ and -. No dot: it stands between the parts of a group's name."
         yield Error(f"JOBS['PREFIX'] is {prefix!r}, which can begin no name of a group.", hint=hint, id="jobs.E008")
+
+
+def _is_malformed(host: Any) -> bool:
+    url = host.get("address") if isinstance(host, dict) else host
+    if not isinstance(url, str):
+        return False
+    try:
+        connection.parse(url)
+    except ValueError:
+        return True
+    return False
 
 
 def _has_patience(host: Any) -> bool:

@@ -5,8 +5,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from django.conf import settings
+from django.contrib.sessions.middleware import SessionMiddleware
 from django.core.checks import CheckMessage, Error, Tags, register
 from django.core.checks import Warning as Hazard
+from django.template import TemplateDoesNotExist
+from django.template.loader import get_template
 from django.utils.module_loading import import_string
 
 from . import connection, workers
@@ -31,8 +34,15 @@ def check_handlers(**_: Any) -> list[CheckMessage]:
 
 @register(Tags.compatibility)
 def check_broker(**_: Any) -> list[CheckMessage]:
-    """Look for a broker that could hold a view up for ever: a Redis, or a RabbitMQ that is to confirm."""
-    transport, options = workers.broker_options()
+    """Look for a broker without an address, or one that could hold views up for ever.
+
+    That is a Redis without a timeout, or a RabbitMQ that is to confirm.
+    """
+    try:
+        transport, options = workers.broker_options()
+    except ValueError as error:
+        hint = "Write it like redis://user:password@host:6379/0 or amqp://user:password@host:5672/vhost."
+        return [Error(f"{error}.", hint=hint, id="jobs.E009")]
     if transport in REDIS and not options.get("socket_timeout"):
         advice = '{"socket_timeout": 3, "socket_connect_timeout": 3}'
     elif transport in RABBITMQ and options.get("confirm_publish") and not options.get("read_timeout"):
@@ -62,7 +72,10 @@ def check_redelivery(**_: Any) -> list[CheckMessage]:
 
     It sees the tasks that have been imported so far; in a worker those are all.
     """
-    transport, options = workers.broker_options()
+    try:
+        transport, options = workers.broker_options()
+    except ValueError:
+        return []  # jobs.E009 says so
     late = {name: task for name, task in workers.job_tasks().items() if task.acks_late}
     if transport not in REDIS or not late:
         return []
@@ -85,10 +98,32 @@ def check_redelivery(**_: Any) -> list[CheckMessage]:
 @register(Tags.compatibility)
 def check_middleware(**_: Any) -> list[CheckMessage]:
     """Look for the middleware that answers while Redis is away."""
-    if any(map(_is_ours, settings.MIDDLEWARE)):
+    if any(_is_a(StoreUnavailableMiddleware, path) for path in settings.MIDDLEWARE):
         return []
     hint = 'Add "jobs.middleware.StoreUnavailableMiddleware" to MIDDLEWARE.'
     return [Hazard("While Redis is away, pages would answer 500 instead of 503.", hint=hint, id="jobs.W007")]
+
+
+@register(Tags.compatibility)
+def check_sessions(**_: Any) -> list[CheckMessage]:
+    """Look for the middleware that makes sessions: whoever is not logged in owns jobs by one."""
+    if any(_is_a(SessionMiddleware, path) for path in settings.MIDDLEWARE):
+        return []
+    hint = 'Add "django.contrib.sessions.middleware.SessionMiddleware" to MIDDLEWARE, or let only users start jobs.'
+    return [Hazard("Without sessions, visitors who are not logged in cannot start jobs.", hint=hint, id="jobs.W014")]
+
+
+@register(Tags.templates)
+def check_templates(**_: Any) -> list[CheckMessage]:
+    """Look for the waiting page's template among those of Django's own engine."""
+    try:
+        get_template("jobs/waiting.html")
+    except TemplateDoesNotExist:
+        hint = "Have an entry of TEMPLATES with DjangoTemplates as its BACKEND and APP_DIRS = True."
+        return [
+            Error("The waiting page has no template: no loader finds jobs/waiting.html.", hint=hint, id="jobs.E010")
+        ]
+    return []
 
 
 @register(Tags.compatibility)
@@ -105,7 +140,10 @@ def check_asgi(**_: Any) -> list[CheckMessage]:
     """Look for the application that opens sockets; whether it does so is told by `jobs_doctor`."""
     if getattr(settings, "ASGI_APPLICATION", None):
         return []
-    hint = "Pages poll without it. Set it to an application that routes jobs.routing.websocket_application."
+    hint = (
+        "Pages poll every few seconds, which works. For sockets set it, and CHANNEL_LAYERS (see the README); "
+        'otherwise silence this check: SILENCED_SYSTEM_CHECKS = ["jobs.W009"].'
+    )
     return [Hazard("ASGI_APPLICATION is not set, so there are no sockets.", hint=hint, id="jobs.W009")]
 
 
@@ -155,9 +193,9 @@ def _is_local(place: connection.Place) -> bool:
     return place[0].startswith("/") or place[0] in LOOPBACK
 
 
-def _is_ours(path: str) -> bool:
+def _is_a(wanted: type, path: str) -> bool:
     try:
         middleware = import_string(path)
     except ImportError:
         return False  # Django says so itself
-    return isinstance(middleware, type) and issubclass(middleware, StoreUnavailableMiddleware)
+    return isinstance(middleware, type) and issubclass(middleware, wanted)

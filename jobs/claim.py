@@ -7,7 +7,7 @@ the database, keeps a `lost` job from changing while it is claimed, and makes a 
 
 import secrets
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from time import monotonic, sleep
 
 from django.contrib.messages.storage import default_storage
@@ -112,7 +112,7 @@ def _released_on_error(job: Job, token: str) -> Iterator[None]:
 def _claim_in_database(job: Job, request: HttpRequest) -> str:
     try:
         for _try in range(TRIES):
-            if url := _claim_row(job, request) or _settle_outcome(job):
+            if url := _claim_row(job, request) or _settle_outcome(job, request):
                 return url
     except BUSY as error:
         logger.warning("job %s: the database does not take the claim now: %s", job.id, error)
@@ -137,17 +137,18 @@ def _claim_row(job: Job, request: HttpRequest) -> str:
         return url
 
 
-def _settle_outcome(job: Job) -> str:
+def _settle_outcome(job: Job, request: HttpRequest) -> str:
     """Return the place of a claim that was faster; else make the archive and this job agree, and return ""."""
     row = JobRecord.objects.filter(pk=job.id).first()
     if row is not None and row.claimed_at:
-        return row.claimed_url
+        return safe_url(row.claimed_url, job, request)
     if row is None or (row.state == JobState.LOST and row.version < job.version):
         archive_now(job.record)  # the worker has not got so far yet, or knew less
     elif row.state == JobState.LOST:
         raise ClaimInProgress(f"The worker of job {job.id} is about to speak again.")
     else:
-        job.take_outcome(row.to_record())  # the first end wins
+        with suppress(JobEnded):  # it has been claimed since: the next look finds the place
+            job.take_outcome(row.to_record())  # the first end wins
     return ""
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.signals import setting_changed
+from django.urls import get_script_prefix
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +31,12 @@ class JobsSettings:
     TICKET_AGE: int = 900
     PROGRESS_PER_SECOND: float = 10
     MAX_FRAMES_PER_SECOND: int = 50
+    MAX_JOBS_PER_SECOND: int = 100
     MAX_FRAME: int = 4096
     MAX_SUBSCRIPTIONS: int = 100
     MAX_DATA: int = 262144
     ALLOWED_REDIRECT_HOSTS: list[str] = field(default_factory=list)
+    SOCKET_PATH: str = "ws/jobs/"
 
 
 NAMES = frozenset(f.name for f in fields(JobsSettings))
@@ -44,6 +47,22 @@ def jobs_settings() -> JobsSettings:
     """Return the settings in force, read once and again after `override_settings`."""
     given: dict[str, Any] = getattr(settings, "JOBS", {})
     return JobsSettings(**{name: value for name, value in given.items() if name in NAMES})
+
+
+def has_sockets() -> bool:
+    """Say whether the project has an ASGI application or a channel layer; WSGI alone serves one without."""
+    return bool(getattr(settings, "ASGI_APPLICATION", None) or getattr(settings, "CHANNEL_LAYERS", None))
+
+
+def socket_path() -> str:
+    """Return where pages open their socket; "" for nowhere, so that they poll.
+
+    As with `STATIC_URL`, a relative path is below the prefix under which the request came (`FORCE_SCRIPT_NAME`,
+    `root_path`). A path from the root and a whole address (`wss://…`) stay as they are.
+    """
+    path = jobs_settings().SOCKET_PATH
+    is_relative = path and not path.startswith(("/", "ws:", "wss:", "http:", "https:"))
+    return get_script_prefix() + path if is_relative else path or ""
 
 
 def _forget(*, setting: str, **_: Any) -> None:

@@ -1,5 +1,7 @@
 """The socket: a gatekeeper and a relay. It checks who asks and what, and passes on what the hub hands out."""
 
+import asyncio
+import math
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from contextvars import copy_context
@@ -11,6 +13,7 @@ from channels.consumer import AsyncConsumer
 from . import events, signals
 from .access import Viewer, bearer_of, viewer_of_scope
 from .asked import Asked, BadFrame, parse
+from .budget import Budget, budget_of
 from .conf import jobs_settings
 from .exceptions import JobNotFound, StoreUnavailable
 from .job import Job
@@ -26,6 +29,10 @@ MAX_SENT = 16 * 2**20  # characters; a page that reads comes back, one that neve
 NOTHING = "There is nothing of this name that you may listen to."
 
 Message = dict[str, Any]
+
+
+class TooMany(Exception):
+    """The socket or its owner has had too many jobs read just now."""
 
 
 class JobConsumer(AsyncConsumer):
@@ -45,7 +52,10 @@ class JobConsumer(AsyncConsumer):
         self.subscriptions: dict[str, Subscription] = {}
         self.told = Told()
         self.is_open = True
+        self._opened_at = monotonic()
         self._viewer: Viewer | None = None
+        self._reading_viewer = asyncio.Lock()
+        self._budget = Budget()
         self._window, self._frames = 0.0, 0
         self._sent = 0
         signals.socket_opened.send_robust(JobConsumer)
@@ -63,11 +73,18 @@ class JobConsumer(AsyncConsumer):
         self.is_open = False
         await self._pass({"type": "websocket.close", "code": code})
 
-    async def viewer(self, anew: bool = False) -> Viewer:
-        """Return who opened the socket, by its session; looked up once it matters, or anew."""
-        if anew or self._viewer is None:
-            self._viewer = await viewer_of_scope(self.scope, anew)
-        return self._viewer
+    async def viewer(self, since: float = 0.0) -> Viewer:
+        """Return who opened the socket, as read after `since` (monotonic clock).
+
+        Reads user and session again before they are too old. All subscriptions that ask at the
+        same moment share one reading.
+        """
+        async with self._reading_viewer:
+            viewer = self._viewer or await viewer_of_scope(self.scope, self._opened_at)
+            if viewer.is_ageing or viewer.as_of < since:
+                viewer = await viewer_of_scope(self.scope)
+            self._viewer = viewer
+        return viewer
 
     async def say(self, event: str, **more: Any) -> None:
         """Send a frame of the protocol that is not about one job's state."""
@@ -90,7 +107,8 @@ class JobConsumer(AsyncConsumer):
 
     async def drop(self, subscription: Subscription) -> None:
         """End a subscription whose viewer may no longer listen, or whose job is gone."""
-        if self.subscriptions.pop(subscription.key, None) is not None:
+        if self.subscriptions.get(subscription.key) is subscription:  # a newer one has its own rights
+            del self.subscriptions[subscription.key]
             await subscription.close()
             await self._refuse("not_found", NOTHING, subscription.target)
 
@@ -139,6 +157,8 @@ class JobConsumer(AsyncConsumer):
             await self._subscribe(Subscription(self, {"job": job_id}, await self.viewer()))
         except JobNotFound:
             await self.close(NOT_FOUND)
+        except TooMany:
+            await self.close(TOO_MANY)
         except StoreUnavailable:
             await self.close(TRY_LATER)
 
@@ -151,6 +171,8 @@ class JobConsumer(AsyncConsumer):
             await self._refuse("bad_frame", str(error), asked.target)
         except JobNotFound:
             await self._refuse("not_found", NOTHING, asked.target)
+        except TooMany as error:
+            await self._refuse("too_many", str(error), asked.target)
         except StoreUnavailable:
             await self.close(TRY_LATER)
 
@@ -176,10 +198,22 @@ class JobConsumer(AsyncConsumer):
         await self._subscribe(Subscription(self, asked.target, await self.viewer()))
 
     async def _subscribe(self, subscription: Subscription) -> None:
-        if (old := self.subscriptions.pop(subscription.key, None)) is not None:
-            await old.close()
-        await subscription.open()
-        self.subscriptions[subscription.key] = subscription
+        """Open a subscription in the place of an older one of its name.
+
+        Raises `TooMany` if the budget of the socket or of its owner is spent.
+        """
+        budgets = [self._budget, *([budget_of(subscription.owner)] if subscription.owner else [])]
+        if wait := max(budget.wait for budget in budgets):
+            raise TooMany(f"Too many jobs at once. Subscribe again in {math.ceil(wait)} seconds.")
+        old = self.subscriptions.pop(subscription.key, None)
+        try:
+            await subscription.open()
+            self.subscriptions[subscription.key] = subscription
+        finally:
+            for budget in budgets:
+                budget.spend(subscription.cost)
+            if old is not None:
+                await old.close()
 
     async def _refuse(self, code: str, detail: str, target: dict[str, Any]) -> None:
         await self.say("error", code=code, detail=detail, **target)

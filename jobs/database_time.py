@@ -1,7 +1,7 @@
-"""Moments as the database holds them: aware, or naive in `TIME_ZONE` if the project has `USE_TZ = False`.
+"""Convert moments to what the database holds: naive local times if `USE_TZ = False`, else aware.
 
-Everywhere else a moment is aware. With `USE_TZ = False` the hour that the end of summer time repeats is ambiguous in
-the database, as it is for every Django model. Two equal moments are always stored equal.
+Everywhere else a moment is aware. With `USE_TZ = False`, the hour that the end of summer time
+repeats is ambiguous in the database, as it is for every Django model. Equal moments are stored equal.
 """
 
 from datetime import UTC, datetime
@@ -12,11 +12,13 @@ from django.utils import timezone
 
 def database_time(moment: datetime) -> datetime:
     """Convert an aware moment to the form that queries and columns take."""
-    return moment if settings.USE_TZ else timezone.make_naive(moment, timezone.get_default_timezone())
+    if settings.USE_TZ:
+        return moment
+    return timezone.make_naive(moment, timezone.get_default_timezone())
 
 
 def aware_time(stored: datetime) -> datetime:
-    """Convert a moment that was read from a column, or from `timezone.now()`, to an aware one in UTC."""
+    """Convert a moment from a column, or from `timezone.now()`, to an aware one in UTC."""
     if timezone.is_naive(stored):
         stored = timezone.make_aware(stored, timezone.get_default_timezone())
     return stored.astimezone(UTC)

@@ -5,17 +5,20 @@ seconds, and none leaves anything behind.
 """
 
 import asyncio
+import os
 import secrets
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
+from django.conf import ENVIRONMENT_VARIABLE
 from django.core.checks import run_checks
-from django.db import DatabaseError, connections
+from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections, router
+from django.db.migrations.executor import MigrationExecutor
 
-from . import doorstep, events, neighbours, store, workers
-from .conf import jobs_settings
+from . import doorstep, events, link, neighbours, store, workers
+from .conf import has_sockets, jobs_settings
 from .connection import Standby
 from .diagnosis import PATIENCE, Wrong, push, within
 from .exceptions import StoreUnavailable
@@ -58,12 +61,14 @@ def _settings() -> str:
     texts = [f"{message.id}: {message.msg} {message.hint or ''}".strip() for message in found]
     if any(message.is_serious() for message in found):
         raise Wrong(" ".join(texts), "See `manage.py check`.")
-    return "; ".join(texts) or "no system check complains"
+    return f"{os.environ.get(ENVIRONMENT_VARIABLE, 'in code')}: {'; '.join(texts) or 'no system check complains'}"
 
 
 def _store() -> str:
     before = time.time()
     try:
+        if link.is_in_cluster():
+            raise Wrong(link.NO_CLUSTER, "See docs/operate.md.")
         clock, policy = store.examine()
         took = time.time() - before
         standby = store.standby()
@@ -93,18 +98,31 @@ def _archive() -> str:
     if not jobs_settings().ARCHIVE:
         return "off (JOBS['ARCHIVE']): on_ready is guarded by Redis alone"
     try:
-        within(PATIENCE, _ask_archive)
+        missing = within(PATIENCE, _missing_migrations)
     except (DatabaseError, TimeoutError) as error:
         text = f"The database does not answer: {error or 'it hangs'}."
         raise Wrong(text, "Start it, or run `manage.py migrate`.") from error
-    return "the database answers"
+    if missing:
+        raise Wrong(f"Not migrated: {', '.join(missing)}.", f"Run `manage.py migrate{_database_option()}`.")
+    return "the database answers, and has all migrations"
 
 
-def _ask_archive() -> None:
+def _missing_migrations() -> list[str]:
+    """Read from the archive, and return the migrations of the app that it has not had."""
     try:
-        JobRecord.objects.exists()
+        executor = MigrationExecutor(connections[router.db_for_write(JobRecord)])
+        targets = executor.loader.graph.leaf_nodes(JobRecord._meta.app_label)
+        plan = executor.migration_plan(targets)
+        if not plan:
+            JobRecord.objects.exists()
+        return [str(migration) for migration, _is_backwards in plan]
     finally:
         connections.close_all()
+
+
+def _database_option() -> str:
+    alias = router.db_for_write(JobRecord)
+    return "" if alias == DEFAULT_DB_ALIAS else f" --database {alias}"
 
 
 def _broker() -> str:
@@ -114,6 +132,9 @@ def _broker() -> str:
         raise Wrong(
             f"No connection within {PATIENCE:g} s.", "It hangs, or a firewall swallows the packets."
         ) from error
+    except workers.ClusterFound as error:
+        advice = "Give Celery a single Redis, one with sentinels, or RabbitMQ."
+        raise Wrong("It is a node of a Redis Cluster, which Celery does not support.", advice) from error
     except Exception as error:
         raise Wrong(f"No connection: {error}.", "Start the broker, or correct CELERY_BROKER_URL.") from error
 
@@ -128,17 +149,63 @@ def _tasks() -> str:
 def _worker() -> str:
     advice = "Start one: celery -A <project> worker. One that is busy in a pool of its own process cannot answer."
     try:
-        known = within(PATIENCE, workers.tasks_of_workers)
+        known = within(PATIENCE + workers.ANSWER, workers.ask_workers)
     except Exception as error:
         raise Wrong(f"Nobody could be asked: {error or type(error).__name__}.", "See the broker.") from error
     if not known:
         raise Wrong(f"No worker answered within {workers.ANSWER:g} s.", advice)
-    if strange := set(workers.job_tasks()) - set().union(*known.values()):
+    if strange := set(workers.job_tasks()) - set().union(*(worker.tasks for worker in known.values())):
         raise Wrong(f"No worker knows {', '.join(sorted(strange))}.", "Restart the workers with the present code.")
+    _see_to_store(known)
+    for queue, names in _tasks_by_queue().items():
+        _see_to_queue(queue, names, known)
     return f"{', '.join(sorted(known))} answered"
 
 
+def _see_to_store(known: dict[str, workers.Worker]) -> None:
+    """See that the workers keep jobs where this process does: else they find no job, and its page waits in vain."""
+    try:
+        ours = link.server()
+    except StoreUnavailable:
+        return  # the step before has said so
+    if others := [name for name, worker in known.items() if worker.store not in ("", ours)]:
+        text = f"{', '.join(sorted(others))} keeps jobs in another Redis, or under another prefix, than this process."
+        raise Wrong(text, "Give all processes the same JOBS: settings module and environment.")
+
+
+def _tasks_by_queue() -> dict[str, list[str]]:
+    queues: dict[str, list[str]] = {}
+    for name, task in workers.job_tasks().items():
+        try:
+            queue = workers.queue_of(task)
+        except KeyError as error:
+            advice = "Add the queue to CELERY_TASK_QUEUES, or correct the route."
+            raise Wrong(f"{name} cannot be sent: {error.args[0]}.", advice) from error
+        if queue:
+            queues.setdefault(queue, []).append(name)
+    return queues
+
+
+def _see_to_queue(queue: str, names: list[str], known: dict[str, workers.Worker]) -> None:
+    """See that a worker serves the queue, and that none of another project drops its messages."""
+    serving = {name: worker for name, worker in known.items() if queue in worker.queues}
+    if not serving:
+        all_queues = ",".join(sorted({queue}.union(*(worker.queues for worker in known.values()))))
+        raise Wrong(
+            f"No worker takes from the queue {queue!r}, to which {', '.join(names)} is sent.",
+            f"Start a worker with -Q {queue}, or add it to the queues of one that runs: -Q {all_queues}.",
+        )
+    for name, worker in serving.items():
+        if strange := [task for task in names if task not in worker.tasks]:
+            raise Wrong(
+                f"{name} takes from the queue {queue!r} and does not know {', '.join(strange)}: it drops such jobs.",
+                "Restart it with the present code, or give another project's worker other queues (-Q).",
+            )
+
+
 def _layer() -> str:
+    if not has_sockets():
+        return doorstep.NO_SOCKETS
     if not within(PATIENCE, lambda: asyncio.run(_hear_myself())):
         raise Wrong(
             "What was sent over the channel layer was not heard.",

@@ -4,6 +4,7 @@ Without an address they are taken inside this process, as far as that goes.
 """
 
 import asyncio
+import re
 import secrets
 from typing import Any
 from urllib.parse import urljoin, urlsplit
@@ -15,16 +16,26 @@ from django.utils.module_loading import import_string
 
 from . import events
 from .access import ticket
+from .conf import has_sockets
 from .diagnosis import PATIENCE, Wrong, push, within
 from .probe import Closed, PlainSocket, fetch
 
 SOCKET_PATH = "/ws/jobs/"
-FILE = "jobs/client.js"
+FILE = "jobs/waiting.js"
+IMPORT = re.compile(r"""\b(?:from|import)\s*\(?\s*["'](\.{1,2}/[^"']+)["']""")  # of another module
+NO_SOCKETS = "off: without ASGI_APPLICATION and CHANNEL_LAYERS pages poll"
+PROXY_ADVICE = "The proxy must pass WebSocket upgrades and the Host header on; ALLOWED_HOSTS must name the host."
+ASGI_ADVICE = (
+    "It answers as a server without sockets does: run an ASGI server (daphne, uvicorn), with runserver by "
+    '"daphne" as the first of INSTALLED_APPS, and have the proxy pass WebSocket upgrades on.'
+)
 ELSEWHERE = "https://elsewhere.invalid"  # an origin that nobody has (RFC 6761)
 
 
 def try_socket(url: str) -> str:
     """Subscribe as a page would, by a ticket, and be told what a worker pushes."""
+    if not has_sockets():
+        return NO_SOCKETS
     tag = f"jobs-doctor:{secrets.token_hex(8)}"
     try:
         with PlainSocket(url, SOCKET_PATH, origin_of(url)) as page:
@@ -38,12 +49,15 @@ def try_socket(url: str) -> str:
     except TimeoutError as error:
         raise Wrong("A push did not arrive.", "Does the server have the same Redis and channel layer?") from error
     except (Closed, OSError) as error:
-        advice = "The proxy must pass WebSocket upgrades and the Host header on; ALLOWED_HOSTS must name the host."
+        is_unknown = isinstance(error, Closed) and error.code in (404, 405)
+        advice = ASGI_ADVICE if is_unknown else PROXY_ADVICE
         raise Wrong(f"No socket at {origin_of(url)}{SOCKET_PATH}: {error}.", advice) from error
 
 
 def try_origin(url: str) -> str:
     """Come from elsewhere, and be refused."""
+    if not has_sockets():
+        return NO_SOCKETS
     try:
         with PlainSocket(url, SOCKET_PATH, ELSEWHERE) as page:
             page.say(action="ping")
@@ -56,16 +70,41 @@ def try_origin(url: str) -> str:
 
 
 def fetch_static(url: str) -> str:
-    """Fetch one of the files that a page needs."""
+    """Fetch the waiting page's script and one module that it imports, as a browser does."""
     address = urljoin(url, static(FILE))
-    status, kind = fetch(address)
-    if status != 200 or "javascript" not in kind:
-        raise Wrong(f"{address} answers {status} ({kind}).", "Run collectstatic, and have STATIC_ROOT served.")
-    return f"{address} is served"
+    script = _fetch_script(address, origin_of(url), "Run collectstatic, and have STATIC_ROOT served.")
+    if (found := IMPORT.search(script)) is None:
+        return f"{address} is served"
+    imported = urljoin(address, found[1])
+    _fetch_script(
+        imported,
+        origin_of(url),
+        f"{address} imports it by this name, so keep the files without a hash in their names "
+        "(WHITENOISE_KEEP_ONLY_HASHED_FILES = False, say), or have the storage rewrite imports "
+        "(support_js_module_import_aggregation = True). Until then the page's script does not run.",
+    )
+    return f"{address} is served, and so is {imported}, which it imports"
+
+
+def _fetch_script(address: str, origin: str, advice: str) -> str:
+    """Return the text of a module script; raises `Wrong` if a browser would not run it."""
+    answer = fetch(address, origin)
+    if answer.status != 200:
+        raise Wrong(f"{address} answers {answer.status} ({answer.kind}).", advice)
+    if "javascript" not in answer.kind:
+        raise Wrong(f"{address} is served as {answer.kind}.", "Browsers run modules only as text/javascript.")
+    if origin_of(address) != origin and answer.allowed_origin not in ("*", origin):
+        raise Wrong(
+            f"{address} is on another host, and browsers refuse to run it.",
+            f"Send the header Access-Control-Allow-Origin: {origin} with static files.",
+        )
+    return answer.text
 
 
 def find_route() -> str:
     """Have the ASGI application open a socket, inside this process."""
+    if not has_sockets():
+        return NO_SOCKETS
     if not getattr(settings, "ASGI_APPLICATION", None):
         raise Wrong("ASGI_APPLICATION is not set.", "Without sockets, pages poll; see the README's asgi.py.")
     try:
@@ -75,7 +114,7 @@ def find_route() -> str:
     if answer != "websocket.accept":
         raise Wrong(
             f"ASGI_APPLICATION does not open {SOCKET_PATH}: {answer}.",
-            'Give ProtocolTypeRouter "websocket": jobs.routing.websocket_application.',
+            "In asgi.py: application = jobs.routing.with_sockets(application).",
         )
     return f"the application opens {SOCKET_PATH}; whether it can be reached is told with --url"
 
@@ -88,10 +127,13 @@ def find_static() -> str:
 
 
 def origin_of(url: str) -> str:
-    """Return scheme, host and port of an address, as a browser would send them; raises `ValueError`."""
+    """Return scheme, host and port of an address, as a browser would send them.
+
+    Raises `ValueError`, which does not repeat the address: it may hold a password.
+    """
     parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.netloc:
-        raise ValueError(f"{url!r} is no address; give it like https://example.org")
+    if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
+        raise ValueError("it is no address; give scheme and host, without a user: https://example.org")
     return f"{parts.scheme}://{parts.netloc}"
 
 

@@ -9,9 +9,10 @@ EXACT = "utf8mb4_bin"  # of MariaDB and MySQL; it still ignores blanks at the en
 
 
 class ExactCharField(models.CharField):  # type: ignore[type-arg]
-    """A text in which upper and lower case differ, also on MariaDB and MySQL, where they are equal by default.
+    """A text in which upper and lower case differ on every database.
 
-    The jobs `abc` and `ABC` are two jobs, and so are the owners of that name.
+    MariaDB and MySQL take them for equal by default. But the jobs `abc` and `ABC` are two jobs, and so are the
+    owners of that name.
     """
 
     def db_parameters(self, connection: BaseDatabaseWrapper) -> Any:

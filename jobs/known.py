@@ -135,6 +135,11 @@ class KnownJob:
         return self._known_at + int((monotonic() - self._known_since) * 1_000_000)
 
     @property
+    def is_archived(self) -> bool:
+        """Say whether it was found in the database, where Redis's clock cannot be read."""
+        return self._known_at == self.record.version
+
+    @property
     def is_overdue(self) -> bool:
         return 0 < self.record.deadline <= self.now and not self.is_ended
 

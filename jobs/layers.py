@@ -54,11 +54,16 @@ def project_layer() -> Any:
 
 
 def new_layer() -> Any:
-    """Return a layer with connections of its own, which can be thrown away; one in memory has to be shared."""
+    """Return a layer with connections of its own, which can be thrown away; one in memory has to be shared.
+
+    Raises `LookupError` if the project has none.
+    """
     if is_possible() and (plain := wire()) is not None:
         return _Subscription(plain)
     shared = project_layer()
-    if shared is None or isinstance(shared, InMemoryChannelLayer):
+    if shared is None:
+        raise LookupError(f"CHANNEL_LAYERS has no {jobs_settings().CHANNEL_LAYER!r}")
+    if isinstance(shared, InMemoryChannelLayer):
         return shared
     return channel_layers.make_backend(jobs_settings().CHANNEL_LAYER)
 

@@ -15,15 +15,31 @@ from typing import Any, NamedTuple
 
 import redis
 from django.core.signals import setting_changed
-from redis.exceptions import NoScriptError, RedisError, ResponseError
+from redis.exceptions import (
+    AskError,
+    ClusterCrossSlotError,
+    ClusterError,
+    NoScriptError,
+    RedisError,
+    ResponseError,
+    TryAgainError,
+)
 
 from . import connection
+from .conf import jobs_settings
 from .exceptions import StoreUnavailable
 from .resp import pack
 
 RESPITE = 1.0  # seconds without another try after a time-out: a request waits once, not for each of its commands
 
 LUA = Path(__file__).parent / "lua"
+
+# What a node of a Redis Cluster answers to a client that knows no other; `MovedError` is an `AskError`.
+CLUSTER = (AskError, ClusterError, ClusterCrossSlotError, TryAgainError)
+NO_CLUSTER = (
+    "Redis at JOBS['REDIS_URL'] is a node of a Redis Cluster, which is not supported. "
+    "Use a single Redis, or one with sentinels."
+)
 
 _making = threading.Lock()
 
@@ -52,6 +68,8 @@ class errors:  # noqa: N801 - reads as a function, as contextlib's do; a class, 
         if isinstance(error, (RedisError, OSError)):
             if isinstance(error, connection.HANGS):
                 _Hang.at = monotonic()
+            if isinstance(error, CLUSTER):
+                raise StoreUnavailable(NO_CLUSTER) from error
             raise StoreUnavailable(f"Redis at JOBS['REDIS_URL'] does not do its work: {error}") from error
 
 
@@ -68,6 +86,24 @@ def client() -> "redis.Redis":
     """
     with _making:
         return _client()
+
+
+def is_in_cluster() -> bool:
+    """Say whether Redis is a node of a Redis Cluster; raises `StoreUnavailable`."""
+    with errors():
+        cluster: Any = client().info("cluster")
+    return bool(cluster.get("cluster_enabled"))
+
+
+def server() -> str:
+    """Name the place where jobs are kept, so that two processes can compare theirs.
+
+    Raises `StoreUnavailable`.
+    """
+    with errors():
+        about: Any = client().info("server")
+    run_id = about.get("run_id")  # of the server; a new one after a restart
+    return f"{run_id}/{connection.address().database}/{jobs_settings().PREFIX}" if run_id else ""
 
 
 def run(call: Call) -> Any:

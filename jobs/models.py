@@ -46,6 +46,7 @@ class JobRecordQuerySet(models.QuerySet["JobRecord"]):
         self.bulk_create([JobRecord(pk=job_id, **columns)], ignore_conflicts=True)
 
     def _columns(self, record: Record) -> dict[str, Any]:
+        record = record.replace(leased_until=0, leased_by="")  # a lease is Redis's: none outlives it
         return {
             "state": record.state.value,
             "handler_class": _storable(record.handler_class)[:255],

@@ -9,10 +9,11 @@ import socket
 import ssl
 from base64 import b64encode
 from http.client import HTTPConnection, HTTPSConnection
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 from urllib.parse import urlsplit
 
 TIMEOUT = 5.0  # seconds
+MOST = 2**20  # bytes that are read of a file
 
 TEXT, CLOSE, FINAL, MASKED = 0x1, 0x8, 0x80, 0x80
 
@@ -89,15 +90,27 @@ class PlainSocket:
         return read
 
 
-def fetch(url: str) -> tuple[int, str]:
-    """Get a file; return the status and the content type. Raises `OSError`."""
+class Answer(NamedTuple):
+    """What an address answers to a browser that fetches a module script."""
+
+    status: int
+    kind: str  # the content type
+    allowed_origin: str  # that may load it from another host; "" if none is named
+    text: str
+
+
+def fetch(url: str, origin: str) -> Answer:
+    """Get a file for a page of the origin. Raises `OSError`."""
     parts = urlsplit(url)
     kind = HTTPSConnection if parts.scheme == "https" else HTTPConnection
     connection = kind(parts.netloc, timeout=TIMEOUT)
     try:
-        connection.request("GET", f"{parts.path}?{parts.query}" if parts.query else parts.path)
+        path = f"{parts.path}?{parts.query}" if parts.query else parts.path
+        connection.request("GET", path, headers={"Origin": origin})
         answer = connection.getresponse()
-        return answer.status, answer.headers.get_content_type()
+        text = answer.read(MOST).decode("utf-8", "replace")
+        allowed = answer.headers.get("Access-Control-Allow-Origin", "")
+        return Answer(answer.status, answer.headers.get_content_type(), allowed, text)
     finally:
         connection.close()
 

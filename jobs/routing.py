@@ -1,12 +1,17 @@
 """The sockets' addresses, for the host project's ASGI application."""
 
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from asgiref.sync import markcoroutinefunction
+from django.conf import settings
+from django.core.handlers.asgi import ASGIHandler
 from django.urls import re_path
 
 from .consumers import JobConsumer, NotFoundConsumer
+
+Scope = dict[str, Any]
+Application = Callable[[Scope, Any, Any], Coroutine[Any, Any, None]]
 
 websocket_urlpatterns = [
     re_path(r"^ws/jobs/$", JobConsumer.as_asgi()),
@@ -15,19 +20,44 @@ websocket_urlpatterns = [
 ]
 
 
-def websocket_application(scope: dict[str, Any], receive: Any, send: Any) -> Coroutine[Any, Any, None]:
+def with_sockets(application: Application) -> Application:
+    """Return an ASGI application that serves the jobs' sockets and leaves the rest to `application`.
+
+    That may be Django's own or any other, with sockets or without. Django's takes no sockets, so
+    this one closes those of other addresses with 4404.
+    """
+    takes_sockets = not isinstance(application, ASGIHandler)
+
+    def application_with_sockets(scope: Scope, receive: Any, send: Any) -> Coroutine[Any, Any, None]:
+        serve: Application | None = None
+        if scope["type"] == "websocket":
+            serve = _consumer_at(scope) or (None if takes_sockets else NotFoundConsumer())
+        return (serve or application)(scope, receive, send)
+
+    return markcoroutinefunction(application_with_sockets)
+
+
+def websocket_application(scope: Scope, receive: Any, send: Any) -> Coroutine[Any, Any, None]:
     """Serve the sockets; an ASGI application.
 
     What `URLRouter(websocket_urlpatterns)` does, without the copies of the scope and the waiting calls that it keeps
     for each open socket. Raises `ValueError` for an address that is not below `ws/jobs/`.
     """
-    prefix = scope.get("root_path", "")  # with daphne any client may name one, so it is no more than a hint
+    if (consumer := _consumer_at(scope)) is None:
+        raise ValueError(f"{scope['path']!r} is no address of the jobs' sockets; those are below /ws/jobs/.")
+    return consumer(scope, receive, send)
+
+
+def _consumer_at(scope: Scope) -> JobConsumer | NotFoundConsumer | None:
+    """Return a new consumer for the address, or None if it is not below `ws/jobs/`."""
+    # With daphne any client may name a root_path, so it is no more than a hint.
+    prefix = settings.FORCE_SCRIPT_NAME or scope.get("root_path", "")
     for path in (scope["path"].removeprefix(prefix), scope["path"]):
         for pattern in websocket_urlpatterns:
             if found := pattern.pattern.match(path.lstrip("/")):
                 consumer: JobConsumer | NotFoundConsumer = pattern.callback.consumer_class(**found[2])
-                return consumer(scope, receive, send)
-    raise ValueError(f"{scope['path']!r} is no address of the jobs' sockets; those are below /ws/jobs/.")
+                return consumer
+    return None
 
 
 markcoroutinefunction(websocket_application)

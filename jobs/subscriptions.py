@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from . import events, signals
 from .access import Viewer, ticket
+from .budget import DEAR
 from .conf import jobs_settings
 from .exceptions import JobNotFound, not_found
 from .hub import hub
 from .job import Job
 from .reader import async_reader
-from .repository import settled
+from .repository import JobRepository, settled
 from .threads import in_archive_thread
 
 if TYPE_CHECKING:
@@ -30,7 +31,6 @@ class Subscription:
     """One subscription of one socket, named by what the client asked for: a job, its own jobs, or a tag."""
 
     __slots__ = (
-        "_admitted_at",
         "_followed",
         "_held",
         "_missing_since",
@@ -38,6 +38,7 @@ class Subscription:
         "_socket",
         "_topics",
         "_viewer",
+        "cost",
         "key",
         "target",
     )
@@ -47,12 +48,17 @@ class Subscription:
         self.key = events.encode(target)
         self._socket = socket
         self._viewer = viewer
-        self._admitted_at = monotonic()
+        self.cost = DEAR  # of the last reading, in jobs; so much if it finds nothing
         self._topics = viewer.topics_for(target)
         self._followed: list[str] = []
         self._owners = viewer.owners  # whose logout ends it
         self._missing_since: float | None = None
         self._held: list[tuple[str, int, str]] | None = []  # None once the client may hear
+
+    @property
+    def owner(self) -> str:
+        """Return whose budget pays for it; "" for nobody's, such as the bearer's of a ticket."""
+        return self._viewer.owners[0] if self._viewer.owners else ""
 
     async def open(self) -> None:
         """Join, make sure that the viewer may listen, say `subscribed`, and send the present state.
@@ -64,14 +70,17 @@ class Subscription:
         try:
             for topic in self._topics:
                 await hub().watch(topic, self)
-            jobs = await self._read()
+            jobs = list(map(self._viewer.admit, await self._read()))
             if await self._follow(jobs):
                 jobs = await self._read()
         except BaseException:  # the server may give up on a socket that has gone while we were reading
+            self.cost = DEAR  # for a job that is there as for one that is not
             await self.close()
             raise
         await self._socket.say("subscribed", **self.target)
-        for job in jobs:
+        for number, job in enumerate(jobs):
+            if number:  # the server's other sockets have their turn between two jobs
+                await asyncio.sleep(0)
             await self._socket.show(job, self.key, again=True)
         held, self._held = self._held or [], None
         for push in held:
@@ -85,24 +94,25 @@ class Subscription:
     async def deliver(self, job_id: str, version: int, frame: str) -> None:
         """Take a push from the hub."""
         if self._held is None:
-            await self._socket.push(job_id, version, frame, self.key)
+            if not self._viewer.is_stale:
+                await self._socket.push(job_id, version, frame, self.key)
         elif len(self._held) < HELD:
             self._held.append((job_id, version, frame))
 
     async def look_again(self) -> None:
-        """Send what has changed without our hearing of it; once in a ticket's age also ask whether we still may."""
+        """Send what has changed without a push, and renew the rights before they expire."""
         if self._held is not None:
             return
-        is_due = monotonic() - self._admitted_at > jobs_settings().TICKET_AGE
         try:
-            if is_due:
-                await self._readmit()
-            jobs = await (self._read() if is_due else self._read_patiently())
+            jobs = await self._read_patiently()
+            if jobs is None:
+                return
+            if self._viewer.is_ageing:
+                await self._readmit(jobs)
+            jobs = list(map(self._viewer.admit, jobs))
         except JobNotFound:
             await self._socket.drop(self)
             return
-        if is_due:
-            await self._renew_ticket()
         for job in jobs:
             if (seen := self._socket.told.version(job.id)) < job.version:
                 signals.push_missed.send_robust(Subscription, job=job, seen=seen)
@@ -114,17 +124,17 @@ class Subscription:
             await self._socket.close(LOGGED_OUT)
 
     async def _follow(self, jobs: list[Job]) -> bool:
-        """Join the topic of the job that stands in for the one that was asked for; say whether one does."""
+        """Join the topic of the job that runs in place of the one that was asked for; return whether one does."""
         if "job" not in self.target or jobs[0].id == self.target["job"]:
             return False
         self._followed = [events.job_topic(jobs[0].id)]
         await hub().watch(self._followed[0], self)
         return True
 
-    async def _read_patiently(self) -> list[Job]:
-        """Read; nothing while a job is missing for no longer than its worker takes to write it anew in an empty Redis.
+    async def _read_patiently(self) -> list[Job] | None:
+        """Read the jobs; return None while a job is missing that its worker may still write again.
 
-        Raises `JobNotFound` after that.
+        After Redis was emptied that takes a heartbeat. Raises `JobNotFound` later.
         """
         try:
             jobs = await self._read()
@@ -133,23 +143,28 @@ class Subscription:
             self._missing_since = now if self._missing_since is None else self._missing_since
             if now - self._missing_since > 1.5 * jobs_settings().HEARTBEAT:
                 raise
-            return []
+            return None
         self._missing_since = None
         return jobs
 
-    async def _readmit(self) -> None:
-        self._viewer = await self._socket.viewer(anew=True)
-        if not set(self._topics) <= set(self._viewer.topics_for(self.target)):
-            raise not_found(str(self.target))
+    async def _readmit(self, jobs: list[Job]) -> None:
+        """Take over the rights that user and session have now, and renew the ticket.
 
-    async def _renew_ticket(self) -> None:
-        self._admitted_at = monotonic()
-        for topic in self._topics[:1]:
-            await self._socket.say("ticket", **self.target, ticket=ticket(topic))
+        Raises `JobNotFound` if they have none. A ticket alone still opens until it expires.
+        """
+        viewer = await self._socket.viewer(since=monotonic())
+        may_join = set(self._topics) <= set(viewer.topics_for(self.target))
+        if may_join and all(map(viewer.may_see, jobs)):
+            self._viewer = viewer
+            await self._socket.say("ticket", **self.target, ticket=ticket(self._topics[0]))
+        elif self._viewer.is_stale or not self._viewer.topic:
+            raise not_found(str(self.target))
 
     async def _read(self) -> list[Job]:
         if "job" in self.target:
-            job = await self._viewer.afind(self.target["job"])
+            job = await JobRepository().afind(self.target["job"])
+            self._viewer = self._viewer.following(self.target["job"], job)
+            self.cost = DEAR if job.is_archived else 1
             if job.version < self._socket.told.version(job.id):  # Redis was restored from an old backup
                 with suppress(TimeoutError):
                     await in_archive_thread(job.believe_archive)
@@ -166,9 +181,12 @@ class Subscription:
         """
         found: dict[str, Job] = {}
         alive = self._socket.told.alive_for(self.key)
+        self.cost = 1
         for topic in self._topics:
-            ids = await async_reader().indexed(topic, FIRST_JOBS)
-            for outcome in await async_reader().read_all(list(dict.fromkeys([*ids, *alive]))):
+            indexed = await async_reader().indexed(topic, FIRST_JOBS)
+            ids = list(dict.fromkeys([*indexed, *alive]))
+            self.cost += len(ids)
+            for outcome in await async_reader().read_all(ids):
                 if outcome.record is not None and (not outcome.record.claimed_at or outcome.record.id in alive):
                     job = Job(outcome.record, outcome.now)
                     if topic in job.topics and self._viewer.may_see(job):

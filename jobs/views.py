@@ -8,11 +8,13 @@ from contextlib import suppress
 from functools import wraps
 from typing import Any
 
+from django.conf import global_settings, settings
 from django.contrib.auth.decorators import login_not_required
+from django.contrib.auth.views import redirect_to_login
 from django.db import connections, transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.shortcuts import render
-from django.urls import get_resolver
+from django.urls import NoReverseMatch, get_resolver, is_valid_path
 from django.utils.decorators import method_decorator
 from django.views import View
 from django.views.decorators.cache import never_cache
@@ -22,6 +24,7 @@ from django.views.decorators.vary import vary_on_headers
 from . import events
 from .access import Viewer, ticket, viewer_of
 from .claim import ClaimFailed, NotEnded, claim
+from .conf import socket_path
 from .estimates import usual
 from .exceptions import HandlerNotFound, JobEnded, JobNotFound, StoreUnavailable
 from .job import Job
@@ -35,7 +38,6 @@ from .tasks import terminate
 logger = get_logger("jobs.views")
 
 RETRY_AFTER = 2  # seconds that a polling client should wait
-SOCKET_PATH = "/ws/jobs/"
 LISTED = 50  # newest jobs on the list page
 
 
@@ -52,7 +54,8 @@ def job_view(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
     def found(self: View, request: HttpRequest, job_id: str) -> HttpResponse:
         viewer = viewer_of(request)
         try:
-            return view(self, request, viewer.find(job_id), viewer)
+            job = viewer.find(job_id)
+            return view(self, request, job, viewer.following(job_id, job))
         except JobNotFound:
             raise Http404("There is no such job.") from None
 
@@ -65,7 +68,7 @@ class JobsView(View):
     @method_decorator(
         [
             login_not_required,
-            *(transaction.non_atomic_requests(using=alias) for alias in connections),
+            *map(transaction.non_atomic_requests, connections),  # a claim has its own transaction
             never_cache,
             vary_on_headers("Accept", "Cookie"),
             csrf_protect,
@@ -143,7 +146,7 @@ class ListView(JobsView):
         frames = [events.job_object(job) | {"claimed": bool(job.record.claimed_at)} for job in jobs]
         if _wants_json(request):
             return HttpResponse(events.encode({"jobs": frames}), content_type="application/json")
-        return render(request, "jobs/list.html", {"frames": frames, "socket_path": SOCKET_PATH})
+        return render(request, "jobs/list.html", {"frames": frames, "socket_path": socket_path()})
 
 
 def _try_claim_again(request: HttpRequest, job: Job, viewer: Viewer) -> HttpResponse:
@@ -176,8 +179,21 @@ def waiting_context(request: HttpRequest, job: Job, viewer: Viewer, stuck: bool 
         "stuck": stuck,
         "list_url": url_of("list"),
         "ticket": ticket(events.job_topic(job.id)),
-        "socket_path": SOCKET_PATH,
+        "socket_path": socket_path(),
+        "login_url": _login_url(request, job),
     }
+
+
+def _login_url(request: HttpRequest, job: Job) -> str:
+    """Return the login page that leads back to the job, or "" for a visitor and where there is none."""
+    user = getattr(request, "user", None)
+    is_there = settings.LOGIN_URL != global_settings.LOGIN_URL or is_valid_path(settings.LOGIN_URL)
+    if user is None or not user.is_authenticated or not is_there:
+        return ""
+    try:
+        return redirect_to_login(job.get_absolute_url()).url
+    except NoReverseMatch:  # a name that no URLconf has
+        return ""
 
 
 def _retry_url(request: HttpRequest, job: Job) -> str:

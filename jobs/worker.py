@@ -23,7 +23,7 @@ from django.utils import translation
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from . import store
+from . import remote, store  # noqa: F401 - a worker that has loaded `remote` answers the doctor
 from .backlog import backlog, backlog_for
 from .conf import jobs_settings
 from .deathwatch import Deathwatch
@@ -43,7 +43,7 @@ logger = get_logger("jobs.worker")
 
 INTERRUPTED = _("The work was interrupted before it was done.")
 TOO_LONG = _("The work took too long and was stopped.")
-NOBODY = "nobody"  # in place of a runner, for what ends only a job that nobody has started
+NOBODY = "nobody"  # the runner whose end concerns only a job that has not been started
 
 
 class JobRequest(Request):
@@ -86,7 +86,7 @@ class JobRequest(Request):
         runs_again = isinstance(reason, Retry) or self._is_requeued or self._already_cancelled
         if self.job_id and not runs_again and not self._already_revoked:
             error = TOO_LONG if isinstance(reason, TimeLimitExceeded) else INTERRUPTED
-            was_told = isinstance(reason, Ignore | Reject)  # by the child, if the task has begun
+            was_told = isinstance(reason, Ignore | Reject)  # by the child, if it has begun
             end_later(self.job_id, JobState.FAILED, error, NOBODY if was_told else self.runner)
 
     def cancel(self, *args: Any, **options: Any) -> None:
@@ -170,7 +170,8 @@ def _restore(lost: Record, found: Outcome) -> None:
 def end_later(job_id: str, state: JobState, error: str | Promise = "", runner: str | None = None) -> None:
     """End a job from the parent, in a thread, so that a slow Redis or database never holds the worker up.
 
-    With a `runner`, only if that process has the job's present attempt, or nobody has started it.
+    With a `runner`, only if that process has the job's present attempt, or nobody has started it;
+    "" ends what no process has.
     """
     end = partial(_end, job_id, state, error, runner)
     _executor().submit(_end_when_store_answers, end)
@@ -190,7 +191,8 @@ def _end(job_id: str, state: JobState, error: str | Promise, runner: str | None)
         if job.is_ended:
             return
         if runner not in (None, job.record.runner) and job.state is not JobState.PENDING:
-            logger.info("job %s: not %s: it is no longer run by %s", job_id, state, runner)
+            if runner not in ("", NOBODY):
+                logger.info("job %s: not %s: it is no longer run by %s", job_id, state, runner)
             return
         with translation.override(job.language or None):
             _end_found(partial(job.end, state, str(error), store.new_mark()))
@@ -213,12 +215,16 @@ def _end_found(end: Callable[[], None]) -> None:
 def _on_revoked(request: Any, expired: bool, **_: Any) -> None:
     headers = getattr(request, "headers", None) or {}
     if headers.get(HEADER) or headers.get(PART):
-        end_later(headers.get(PART) or request.id, JobState.EXPIRED if expired else JobState.CANCELLED)
+        job_id = headers.get(PART) or request.id
+        if expired:  # perhaps only a second delivery of a message whose job runs elsewhere
+            end_later(job_id, JobState.EXPIRED, runner="")
+        else:
+            end_later(job_id, JobState.CANCELLED)
 
 
 def _on_unknown(message: Any, id: str, **_: Any) -> None:  # noqa: A002 - Celery's name
     if message.headers.get(HEADER) or message.headers.get(PART):
-        end_later(message.headers.get(PART) or id, JobState.FAILED, INTERRUPTED)
+        end_later(message.headers.get(PART) or id, JobState.FAILED, INTERRUPTED, runner="")
 
 
 @cache

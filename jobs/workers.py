@@ -1,10 +1,22 @@
 """What can be asked of the broker and of the workers from outside. Celery's own app is reached through `JobTask`."""
 
-from typing import Any
+from typing import Any, NamedTuple
+
+from celery.exceptions import QueueNotFound
+from kombu.utils.url import sanitize_url
 
 from .tasks import JobTask
 
 ANSWER = 2.0  # seconds in which a worker answers
+STORE = "jobs_store"  # the command of `jobs.remote`, which only workers load
+
+
+class Worker(NamedTuple):
+    """What a worker says about itself."""
+
+    tasks: frozenset[str]  # that it can run
+    queues: frozenset[str]  # that it takes messages from
+    store: str = ""  # the Redis in which it keeps jobs, as `link.server` names it; "" if it does not say
 
 
 def job_tasks() -> dict[str, JobTask]:
@@ -24,28 +36,101 @@ def import_tasks() -> None:
 
 
 def ask_broker() -> str:
-    """Open a connection to the broker and return its address, without the password; it may hang: bound it."""
-    with _app().connection_for_write() as connection:
+    """Connect to the broker and return its address without the password; it may hang: bound it.
+
+    Raises `ClusterFound` for a node of a Redis Cluster, and what Celery raises for a broker that is away.
+    """
+    with _connection() as connection:
         connection.ensure_connection(max_retries=1)
-        address: str = connection.as_uri()
-        return address
+        if connection.transport.driver_type == "redis" and _is_in_cluster(connection):
+            raise ClusterFound
+        return _address(connection)
 
 
-def tasks_of_workers() -> dict[str, set[str]]:
-    """Return the names of the tasks that each worker knows; empty when none answers."""
-    answers: dict[str, list[str]] = _app().control.inspect(timeout=ANSWER).registered() or {}
-    return {worker: {text.split(" ")[0] for text in tasks} for worker, tasks in answers.items()}
+class ClusterFound(Exception):
+    """The broker is a node of a Redis Cluster, which Celery cannot use."""
+
+
+def ask_workers() -> dict[str, Worker]:
+    """Ask all workers about themselves; empty if none answers. It may hang: bound it."""
+    with _connection() as connection:
+        known: dict[str, list[str]] = _inspect(connection).registered() or {}
+        if not known:
+            return {}
+        those = {"destination": list(known), "limit": len(known)}
+        served = _inspect(connection, **those).active_queues() or {}
+        stores = _app().control.broadcast(STORE, connection=connection, reply=True, timeout=ANSWER, **those)
+    stored = {name: answer for answers in stores or () for name, answer in answers.items() if isinstance(answer, str)}
+    return {
+        name: Worker(
+            frozenset(text.split(" ")[0] for text in tasks),
+            frozenset(queue["name"] for queue in served.get(name, ())),
+            stored.get(name, ""),
+        )
+        for name, tasks in known.items()
+    }
+
+
+def queue_of(task: JobTask) -> str:
+    """Return the queue that the task is sent to; "" if its arguments or an exchange decide.
+
+    Raises `KeyError` for a queue that is not in `task_queues`, if Celery must not create it.
+    """
+    names = ("queue", "exchange", "routing_key")
+    given = {name: value for name in names if (value := getattr(task, name, None))}
+    try:
+        route = _app().amqp.router.route(given, task.name, (), {}, task)
+    except QueueNotFound:
+        raise
+    except Exception:
+        return ""  # a router of the project's own that wants to see the arguments
+    queue = route.get("queue")
+    by_exchange = {name for name in names[1:] if route.get(name) not in (None, "", getattr(queue, name, None))}
+    return "" if queue is None or by_exchange else str(getattr(queue, "name", queue))
 
 
 def broker_options() -> tuple[str, dict[str, Any]]:
-    """Return the broker's transport and its options, without connecting."""
-    connection = _app().connection_for_write()
+    """Return the broker's transport and options without connecting.
+
+    Raises `ValueError` for a malformed URL.
+    """
+    connection = _connection()
     return str(connection.transport_cls), dict(connection.transport_options)
 
 
 def is_eager() -> bool:
     """Say whether tasks run where they are sent, in the process of the view."""
     return bool(_app().conf.task_always_eager)
+
+
+def _connection() -> Any:
+    """Return a connection that is not open yet.
+
+    Raises `ValueError` without a part of the URL, which Celery's own error repeats.
+    """
+    try:
+        return _app().connection_for_write()
+    except (TypeError, ValueError):
+        text = "CELERY_BROKER_URL is malformed; in a password, percent-encode what is neither letter nor digit"
+        raise ValueError(text) from None
+
+
+def _address(connection: Any) -> str:
+    """Return the broker's URL with a mask where a password is; kombu also masks where none is."""
+    if connection.transport.can_parse_url or connection.uri_prefix:
+        return str(connection.as_uri())
+    return str(sanitize_url(connection.as_uri(include_password=True)))
+
+
+def _is_in_cluster(connection: Any) -> bool:
+    try:
+        return bool(connection.default_channel.client.info("cluster").get("cluster_enabled"))
+    except Exception:
+        return False  # a Redis that does not say
+
+
+def _inspect(connection: Any, **options: Any) -> Any:
+    return _app().control.inspect(connection=connection, timeout=ANSWER, **options)
 
 
 def _app() -> Any:

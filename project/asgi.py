@@ -10,14 +10,8 @@ from django.core.asgi import get_asgi_application
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
 django_application = get_asgi_application()  # fills the app registry, which the next import needs
 
-from jobs.routing import websocket_application  # noqa: E402
+from jobs.routing import with_sockets  # noqa: E402
 from jobs.serving import make_quick  # noqa: E402
-
-
-def websocket(scope, receive, send):
-    """Serve the jobs' paths; any other is told so."""
-    application = websocket_application if scope["path"].startswith("/ws/jobs/") else not_found
-    return application(scope, receive, send)
 
 
 async def not_found(scope, receive, send):
@@ -38,11 +32,6 @@ async def http(scope, receive, send):
     await pages({**scope, "root_path": ""}, receive, send)
 
 
-application = ProtocolTypeRouter(
-    {
-        "http": http,
-        "websocket": websocket,
-    }
-)
+application = with_sockets(ProtocolTypeRouter({"http": http, "websocket": not_found}))
 
 make_quick()

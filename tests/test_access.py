@@ -6,6 +6,7 @@ import time
 import pytest
 from django.contrib.auth.models import AnonymousUser
 from django.core import signing
+from django.core.exceptions import ImproperlyConfigured
 from django.test import RequestFactory
 
 from jobs.access import TICKET_SALT, Viewer, bearer_of, owner_of, ticket, viewer_of, viewer_of_scope
@@ -101,6 +102,11 @@ def test_a_visitor_gets_a_random_token_once():
     assert first == owner_of(request) != owner_of(other)
     assert first.startswith("visitor:") and len(first) > 30
     assert viewer_of(request).owns(Job(Record("parcel-1", owner=first)))
+
+
+def test_a_new_job_without_user_and_session_is_refused_with_advice():
+    with pytest.raises(ImproperlyConfigured, match="/pay/ has neither a user nor a session.*SessionMiddleware"):
+        owner_of(RequestFactory().get("/pay/"))
 
 
 def test_a_visitor_stays_the_same_when_logging_in(ada):

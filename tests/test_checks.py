@@ -68,6 +68,13 @@ def test_a_message_names_what_was_given(settings, key, value):
     assert repr(key) in message.msg and (repr(value) in message.msg or "keys are" in message.hint)
 
 
+@pytest.mark.parametrize("value", [["redis://:secret@a"], b"redis://:secret@a", {"url": "redis://:secret@a"}])
+def test_an_address_of_a_wrong_type_is_named_without_its_password(settings, value):
+    settings.JOBS = {"REDIS_URL": value}
+    (message,) = check_settings()
+    assert message.msg == f"JOBS['REDIS_URL'] is a {type(value).__name__}; it must be a str."
+
+
 @pytest.mark.parametrize("given", [[], None, "redis://localhost", [("TTL", 5)]], ids=repr)
 def test_settings_that_are_no_dict_are_one_clear_error(settings, given):
     settings.JOBS = given
@@ -91,6 +98,22 @@ def test_settings_that_are_no_dict_are_one_clear_error(settings, given):
 def test_a_layer_that_would_lose_frames_is_named(settings, layers, found):
     settings.CHANNEL_LAYERS = layers
     assert ids(check_channel_layer()) == found
+
+
+@pytest.mark.parametrize("backend", [PUBSUB, CORE])
+@pytest.mark.parametrize("host", ["redis://:sec/ret@a:6379", {"address": "redis://:sec/ret@a"}])
+def test_a_layer_without_an_address_is_named_without_its_password(settings, backend, host):
+    hosts = [{"address": "redis://a", "socket_timeout": 15}, host]
+    settings.CHANNEL_LAYERS = {"default": {"BACKEND": backend, "CONFIG": {"hosts": hosts}}}
+    (error,) = check_channel_layer()
+    assert error.id == "jobs.E006" and "'default'" in error.msg and "sec" not in error.msg
+
+
+def test_a_project_without_sockets_needs_no_layer(settings):
+    settings.CHANNEL_LAYERS, settings.ASGI_APPLICATION = {}, None
+    assert check_channel_layer() == []
+    settings.CHANNEL_LAYERS = {"other": {"BACKEND": PUBSUB}}
+    assert ids(check_channel_layer()) == ["jobs.E004"]
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from celery import shared_task
+from django.contrib.sessions.middleware import SessionMiddleware
 from django.core.checks import run_checks
 
 from jobs import checks_project, workers
@@ -18,6 +19,8 @@ from jobs.checks_project import (
     check_middleware,
     check_redelivery,
     check_redis,
+    check_sessions,
+    check_templates,
 )
 from jobs.middleware import StoreUnavailableMiddleware
 from project.celery import app
@@ -141,6 +144,31 @@ def test_the_middleware_for_an_outage_is_looked_for(settings, middleware, found)
     assert ids(check_middleware()) == found
 
 
+class OwnSessions(SessionMiddleware):
+    """A project's own version."""
+
+
+@pytest.mark.parametrize(
+    ("middleware", "found"),
+    [
+        (["django.contrib.sessions.middleware.SessionMiddleware"], []),
+        ([f"{__name__}.OwnSessions"], []),
+        (["django.middleware.common.CommonMiddleware", "there.is.none"], ["jobs.W014"]),
+    ],
+)
+def test_a_project_without_sessions_is_told_who_cannot_start_jobs(settings, middleware, found):
+    settings.MIDDLEWARE = middleware
+    assert ids(check_sessions()) == found
+
+
+def test_a_waiting_page_without_a_template_is_named(settings):
+    assert check_templates() == []
+    settings.TEMPLATES = [settings.TEMPLATES[0] | {"DIRS": [], "APP_DIRS": False}]
+    assert ids(check_templates()) == ["jobs.E010"]
+    settings.TEMPLATES = []
+    assert ids(check_templates()) == ["jobs.E010"]
+
+
 @pytest.mark.parametrize(("given", "found"), [({}, []), ({"ARCHIVE": False}, ["jobs.W008"]), ([], [])])
 def test_an_archive_that_was_turned_off_is_named(settings, given, found):
     settings.JOBS = given
@@ -202,4 +230,6 @@ def test_what_only_a_public_site_needs_is_left_to_check_deploy(settings):
 
 def test_each_check_has_an_id_of_its_own():
     given = re.findall(r'id="jobs\.([EW]\d+)"', Path(checks_project.__file__).read_text())
-    assert sorted(given) == ["E005", "E007", "W006", "W007", "W008", "W009", "W010", "W011", "W012", "W013"]
+    errors = ["E005", "E007", "E009", "E010"]
+    warnings = ["W006", "W007", "W008", "W009", "W010", "W011", "W012", "W013", "W014"]
+    assert sorted(given) == [*errors, *warnings]

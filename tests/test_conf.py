@@ -3,8 +3,9 @@
 import dataclasses
 
 import pytest
+from django.test.utils import override_script_prefix
 
-from jobs.conf import NAMES, JobsSettings, jobs_settings
+from jobs.conf import NAMES, JobsSettings, jobs_settings, socket_path
 
 # The settings table of the design, section 7.
 DEFAULTS = {
@@ -22,10 +23,12 @@ DEFAULTS = {
     "TICKET_AGE": 900,
     "PROGRESS_PER_SECOND": 10,
     "MAX_FRAMES_PER_SECOND": 50,
+    "MAX_JOBS_PER_SECOND": 100,
     "MAX_FRAME": 4096,
     "MAX_SUBSCRIPTIONS": 100,
     "MAX_DATA": 262144,
     "ALLOWED_REDIRECT_HOSTS": [],
+    "SOCKET_PATH": "ws/jobs/",
 }
 
 
@@ -59,3 +62,24 @@ def test_an_unknown_key_is_left_to_the_checks(settings):
 def test_the_settings_in_force_cannot_be_changed_by_accident():
     with pytest.raises(dataclasses.FrozenInstanceError):
         jobs_settings().TTL = 1
+
+
+@pytest.mark.parametrize(
+    ("given", "path"),
+    [
+        ("ws/jobs/", "/shop/ws/jobs/"),
+        ("live/ws/jobs/", "/shop/live/ws/jobs/"),
+        ("/ws/jobs/", "/ws/jobs/"),
+        ("wss://live.example.org/ws/jobs/", "wss://live.example.org/ws/jobs/"),
+        ("", ""),
+    ],
+)
+def test_a_relative_path_of_the_socket_is_below_the_script_prefix(settings, given, path):
+    settings.JOBS = {"SOCKET_PATH": given}
+    with override_script_prefix("/shop/"):
+        assert socket_path() == path
+
+
+def test_the_socket_is_at_the_root_where_there_is_no_prefix(settings):
+    settings.JOBS = {}
+    assert socket_path() == "/ws/jobs/"

@@ -1,4 +1,4 @@
-"""A project with `USE_TZ = False`: its database holds naive local times, and everything works as elsewhere."""
+"""A project with `USE_TZ = False`: its database holds naive local times."""
 
 from datetime import UTC, datetime, timedelta
 

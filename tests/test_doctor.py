@@ -1,20 +1,30 @@
 """The doctor: each step says in one line what is well, or what is wrong and what to do, and none hangs."""
 
+import shutil
 import threading
 import time
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+import redis
 from django.core.checks import Error
-from django.db import OperationalError
+from django.db import OperationalError, connection
+from django.db.migrations.executor import MigrationExecutor
+from django.db.migrations.recorder import MigrationRecorder
+from kombu import Connection
 
-from jobs import diagnosis, doctor, doorstep, store, workers
+from jobs import diagnosis, doctor, doorstep, link, remote, store, workers
+from jobs.checks_project import check_broker, check_redelivery
 from jobs.connection import Standby
 from jobs.diagnosis import Wrong, within
-from jobs.models import JobRecordQuerySet
-from jobs.probe import Closed
+from jobs.probe import Answer, Closed
+from project.demo.embedded import EmbeddedServer
 
+from .documents import ROOT
 from .factories import NOWHERE
 from .surroundings import database_file  # noqa: F401 - a fixture
+from .tasks import send_parcel
 
 HOST = "https://example.org"
 
@@ -29,7 +39,13 @@ def patience(monkeypatch):
 @pytest.fixture
 def one_worker(monkeypatch):
     monkeypatch.setattr(workers, "ask_broker", lambda: "redis://broker")
-    monkeypatch.setattr(workers, "tasks_of_workers", lambda: {"celery@here": set(workers.job_tasks())})
+    served = frozenset(filter(None, map(workers.queue_of, workers.job_tasks().values())))
+    everything = workers.Worker(frozenset(workers.job_tasks()), served)
+    monkeypatch.setattr(workers, "ask_workers", lambda: {"celery@here": everything})
+
+
+def worker(tasks, queues):
+    return workers.Worker(frozenset(tasks), frozenset(queues))
 
 
 def found(step, url=""):
@@ -57,7 +73,7 @@ def test_what_a_system_check_finds_is_repeated(monkeypatch):
 def test_other_apps_checks_and_silenced_ones_are_passed_over(monkeypatch, settings):
     settings.SILENCED_SYSTEM_CHECKS = ["jobs.E004"]
     monkeypatch.setattr(doctor, "run_checks", lambda: [Error("x", id="jobs.E004"), Error("y", id="shop.E001")])
-    assert doctor._settings() == "no system check complains"
+    assert doctor._settings() == "project.settings: no system check complains"
 
 
 def test_a_store_that_is_away_is_named_with_what_to_do(settings):
@@ -85,14 +101,24 @@ def test_a_store_behind_sentinels_is_named_and_needs_a_replica(monkeypatch):
 
 
 def test_an_archive_that_does_not_answer_is_wrong(monkeypatch, settings):
-    def fail(self):
-        raise OperationalError("no such table: jobs_jobrecord")
+    def fail():
+        raise OperationalError("the disk is gone")
 
-    monkeypatch.setattr(JobRecordQuerySet, "exists", fail)
-    with pytest.raises(Wrong, match="migrate"):
+    monkeypatch.setattr(doctor, "_missing_migrations", fail)
+    with pytest.raises(Wrong, match="the disk is gone.*migrate"):
         doctor._archive()
     settings.JOBS = settings.JOBS | {"ARCHIVE": False}
     assert doctor._archive().startswith("off")
+
+
+@pytest.mark.usefixtures("database_file")
+@pytest.mark.parametrize(("alias", "said"), [("default", "manage.py migrate`"), ("jobs", "migrate --database jobs`")])
+def test_migrations_that_are_missing_are_named(monkeypatch, alias, said):
+    last = MigrationExecutor(connection).loader.graph.leaf_nodes("jobs")[0]
+    MigrationRecorder(connection).record_unapplied(*last)
+    monkeypatch.setattr(doctor, "_database_option", lambda: "" if alias == "default" else f" --database {alias}")
+    with pytest.raises(Wrong, match=rf"Not migrated: jobs\.{last[1]}.*{said}"):
+        doctor._archive()
 
 
 def test_a_broker_that_hangs_is_not_waited_for(monkeypatch):
@@ -124,12 +150,158 @@ def test_a_project_without_a_job_task_is_told_how_to_make_one(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("known", "said"), [({}, "Start one"), ({"old@here": {"shop.tasks.pay"}}, "Restart the workers")]
+    ("known", "said"),
+    [({}, "Start one"), ({"old@here": worker({"shop.tasks.pay"}, {"celery"})}, "Restart the workers")],
 )
 def test_no_worker_and_one_with_old_code_are_told_apart(monkeypatch, known, said):
-    monkeypatch.setattr(workers, "tasks_of_workers", lambda: known)
+    monkeypatch.setattr(workers, "ask_workers", lambda: known)
     with pytest.raises(Wrong, match=said):
         doctor._worker()
+
+
+@pytest.fixture
+def one_task(monkeypatch):
+    """Have one job task; return a function that says which workers answer."""
+    monkeypatch.setattr(workers, "job_tasks", lambda: {send_parcel.name: send_parcel})
+    return lambda **known: monkeypatch.setattr(workers, "ask_workers", lambda: known)
+
+
+@pytest.fixture
+def routes(monkeypatch):
+    """Return a function that sets Celery's settings, and has them read anew before and after."""
+    app = send_parcel.app
+
+    def forget():
+        for name in ("router", "queues", "routes"):
+            app.amqp.__dict__.pop(name, None)
+        app.amqp._rtable = None
+
+    def configure(**conf):
+        for name, value in conf.items():
+            monkeypatch.setitem(app.conf.changes, name, value)
+        forget()
+
+    yield configure
+    monkeypatch.undo()
+    forget()
+
+
+def test_a_worker_that_keeps_jobs_in_another_redis_is_named(one_task):
+    tasks, queues = frozenset({send_parcel.name}), frozenset({"celery"})
+    one_task(w1=workers.Worker(tasks, queues, link.server()), w2=workers.Worker(tasks, queues, "another/0"))
+    with pytest.raises(Wrong, match=r"^w2 keeps jobs in another Redis.*settings module"):
+        doctor._worker()
+    one_task(w1=workers.Worker(tasks, queues, link.server()), old=workers.Worker(tasks, queues))
+    assert doctor._worker() == "old, w1 answered"
+
+
+def test_a_worker_says_which_redis_it_uses_and_nothing_while_that_is_away(settings):
+    assert remote.STORE == workers.STORE
+    assert remote.answer_store(None) == link.server() != ""
+    settings.JOBS = settings.JOBS | {"REDIS_URL": NOWHERE}
+    assert remote.answer_store(None) == ""
+
+
+QUEUED = [
+    {"task_routes": {"tests.tasks.*": {"queue": "parcels"}}},
+    {"task_routes": {"tests.tasks.send_parcel": "parcels"}},
+    {"task_routes": (lambda name, *more, **options: {"queue": "parcels"},)},
+    {"task_default_queue": "parcels"},
+]
+
+
+@pytest.mark.parametrize("conf", QUEUED, ids=["pattern", "name", "function", "default"])
+def test_a_queue_that_no_worker_serves_is_named_with_its_tasks_and_what_to_start(one_task, routes, conf):
+    routes(**conf)
+    one_task(w1=worker({send_parcel.name}, {"celery", "mail"}))
+    said = r"queue 'parcels', to which tests\.tasks\.send_parcel is sent.*-Q parcels.*-Q celery,mail,parcels"
+    with pytest.raises(Wrong, match=said):
+        doctor._worker()
+    one_task(w1=worker({send_parcel.name}, {"parcels"}))
+    assert doctor._worker() == "w1 answered"
+
+
+def test_the_queue_of_the_task_itself_is_looked_at(one_task, monkeypatch):
+    monkeypatch.setattr(send_parcel, "queue", "own", raising=False)
+    one_task(w1=worker({send_parcel.name}, {"celery"}))
+    with pytest.raises(Wrong, match="queue 'own'"):
+        doctor._worker()
+
+
+def test_another_project_s_worker_on_the_queue_is_named(one_task):
+    one_task(w1=worker({send_parcel.name}, {"celery"}), theirs=worker({"shop.tasks.pay"}, {"celery"}))
+    with pytest.raises(Wrong, match="theirs takes from the queue 'celery' and does not know tests.tasks.send_parcel"):
+        doctor._worker()
+
+
+def test_a_queue_that_celery_must_not_create_is_an_error_of_the_settings(one_task, routes):
+    routes(task_routes={"tests.tasks.*": "parcels"}, task_create_missing_queues=False)
+    one_task(w1=worker({send_parcel.name}, {"celery"}))
+    with pytest.raises(Wrong, match="cannot be sent: Queue 'parcels' missing.*CELERY_TASK_QUEUES"):
+        doctor._worker()
+
+
+@pytest.mark.parametrize(
+    "route", [lambda name, args, kwargs, *more, **options: {"queue": kwargs["region"]}, {"*": {"exchange": "post"}}]
+)
+def test_a_route_that_depends_on_more_than_the_task_is_nobody_s_fault(one_task, routes, route):
+    routes(task_routes=route if callable(route) else (route,))
+    one_task(w1=worker({send_parcel.name}, {"somewhere"}))
+    assert doctor._worker() == "w1 answered"
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("redis://127.0.0.1:6379/0", "redis://127.0.0.1:6379/0"),
+        ("redis://:p%40ss@a:1/0", "redis://:**@a:1/0"),
+        ("redis://ann:secret@a:1/0", "redis://ann:**@a:1/0"),
+        ("amqp://ann:p%2Fss@a:5672//shop", "amqp://ann:**@a:5672//shop"),
+        ("sentinel://:secret@a:26379/1;sentinel://:secret@b:26379/1", "sentinel://:**@a:26379/1"),
+        ("redis+socket:///run/redis.sock", "redis+socket:///run/redis.sock"),
+        ("filesystem://", "filesystem://localhost//"),
+    ],
+)
+def test_of_the_broker_s_address_only_a_password_that_is_there_is_masked(url, shown):
+    assert workers._address(Connection(url)) == shown
+
+
+@pytest.mark.usefixtures("database_file")
+@pytest.mark.parametrize("given", ["geheim", "wrong-geheim"])
+def test_no_step_shows_or_logs_a_password(settings, monkeypatch, caplog, given):
+    with EmbeddedServer() as server, redis.Redis.from_url(server.url) as client:
+        client.config_set("requirepass", "geheim")
+        url = server.url.replace("//", f"//:{given}@")
+        settings.JOBS = settings.JOBS | {"REDIS_URL": url}
+        settings.CHANNEL_LAYERS = {"default": settings.CHANNEL_LAYERS["default"] | {"CONFIG": {"hosts": [url]}}}
+        monkeypatch.setattr(send_parcel.app.conf, "broker_write_url", url)
+        findings = {finding.step: finding for finding in doctor.examine()}
+    assert findings["store"].is_ok == findings["broker"].is_ok == findings["layer"].is_ok == (given == "geheim")
+    assert "geheim" not in "".join(finding.text for finding in findings.values()) + caplog.text
+
+
+MALFORMED = ["redis://:sec/ret@a:6379/0", "redis://a:6379/0?password=sec", "amqp://ann:sec?ret@a//"]
+
+
+@pytest.mark.parametrize("url", MALFORMED)
+def test_a_malformed_broker_is_named_and_no_part_of_its_password(monkeypatch, settings, url):
+    monkeypatch.setitem(send_parcel.app.conf.changes, "broker_url", url)
+    monkeypatch.setattr(send_parcel.app.conf, "broker_write_url", url, raising=False)
+    (error,) = [*check_broker(), *check_redelivery()]
+    assert error.id == "jobs.E009" and "sec" not in f"{error.msg}{error.hint}"
+    for step in (doctor._broker, doctor._worker):
+        with pytest.raises(Wrong, match="CELERY_BROKER_URL is malformed") as wrong:
+            step()
+        assert "sec" not in str(wrong.value)
+
+
+def test_a_redis_cluster_is_named(monkeypatch):
+    monkeypatch.setattr(link, "is_in_cluster", lambda: True)
+    with pytest.raises(Wrong, match="node of a Redis Cluster, which is not supported"):
+        doctor._store()
+    monkeypatch.setattr(workers, "_is_in_cluster", lambda connection: True)
+    with pytest.raises(Wrong, match="Redis Cluster, which Celery does not support"):
+        doctor._broker()
 
 
 def test_a_layer_that_carries_nothing_is_wrong(settings):
@@ -152,7 +324,7 @@ async def deaf_application(scope, receive, send):
     ("application", "said"),
     [
         (None, "not set"),
-        ("tests.test_doctor.deaf_application", "websocket_application"),
+        ("tests.test_doctor.deaf_application", "with_sockets"),
         ("jobs.routing.none", "no attribute|does not define"),
     ],
 )
@@ -179,11 +351,74 @@ def test_files_that_are_not_found_are_wrong(settings):
         doorstep.finders.get_finder.cache_clear()
 
 
-@pytest.mark.parametrize(("status", "kind"), [(404, "text/html"), (200, "text/html"), (301, "text/javascript")])
-def test_files_that_are_not_served_are_wrong(monkeypatch, status, kind):
-    monkeypatch.setattr(doorstep, "fetch", lambda address: (status, kind))
-    with pytest.raises(Wrong, match="https://example.org/static/jobs/client.js answers"):
+SCRIPT = 'import { claim } from "./claim.js"; import "./more.js";'
+BAD = [
+    ({"waiting.js": (404, "text/html")}, "waiting.js answers 404.*collectstatic"),
+    ({"waiting.js": (301, "text/javascript")}, "waiting.js answers 301"),
+    ({"waiting.js": (200, "text/plain")}, "waiting.js is served as text/plain.*text/javascript"),
+    ({"claim.js": (404, "text/html")}, "claim.js answers 404.*waiting.js imports it by this name.*HASHED"),
+    ({"claim.js": (200, "text/html")}, "claim.js is served as text/html"),
+]
+
+
+@pytest.fixture
+def files(monkeypatch):
+    """Return a function that says what static files are answered with, if not well."""
+
+    def serve(answers, allowed=""):
+        def fetch(address, origin):
+            status, kind = answers.get(address.rpartition("/")[2], (200, "text/javascript"))
+            return Answer(status, kind, allowed, SCRIPT)
+
+        monkeypatch.setattr(doorstep, "fetch", fetch)
+
+    return serve
+
+
+@pytest.mark.parametrize(("answers", "said"), BAD)
+def test_a_script_or_what_it_imports_that_is_not_served_is_wrong(files, answers, said):
+    files(answers)
+    with pytest.raises(Wrong, match=said):
         doorstep.fetch_static(HOST)
+
+
+def test_the_waiting_page_s_script_and_one_import_are_fetched(files):
+    files({})
+    said = doorstep.fetch_static(HOST)
+    assert f"{HOST}/static/jobs/waiting.js is served" in said and f"{HOST}/static/jobs/claim.js" in said
+
+
+@pytest.fixture
+def static_site(tmp_path, monkeypatch):
+    """Serve the app's own static files by HTTP; return the folder and the address."""
+    shutil.copytree(ROOT / "frontend" / "static", tmp_path / "static")
+    handler = partial(SimpleHTTPRequestHandler, directory=tmp_path)
+    monkeypatch.setattr(SimpleHTTPRequestHandler, "log_message", lambda *_: None)
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield tmp_path / "static" / "jobs", f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+def test_the_app_s_own_files_are_followed_over_http(static_site):
+    folder, address = static_site
+    said = doorstep.fetch_static(address)
+    assert "which it imports" in said
+    imported = said.rpartition("/")[2].partition(",")[0]
+    (folder / imported).unlink()  # as a storage does that keeps only files with a hash
+    with pytest.raises(Wrong, match=f"{imported} answers 404"):
+        doorstep.fetch_static(address)
+
+
+def test_files_on_another_host_must_allow_this_one(files, settings):
+    settings.STATIC_URL = "https://cdn.example/s/"
+    files({})
+    with pytest.raises(Wrong, match="https://cdn.example/s/jobs/waiting.js is on another host.*Allow-Origin"):
+        doorstep.fetch_static(HOST)
+    files({}, allowed=HOST)
+    assert "https://cdn.example/s/jobs/claim.js" in doorstep.fetch_static(HOST)
 
 
 class Door:
@@ -215,7 +450,8 @@ class Door:
     ("answers", "said"),
     [
         ([Closed(4400)], "4400.*ALLOWED_HOSTS"),
-        ([ConnectionResetError("reset")], "reset"),
+        ([Closed(404)], "404.*an ASGI server.*daphne"),
+        ([ConnectionResetError("reset")], "reset.*ALLOWED_HOSTS"),
         ([{"event": "error", "code": "not_found"}], "SECRET_KEY"),
         ([{"event": "subscribed"}, TimeoutError()], "did not arrive"),
     ],
@@ -251,3 +487,28 @@ def test_within_its_time_an_action_returns_or_raises():
     assert within(2, lambda: 7) == 7
     with pytest.raises(KeyError):
         within(2, {}.popitem)
+
+
+@pytest.fixture
+def no_sockets(settings):
+    """Make it a project that WSGI serves."""
+    settings.CHANNEL_LAYERS, settings.ASGI_APPLICATION = {}, None
+
+
+@pytest.mark.usefixtures("no_sockets")
+@pytest.mark.parametrize("step", [doctor._layer, doorstep.find_route])
+def test_a_project_without_sockets_is_as_it_should_be(step):
+    assert step().startswith("off: ") and "pages poll" in step()
+
+
+@pytest.mark.usefixtures("no_sockets")
+@pytest.mark.parametrize("step", [doorstep.try_socket, doorstep.try_origin])
+def test_sockets_that_are_not_there_are_not_tried(step):
+    assert step("http://127.0.0.1:1").startswith("off: ")
+
+
+@pytest.mark.parametrize("url", ["https://ann:secret@example.org", "ftp://ann:secret@a", "example.org", "https://"])
+def test_an_address_that_is_none_is_refused_without_its_password(url):
+    with pytest.raises(ValueError, match="no address.*https://example.org") as refusal:
+        doorstep.origin_of(url)
+    assert "secret" not in str(refusal.value)

@@ -11,6 +11,7 @@ import redis
 from project.demo import embedded
 from project.demo.embedded import EmbeddedServer
 from project.demo.processes import ProcessError
+from project.demo.stack import check_redis, without_password
 
 from .processes import in_a_session, session
 
@@ -104,3 +105,22 @@ def test_the_tests_have_a_redis_of_their_own(redis_client):
     port = redis_client.connection_pool.connection_kwargs["port"]
     assert os.environ["REDIS_URL"] == f"redis://127.0.0.1:{port}/0"
     assert redis_client.dbsize() == 0
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("redis://127.0.0.1:6379/0", "redis://127.0.0.1:6379/0"),
+        ("redis://:secret@a/0", "redis://:***@a/0"),
+        ("redis://ann:p%40ss@a/0?password=secret", "redis://ann:***@a/0"),
+        ("redis+sentinel://:secret@a,b/main?sentinel_password=secret", "redis+sentinel://:***@a,b/main"),
+    ],
+)
+def test_an_address_is_shown_without_its_password(url, shown):
+    assert without_password(url) == shown
+
+
+def test_a_malformed_address_is_refused_without_a_part_of_its_password():
+    with pytest.raises(ProcessError, match="REDIS_URL is malformed") as refusal:
+        check_redis("redis://:sec/ret@a:6379")
+    assert "sec" not in str(refusal.value)

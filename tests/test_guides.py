@@ -180,3 +180,32 @@ job.refresh()
 assert (job.state, job.attempt, job.data["file"]) == ("complete", 1, "report-2026.csv"), job.error
 assert b"report-2026.csv is ready." in client.post(waiting_page + "ready/", follow=True).content
 """)
+
+
+DRIVE_SOCKETS = """
+import asyncio
+from channels.testing import WebsocketCommunicator
+from mysite.asgi import application
+
+async def answer(path, text):
+    headers = [(b"host", b"testserver"), (b"origin", b"http://testserver")]
+    socket = WebsocketCommunicator(application, path, headers=headers)
+    assert (await socket.connect())[0]
+    await socket.send_to(text_data=text)
+    heard = await socket.receive_from()
+    await socket.disconnect()
+    return heard
+
+assert asyncio.run(answer("/ws/echo/", "hello")) == "hello"
+assert "pong" in asyncio.run(answer("/ws/jobs/", '{"action": "ping"}'))
+from jobs.doorstep import find_route
+assert "opens /ws/jobs/" in find_route()
+"""
+
+
+@pytest.mark.parametrize("blocks_taken", [2, 3], ids=["below", "in the router"])
+def test_sockets_of_the_projects_own_stay_beside_those_of_jobs(tmp_path, blocks_taken):
+    project = Project(tmp_path).copy(TUTORIAL)
+    for block in files("docs/recipes.md#Sockets of your own")[:blocks_taken]:
+        block.write(tmp_path)
+    project.drive(DRIVE_SOCKETS)

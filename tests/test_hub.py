@@ -485,3 +485,15 @@ async def test_a_subscription_of_our_own_hears_what_the_project_s_layer_sends(se
     await close_layer(ours)
     await close_layer(theirs)
     channel_layers.backends.clear()
+
+
+@pytest.mark.usefixtures("quick")
+async def test_without_a_layer_it_is_said_once_and_pages_read_their_jobs(watch, settings, caplog):
+    settings.CHANNEL_LAYERS = {}
+    settings.JOBS = settings.JOBS | {"RECONCILE_SECONDS": 0.05}
+    page = await watch()
+    for _ in range(3):
+        page.looked.clear()
+        await asyncio.wait_for(page.looked.wait(), 3)
+    (said,) = caplog.messages
+    assert "CHANNEL_LAYERS has no 'default'" in said

@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from django.template import Context, Template
@@ -104,6 +105,12 @@ def test_the_page_names_every_template_that_could_be_hidden():
 def test_names_have_the_label_of_the_app():
     assert (app_label(), permission("view_job")) == ("jobs", "jobs.view_job")
     assert url_of("detail", "parcel-1") == "/jobs/parcel-1/"
+
+
+def test_f51_a_thread_knows_the_prefix_of_the_project_too(settings):
+    settings.FORCE_SCRIPT_NAME = "/intern"
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(url_of, "list").result() == "/intern/jobs/"
 
 
 @pytest.mark.parametrize("library", ["jobs", "waitroom"])

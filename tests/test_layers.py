@@ -14,7 +14,7 @@ FOLDER = Path(jobs.__file__).parent
 ROWS = """
 exceptions conf states signals throttle deathwatch forking logs probe threads asked told serving resp
 then backlog label database_time fields arguments plainness eager
-record data handlers origin connection
+record data handlers origin connection budget
 then names
 then events
 then link subscriber
@@ -29,7 +29,7 @@ then job
 then detached running
 then parts
 then repository sweep metrics diagnosis redirects
-access hub leases
+access hub leases remote
 then claim
 worker subscriptions logout health doorstep rerun middleware
 then attempt consumers
@@ -46,7 +46,7 @@ PLACES = {name: place for place, row in enumerate(ROWS.split("\n")) for name in 
 
 # Only these may import the three libraries; the first names the package to look for.
 HOMES = {
-    "celery": {"tasks", "attempt", "worker", "canvas", "parts"},
+    "celery": {"tasks", "attempt", "worker", "canvas", "parts", "workers", "remote"},
     "channels": {"layers", "consumers", "checks", "testing"},
     "redis": {"connection", "link", "subscriber"},
 }

@@ -44,6 +44,12 @@ def test_types_tell_a_developer_of_a_mistake(check, tmp_path):
     assert "'myne' does not exist in type 'Topic'" in check(user_of(tmp_path, "myne"))
 
 
+@pytest.mark.parametrize("name", front.ENTRIES)
+def test_bundles_are_made_of_the_modules_as_they_are_now(tmp_path, name):
+    front.make_bundles(tmp_path)
+    assert (front.BUNDLES / f"{name}.js").read_text() == (tmp_path / f"{name}.js").read_text()
+
+
 def test_a_bundler_takes_the_modules_as_they_are(tmp_path):
     bundle = [front.tool("esbuild"), user_of(tmp_path, "mine"), "--bundle", "--format=esm", "--splitting", "--minify"]
     made = subprocess.run([*bundle, f"--outdir={tmp_path / 'made'}"], capture_output=True, text=True)

@@ -100,13 +100,15 @@ def test_a_ping_is_passed_over():
 
 
 def test_a_file_is_fetched_with_its_type():
-    page = b"HTTP/1.1 200 OK\r\nContent-Type: text/javascript; charset=utf-8\r\nContent-Length: 2\r\n\r\n{}"
-    with raw_server(page) as address:
-        assert fetch(f"{address}/static/client.js?v=1") == (200, "text/javascript")
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: text/javascript; charset=utf-8\r\nContent-Length: 2\r\n"
+    with raw_server(head + b"Access-Control-Allow-Origin: *\r\n\r\n{}") as address:
+        assert fetch(f"{address}/static/client.js?v=1", ORIGIN) == (200, "text/javascript", "*", "{}")
+    with raw_server(head + b"\r\n{}") as address:
+        assert fetch(f"{address}/static/client.js", ORIGIN) == (200, "text/javascript", "", "{}")
 
 
 def test_nobody_there_is_an_error_of_the_network():
     with pytest.raises(ConnectionRefusedError):
-        fetch("http://127.0.0.1:1/client.js")
+        fetch("http://127.0.0.1:1/client.js", ORIGIN)
     with pytest.raises(ConnectionRefusedError):
         PlainSocket("http://127.0.0.1:1", "/", ORIGIN)

@@ -220,3 +220,12 @@ def test_threads_that_send_for_the_first_time_at_once_share_one_loop(use_layer, 
 
     monkeypatch.setattr(asyncio, "new_event_loop", make_slowly)
     assert len(set(at_once([publisher._loop] * 2))) == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_without_a_layer_a_job_lives_and_ends_and_nothing_is_logged(settings, caplog):
+    settings.CHANNEL_LAYERS = {}
+    job = started_job()
+    job.set_progress(1, 2)
+    job.complete()
+    assert job.refresh().state == "complete" and caplog.records == []

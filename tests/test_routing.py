@@ -1,13 +1,15 @@
 """The sockets' addresses."""
 
 import pytest
-from channels.testing import WebsocketCommunicator
+from asgiref.compatibility import is_double_callable
+from channels.testing import ApplicationCommunicator, WebsocketCommunicator
 from django.contrib.sessions.backends.db import SessionStore
+from django.core.handlers.asgi import ASGIHandler
 from django.urls import Resolver404
 from django.urls.resolvers import RegexPattern
 
 from jobs.consumers import JobConsumer, NotFoundConsumer
-from jobs.routing import websocket_application, websocket_urlpatterns
+from jobs.routing import websocket_application, websocket_urlpatterns, with_sockets
 
 from .surroundings import database_file  # noqa: F401 - a fixture
 
@@ -77,3 +79,54 @@ async def test_a_prefix_is_taken_off_and_one_that_a_client_has_made_up_does_no_h
 def test_an_address_of_somebody_else_s_is_an_error_that_names_it():
     with pytest.raises(ValueError, match="'/ws/other/' is no address of the jobs' sockets"):
         websocket_application({"path": "/ws/other/"}, None, None)
+
+
+async def theirs(scope, receive, send):
+    """Echo a socket's first text; answer anything else by the type of what is wanted."""
+    if scope["type"] != "websocket":
+        await send({"type": "theirs", "of": scope["type"]})
+        return
+    await receive()
+    await send({"type": "websocket.accept"})
+    await send({"type": "websocket.send", "text": (await receive())["text"]})
+
+
+def socket_to(path, application):
+    headers = [(b"host", b"testserver"), (b"origin", b"http://testserver")]
+    return WebsocketCommunicator(with_sockets(application), path, headers=headers)
+
+
+async def heard(path, application):
+    """Return what a socket answers to a ping."""
+    communicator = socket_to(path, application)
+    assert (await communicator.connect())[0]
+    await communicator.send_json_to({"action": "ping"})
+    answer = await communicator.receive_json_from()
+    await communicator.disconnect()
+    return answer
+
+
+@pytest.mark.parametrize("application", [theirs, ASGIHandler()], ids=["own sockets", "none"])
+async def test_our_sockets_are_added_to_a_project_with_sockets_and_to_one_without(application):
+    assert await heard("/ws/jobs/", application) == {"event": "pong"}
+
+
+async def test_a_project_s_own_sockets_stay_its_own():
+    assert await heard("/ws/echo/", theirs) == {"action": "ping"}
+
+
+@pytest.mark.parametrize(("path", "application"), [("/ws/", ASGIHandler()), ("/ws/jobs/a/b/", theirs)])
+async def test_a_socket_that_nobody_serves_is_closed_so_that_the_browser_sees_why(path, application):
+    communicator = socket_to(path, application)
+    assert (await communicator.connect())[0]
+    assert await communicator.receive_output() == {"type": "websocket.close", "code": 4404}
+
+
+@pytest.mark.parametrize("kind", ["http", "lifespan"])
+async def test_all_that_is_no_socket_is_left_to_the_project(kind):
+    communicator = ApplicationCommunicator(with_sockets(theirs), {"type": kind, "path": "/ws/jobs/"})
+    assert await communicator.receive_output() == {"type": "theirs", "of": kind}
+
+
+def test_servers_see_that_it_is_an_application_of_one_call():
+    assert not is_double_callable(with_sockets(theirs))

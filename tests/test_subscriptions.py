@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+from dataclasses import replace
 from time import monotonic
 
 import pytest
@@ -73,7 +74,7 @@ async def test_who_may_listen_to_an_alias_still_may_when_asked_again(alias):
     async with JobCommunicator(ANN, alias[0]) as page:
         await page.event("created")
         (subscription,) = hub().watchers()
-        subscription._admitted_at = -1e9  # a ticket's age ago
+        subscription._viewer = replace(subscription._viewer, as_of=-1e9)  # a ticket's age ago
         await subscription.look_again()
         assert (await page.next())["event"] == "ticket"
 
@@ -296,7 +297,7 @@ async def test_staff_may_listen_to_a_tag_and_others_may_not(monkeypatch):
     async with JobCommunicator(ANN) as page:
         assert (await page.subscribe(tag="classroom:42"))["code"] == "not_found"
 
-    async def viewer(self, anew=False):
+    async def viewer(self, since=0.0):
         return Viewer(is_staff=True)
 
     monkeypatch.setattr(JobConsumer, "viewer", viewer)
@@ -430,8 +431,8 @@ async def test_who_may_no_longer_listen_is_told_after_a_ticket_s_age(settings, m
     settings.JOBS = settings.JOBS | {"TICKET_AGE": 0.05, "RECONCILE_SECONDS": 0.02}
     job = await started_job()
 
-    async def viewer(self, anew=False):
-        return Viewer() if anew else Viewer((OWNER,))  # deactivated meanwhile
+    async def viewer(self, since=0.0):
+        return Viewer() if since else Viewer((OWNER,))  # deactivated meanwhile
 
     monkeypatch.setattr(JobConsumer, "viewer", viewer)
     async with JobCommunicator(ANN, job.id) as page:

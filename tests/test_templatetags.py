@@ -4,13 +4,15 @@ import re
 
 import pytest
 from django.template import Context, Template
+from django.template.loader import render_to_string
 from django.utils import timezone, translation
 from django.utils.formats import date_format
 
-from jobs.access import bearer_of
+from jobs.access import bearer_of, viewer_of
 from jobs.exceptions import JobNotFound
 from jobs.states import JobState
 from jobs.templatetags.jobs import in_percent, moment
+from jobs.views import waiting_context
 from tests.factories import ANN, BOB, create_job, ended_job, request_of, started_job
 
 pytestmark = pytest.mark.django_db
@@ -61,12 +63,72 @@ def test_the_bell_is_a_link_for_those_without_script():
 
 def test_module_and_styles_are_loaded_once_for_a_page():
     html = render("{% job_bell %}{% job_list %}{% job_status job %}", job=create_job())
-    assert html.count("jobs/elements.js") == html.count("jobs/elements.css") == 1
+    assert html.count("jobs/bundle/elements.js") == html.count("jobs/elements.css") == 1
+
+
+class LazyNonce:
+    """A nonce of Django 6: false until somebody has written it."""
+
+    is_used = False
+
+    def __bool__(self):
+        return self.is_used
+
+    def __str__(self):
+        self.is_used = True
+        return 'r4nd"m'
+
+
+def nonces_of(html):
+    """Return the nonce of each script and style tag of ours; None for one without."""
+    tags = [tag for tag in re.findall(r"<(?:script|link rel=.stylesheet.)[^>]*>", html) if "/jobs/" in tag]
+    assert tags
+    return [(re.search(r' nonce="([^"]*)"', tag) or [None, None])[1] for tag in tags]
+
+
+TAGS = ["{% job_bell %}", "{% job_list %}", "{% job_status job %}", "{% job_progress job %}", "{% job_waiting job %}"]
+
+
+@pytest.mark.parametrize("tag", TAGS)
+def test_scripts_and_styles_of_every_tag_carry_the_nonce_of_django_csp(tag):
+    request = request_of(ANN)
+    request.csp_nonce = LazyNonce()
+    html = Template("{% load jobs %}" + tag).render(Context({"request": request, "job": create_job()}))
+    assert set(nonces_of(html)) == {"r4nd&quot;m"}
+
+
+@pytest.mark.parametrize("tag", TAGS)
+def test_scripts_and_styles_of_every_tag_carry_the_nonce_of_django_6(monkeypatch, tag):
+    monkeypatch.setattr("jobs.templatetags.jobs.get_nonce", lambda request: LazyNonce())
+    assert set(nonces_of(render(tag, job=create_job()))) == {"r4nd&quot;m"}
+
+
+@pytest.mark.parametrize("tag", TAGS)
+def test_scripts_and_styles_have_no_nonce_where_there_is_none(tag):
+    assert set(nonces_of(render(tag, job=create_job()))) == {None}
+
+
+@pytest.mark.parametrize("template", ["waiting", "list", "unavailable"])
+def test_scripts_and_styles_of_every_page_carry_the_nonce(template):
+    job, request = create_job(), request_of(ANN)
+    request.csp_nonce = "r4nd0m"
+    context = waiting_context(request, job, viewer_of(request))
+    assert set(nonces_of(render_to_string(f"jobs/{template}.html", context, request))) == {"r4nd0m"}
+
+
+@pytest.mark.parametrize("tag", TAGS)
+def test_every_tag_says_where_the_socket_is(settings, tag):
+    settings.JOBS = {**settings.JOBS, "SOCKET_PATH": ""}
+    assert 'data-socket=""' in render(tag, job=create_job())
+    settings.JOBS = {**settings.JOBS, "SOCKET_PATH": "wss://live.example.org/"}
+    assert 'data-socket="wss://live.example.org/"' in render(tag, job=create_job())
 
 
 def test_the_waiting_page_fits_into_a_page_of_ones_own():
     html = render("{% job_waiting job %}", job=create_job())
-    assert 'class="jobs-card jobs-waiting"' in html and "jobs/waiting.js" in html and 'data-part="ready"' in html
+    assert (
+        'class="jobs-card jobs-waiting"' in html and "jobs/bundle/waiting.js" in html and 'data-part="ready"' in html
+    )
 
 
 def test_strangers_do_not_see_a_waiting_page_by_the_tag():

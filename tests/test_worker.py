@@ -164,6 +164,49 @@ def test_a_task_that_was_revoked_or_came_too_late_ends_its_job(expired, end):
     assert eventually(lambda: again(job).state.value == end)
 
 
+def test_f49_a_second_delivery_that_comes_too_late_does_not_end_the_first_attempt():
+    job = create_job()
+    job.start("worker@here/1")
+    request = SimpleNamespace(id=job.id, headers={"jobs": {"kwargs": []}})
+    celery_signals.task_revoked.send(sender=send_parcel, request=request, expired=True)
+    message = SimpleNamespace(headers=request.headers)
+    celery_signals.task_unknown.send(sender=None, message=message, exc=None, name="x", id=job.id)
+    assert after_the_parent_s_thread(lambda: again(job).state) is JobState.RUNNING
+
+
+def test_a_retry_that_comes_too_late_ends_its_job():
+    job = started_job()
+    job.retry(0)
+    request = SimpleNamespace(id=job.id, headers={"jobs": {"kwargs": []}})
+    celery_signals.task_revoked.send(sender=send_parcel, request=request, expired=True)
+    assert eventually(lambda: again(job).state is JobState.EXPIRED)
+
+
+def test_f49_a_heart_does_not_beat_for_an_attempt_that_another_worker_has(received, monkeypatch):
+    job, request = received()
+    again(job).start("another@there/1")
+    heart, beats = Heart(), []
+    heart._requests = {job.id: request}
+    monkeypatch.setattr(store, "beat", lambda job_ids, _lost_after: beats.append(job_ids))
+    heart.beat([job.id])
+    assert beats == []
+
+
+def test_a_task_that_was_ignored_before_it_began_has_failed(received):
+    job, request = received()
+    request.worker_pid = 4711
+    request.on_failure(info_of(Ignore(), from_the_child=True))
+    assert eventually(lambda: again(job).state is JobState.FAILED)
+
+
+def test_a_job_that_was_handed_over_is_not_ended_with_its_first_run(received):
+    job, request = received()
+    run_by(request, job).hand_over()
+    again(job).start(request.runner)  # the same process has the replacement already
+    request.on_failure(info_of(Ignore(), from_the_child=True))
+    assert after_the_parent_s_thread(lambda: again(job).state) is JobState.RUNNING
+
+
 def test_a_plain_task_that_was_revoked_ends_nothing():
     job = create_job()
     celery_signals.task_revoked.send(sender=send_parcel, request=SimpleNamespace(id=job.id, headers={}), expired=False)

@@ -1,6 +1,6 @@
 """Tags that put live jobs into any page: `{% load jobs %}{% job_bell %}`.
 
-Each emits a custom element with a ticket where it needs one, and loads the module and the styles, once for each page.
+Each writes a custom element with a ticket where it needs one, and loads the script and the styles once for each page.
 A ticket lets whoever sees the page look on, so show the tag only to those who may.
 """
 
@@ -8,21 +8,31 @@ from typing import Any
 
 from django import template
 from django.http import HttpRequest
+from django.templatetags.static import static
 from django.utils.dateparse import parse_datetime
 from django.utils.formats import date_format
+from django.utils.html import format_html
 from django.utils.timezone import localdate, localtime, now
 from django.utils.translation import gettext as _
 
 from jobs import events
 from jobs.access import ticket, viewer_of
+from jobs.conf import socket_path
 from jobs.database_time import aware_time
 from jobs.job import Job
 from jobs.label import url_of
-from jobs.views import SOCKET_PATH, waiting_context
+from jobs.views import waiting_context
+
+try:
+    from django.middleware.csp import get_nonce
+except ImportError:  # before Django 6
+    get_nonce = None  # type: ignore[assignment]
 
 register = template.Library()
 
 Context = dict[str, Any]
+
+ICONS = ("0", "25", "50", "75", "ready", "stopped")  # background.js knows them by their places
 
 
 @register.filter
@@ -50,6 +60,41 @@ def moment(iso: str | None) -> str:
 def job_url(view: str, *args: str) -> str:
     """Return the address of one of the app's own views, under whatever label the app has."""
     return url_of(view, *args)
+
+
+@register.simple_tag(takes_context=True)
+def jobs_nonce(context: template.Context) -> str:
+    """Write the nonce of the request's Content-Security-Policy as an attribute, if the request has one.
+
+    Django 6's own middleware and django-csp make one; neither counts as used, and as allowed, until it is written.
+    """
+    request = _request_of(context)
+    nonce = getattr(request, "csp_nonce", None)
+    if nonce is None and get_nonce is not None and request is not None:
+        nonce = get_nonce(request)
+    return "" if nonce is None else format_html(' nonce="{}"', nonce)
+
+
+@register.inclusion_tag("jobs/assets.html", takes_context=True)
+def jobs_assets(context: template.Context) -> Context:
+    """Load the script and the styles of the elements, once for each page."""
+    request = _request_of(context)
+    is_first = not getattr(request, "_jobs_assets", False)
+    if request is not None:
+        request._jobs_assets = True  # type: ignore[attr-defined]
+    return {"request": request, "is_first": is_first}
+
+
+@register.simple_tag
+def jobs_socket_path() -> str:
+    """Write where the page opens its socket; "" where there is none."""
+    return socket_path()
+
+
+@register.simple_tag
+def jobs_icons() -> str:
+    """Write the addresses of the icons with which a hidden tab shows how far its job is."""
+    return " ".join(static(f"jobs/icon-{name}.svg") for name in ICONS)
 
 
 @register.inclusion_tag("jobs/job_status.html", takes_context=True)
@@ -91,9 +136,11 @@ def _of_job(context: template.Context, job: Job) -> Context:
 
 
 def _element(context: template.Context) -> Context:
-    """Return what all elements need; whether this is the first of its page is kept on the request."""
-    request = context.get("request")
-    is_first = not getattr(request, "_jobs_assets", False)
-    if request is not None:
-        request._jobs_assets = True
-    return {"socket_path": SOCKET_PATH, "assets": is_first}
+    """Return what the templates of all elements need."""
+    return {"request": _request_of(context)}
+
+
+def _request_of(context: template.Context) -> HttpRequest | None:
+    """Return the request, which an included template may know only as that of its context."""
+    request: HttpRequest | None = context.get("request") or getattr(context, "request", None)
+    return request

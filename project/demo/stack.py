@@ -28,6 +28,7 @@ class Stack:
     Without a `redis_url` it brings a Redis of its own. Port 0 is any free one. A child that ends is put into `exits`.
     """
 
+    application = "project.asgi:application"
     grace = 5.0  # seconds for the worker to finish what it is at
 
     def __init__(
@@ -167,7 +168,7 @@ class Stack:
         number = fcntl.fcntl(self.listener, fcntl.F_DUPFD_CLOEXEC, 10)
         try:
             command = [sys.executable, "-m", "daphne", *self.server_options, "--fd", str(number)]
-            command += ["project.asgi:application"]
+            command += [self.application]
             self.server = Child("server", command, self.env, self.on_line, self.exits.put, keep_open=(number,))
         finally:
             os.close(number)
@@ -190,11 +191,14 @@ def check_redis(url: str) -> None:
     try:
         with redis.Redis.from_url(url, socket_timeout=5, socket_connect_timeout=5) as client:
             client.ping()
-    except (redis.RedisError, ValueError) as error:
+    except ValueError as error:  # its text repeats a part of the address, which may be one of the password
+        raise ProcessError("REDIS_URL is malformed; give it like redis://:password@host:6379/0.") from error
+    except redis.RedisError as error:
         raise ProcessError(f"Redis does not answer at REDIS_URL={without_password(url)}: {error}") from error
 
 
 def without_password(url: str) -> str:
-    """Return the address as it may be shown."""
-    password = urlsplit(url).password
-    return url.replace(f":{password}@", ":***@") if password else url
+    """Return the address as it may be shown; what stands behind "?" may be a password, too."""
+    address = url.partition("?")[0]
+    password = urlsplit(address).password
+    return address.replace(f":{password}@", ":***@") if password else address

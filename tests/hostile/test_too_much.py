@@ -1,15 +1,18 @@
-"""Too much of what is good: subscriptions, frames, pages at once (FAULTS.md H8, F37)."""
+"""Too much of what is good: subscriptions, frames, pages at once (FAULTS.md H8, H21, F37)."""
 
 import asyncio
 
 import pytest
 from asgiref.sync import sync_to_async
 
-from jobs.access import ticket
-from jobs.consumers import TRY_LATER
+from jobs import budget
+from jobs.access import Viewer, ticket
+from jobs.consumers import TRY_LATER, JobConsumer
 from jobs.events import job_topic
+from jobs.subscriptions import Subscription
 from jobs.testing import JobCommunicator
-from tests.factories import ANN, started_job
+from jobs.told import Told
+from tests.factories import ANN, BOB, OWNER, ended_job, started_job
 from tests.surroundings import database_file, nothing_left  # noqa: F401 - fixtures
 
 pytestmark = pytest.mark.usefixtures("database_file", "nothing_left")
@@ -67,3 +70,122 @@ async def test_f37_hundreds_of_lists_that_open_at_once_are_all_served():
         assert {answer["event"] for answer in answers} == {"subscribed"}
     finally:
         await asyncio.gather(*(page.disconnect() for page in pages))
+
+
+# H21: cheap frames, dear answers
+
+
+@pytest.fixture
+def ten_jobs_a_second(settings, monkeypatch):
+    """Let a socket have a hundred jobs read at once, while the budgets' clock stands still."""
+    settings.JOBS = settings.JOBS | {"MAX_JOBS_PER_SECOND": 10}
+    monkeypatch.setattr(budget, "_of_owners", {})
+    monkeypatch.setattr(budget, "monotonic", lambda: 1000.0)
+
+
+async def answers_of(socket, number, **target):
+    """Subscribe so many times, and return what the answers were, without the frames of jobs."""
+    answers = []
+    while len(answers) < number:
+        await socket.send_json_to({"action": "subscribe", **target})
+        while "job" in (answer := await socket.next()) and isinstance(answer["job"], dict):
+            pass
+        answers.append(answer.get("code", answer["event"]))
+    return answers
+
+
+@pytest.mark.usefixtures("ten_jobs_a_second")
+async def test_h21_who_asks_for_all_jobs_again_and_again_is_refused():
+    jobs = [await sync_to_async(started_job)() for _ in range(19)]
+    async with JobCommunicator(dict(ANN)) as socket, JobCommunicator(dict(BOB)) as neighbour:
+        assert await answers_of(socket, 10, mine=True) == ["subscribed"] * 6 + ["too_many"] * 4
+        refused = await socket.subscribe(mine=True)
+        assert "Subscribe again in" in refused["detail"]
+        assert await answers_of(neighbour, 3, mine=True) == ["subscribed"] * 3
+        await sync_to_async(jobs[0].set_progress)(1, 2)
+        await socket.event("progress")  # what it listens to goes on
+
+
+@pytest.mark.usefixtures("ten_jobs_a_second")
+async def test_h21_many_sockets_of_one_owner_share_a_budget(monkeypatch):
+    monkeypatch.setattr(budget, "OWNER_BURST", 15)
+    for _ in range(19):
+        await sync_to_async(started_job)()
+    answers = []
+    for _tab in range(4):
+        async with JobCommunicator(dict(ANN)) as socket:
+            answers += await answers_of(socket, 5, mine=True)
+    assert answers.index("too_many") == 8
+    assert set(answers[8:]) == {"too_many"}
+
+
+@pytest.mark.usefixtures("ten_jobs_a_second")
+@pytest.mark.parametrize("session", [ANN, {}], ids=["a visitor", "nobody"])
+async def test_h21_jobs_that_do_not_exist_are_looked_for_only_so_often(session, monkeypatch):
+    asked = []
+    monkeypatch.setattr("jobs.repository.find_archived", asked.append)
+    async with JobCommunicator(dict(session)) as socket:
+        answers = [code for n in range(40) for code in await answers_of(socket, 1, job=f"n{n}")]
+    assert answers == ["not_found"] * 11 + ["too_many"] * 29 and len(asked) == 11
+
+
+@pytest.mark.usefixtures("ten_jobs_a_second")
+async def test_h21_an_archived_job_is_as_dear_as_one_that_does_not_exist(redis_client):
+    job = await sync_to_async(ended_job)()
+    redis_client.flushall()
+    async with JobCommunicator(dict(ANN)) as socket:
+        answers = await answers_of(socket, 20, job=job.id)
+    assert answers == ["subscribed"] * 11 + ["too_many"] * 9
+
+
+@pytest.mark.usefixtures("ten_jobs_a_second")
+async def test_h21_the_budget_does_not_tell_a_stranger_s_job_from_none():
+    job = await sync_to_async(started_job)()
+    async with JobCommunicator(dict(BOB)) as socket:
+        hidden = await answers_of(socket, 20, job=job.id)
+    async with JobCommunicator({}) as socket:
+        absent = await answers_of(socket, 20, job="nobody")
+    assert hidden == absent == ["not_found"] * 11 + ["too_many"] * 9
+
+
+@pytest.mark.usefixtures("ten_jobs_a_second")
+async def test_h21_a_socket_of_one_job_is_closed_when_its_owner_s_budget_is_spent():
+    job = await sync_to_async(started_job)()
+    budget.budget_of("visitor:ann").spend(10_000)
+    async with JobCommunicator(dict(ANN), job.id) as socket:
+        assert await socket.close_code() == 4429
+
+
+async def test_h21_a_page_with_all_there_is_may_come_back_as_often_as_the_server_restarts():
+    jobs = [await sync_to_async(started_job)(tags=["red"]) for _ in range(100)]
+    for _restart in range(2):
+        async with JobCommunicator(dict(ANN)) as page:
+            assert await answers_of(page, 1, mine=True) == ["subscribed"]
+            assert await answers_of(page, 1, tag="red", ticket=ticket("tag:red")) == ["subscribed"]
+            for job in jobs[:10]:
+                assert await answers_of(page, 1, job=job.id) == ["subscribed"]
+
+
+async def test_h21_while_a_long_list_is_sent_others_have_their_turn_between_its_jobs():
+    for _ in range(30):
+        await sync_to_async(started_job)()
+    turns, before = 0, []
+
+    async def take_turns():
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    class Socket(JobConsumer):
+        async def show(self, job, *args, **kwargs):
+            before.append(turns)
+
+    socket = Socket()
+    socket.scope, socket.is_open, socket.told = {}, False, Told()
+    other = asyncio.create_task(take_turns())
+    subscription = Subscription(socket, {"mine": True}, Viewer((OWNER,)))
+    await subscription.open()
+    other.cancel()
+    await subscription.close()
+    assert len(before) == len(set(before)) == 30

@@ -1,4 +1,4 @@
-"""A MariaDB of the test's own, from the system's packages: on a free loopback port, gone with the process."""
+"""A MariaDB of the test's own, from the system's packages, on a free loopback port."""
 
 import os
 import shutil

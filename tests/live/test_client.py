@@ -76,6 +76,60 @@ async def test_delays_between_attempts_grow(bench):
     assert 2 <= second - first <= 4
 
 
+async def test_where_sockets_never_work_they_are_tried_seldom(bench):
+    await bench.evaluate("""() => {
+        client.fetch = async () => new Response(JSON.stringify(frame("started", 1)), {status: 202});
+        client.subscribe({job: "a"}, {poll: "/jobs/a/"});
+        losing = setInterval(() => FakeSocket.last.readyState === 0 && FakeSocket.last.lose(), 10);
+    }""")
+    await bench.clock.run_for(60_000)
+    tried = await bench.evaluate("FakeSocket.all.length")
+    await bench.clock.run_for(60_000)
+    assert await bench.evaluate("[FakeSocket.all.length, client.connected]") == [tried, "polling"] and tried == 6
+    await bench.clock.run_for(240_000)
+    assert await bench.evaluate("FakeSocket.all.length") == tried + 1
+
+
+async def test_connection_that_was_heard_once_is_never_given_up(bench):
+    await bench.evaluate("""() => {
+        client.subscribe({job: "a"});
+        FakeSocket.last.open(frame("started", 1));
+        FakeSocket.last.lose();
+        losing = setInterval(() => FakeSocket.last.readyState === 0 && FakeSocket.last.lose(), 10);
+    }""")
+    await bench.clock.run_for(120_000)
+    before = await bench.evaluate("FakeSocket.all.length")
+    await bench.clock.run_for(31_000)
+    assert await bench.evaluate("FakeSocket.all.length") > before
+
+
+async def test_client_without_an_address_polls_at_once_and_tries_no_socket(bench):
+    heard = await bench.evaluate("""async () => {
+        const client = new JobsClient({url: "", WebSocket: FakeSocket});
+        client.fetch = async () => new Response(JSON.stringify(frame("started", 1)), {status: 202});
+        const {promise, resolve} = Promise.withResolvers();
+        client.subscribe({job: "a"}, {poll: "/jobs/a/"}).addEventListener("started", resolve);
+        await promise;
+        client.stop();
+        return [client.connected, FakeSocket.all.length];
+    }""")
+    assert heard == ["", 0]
+
+
+async def test_module_that_is_loaded_twice_shares_one_socket(bench):
+    assert await bench.evaluate("""async () => {
+        const {JobsClient: Other} = await import("/static/jobs/bundle/client.js");
+        return Other !== JobsClient && Other.shared() === JobsClient.shared();
+    }""")
+
+
+async def test_numbers_are_in_the_language_that_the_page_has_now(bench):
+    assert await bench.evaluate("""async () => {
+        const {inPercent} = await import("/static/jobs/words.js");
+        return ["en", "de", "en_US", ""].map((lang) => ((document.documentElement.lang = lang), inPercent(25)));
+    }""") == ["25%", "25\u00a0%", "25%", "25%"]  # the last two are no languages: the browser's own
+
+
 async def test_half_open_connection_is_noticed_and_replaced(bench):
     await bench.evaluate("client.subscribe({job: 'a'}); FakeSocket.last.open({event: 'subscribed'})")
     await bench.clock.run_for(20_000)

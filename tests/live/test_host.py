@@ -54,7 +54,7 @@ async def test_waiting_page_weighs_less_than_40_kb_with_all_that_it_loads_on_its
     backstage.call(job_id, "complete")
     await page.wait_for_url("**/classrooms/1/")
     weights = {path: weight for path, weight in loaded.items() if not path.endswith(".svg")}
-    assert {"/static/jobs/jobs.css", "/static/jobs/pace.js", "/static/jobs/claim.js"} < set(weights)
+    assert {"/static/jobs/jobs.css", "/static/jobs/bundle/waiting.js"} < set(weights)
     assert sum(weights.values()) < MAX_WEIGHT, weights
     assert complaints == []  # of the policy `default-src 'self'`, for one
 

@@ -1,4 +1,4 @@
-"""The main path in projects that are set up in other ways: times, databases, labels, pools (FAULTS.md F51)."""
+"""The main path in projects with other times, databases, labels and pools (FAULTS.md F51)."""
 
 import asyncio
 import os
@@ -155,6 +155,7 @@ async def test_f51_a_job_is_cancelled(site, ann, gate):
     assert page.events[-1] == "cancelled"
 
 
+@pytest.mark.parametrize("site", ["threads", "gevent"], indirect=True)
 async def test_f51_a_long_job_is_kept_alive_by_the_heartbeat(site, ann, gate):
     _address, job_id = start(site, ann, "complete", gate)
     async with listening([page_of(site, job_id)]) as [page]:
@@ -186,6 +187,7 @@ def test_f51_a_hook_that_failed_runs_again(site, ann, gate):
     assert len(site.hands.effects(job_id)) == 1
 
 
+@pytest.mark.parametrize("site", ["mariadb"], indirect=True)
 def test_f51_ids_and_owners_that_differ_in_case_are_different(site, ann):
     lower, upper = f"parcel-{(token := secrets.token_hex(4))}", f"PARCEL-{token}"
     ids = site.hands.create(id=lower) + site.hands.create(id=upper, owner="visitor:ANN")
@@ -195,6 +197,13 @@ def test_f51_ids_and_owners_that_differ_in_case_are_different(site, ann):
     assert ann.get(f"{site.root}/{lower}/").status_code == 200
     assert ann.get(f"{site.root}/{upper}/").status_code == 404
     assert {*ids} & {job["id"] for job in ann.get(f"{site.root}/").json()["jobs"]} == {lower}
+
+
+@pytest.mark.parametrize("site", ["second_database"], indirect=True)
+def test_f51_a_claim_is_in_no_transaction_of_its_request(site):
+    view = "resolve('/jobs/parcel/ready/').func._non_atomic_requests"
+    code = f"from django.urls import resolve; print(*sorted({view}))"
+    assert site.run("shell", "--verbosity", "0", "-c", code)[-1] == "archive default"
 
 
 def test_f51_staff_find_a_finished_job_in_the_admin(site, ann, gate):
@@ -221,5 +230,6 @@ def test_f51_old_jobs_are_purged_and_the_sweep_finds_nothing(site):
     assert site.hands.archived(job_id) is None
 
 
+@pytest.mark.parametrize("site", ["mariadb"], indirect=True)
 def test_f51_the_migrations_are_complete(site):
     site.run("makemigrations", "--check", "--dry-run")

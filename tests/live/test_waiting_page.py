@@ -8,6 +8,7 @@ import pytest
 from playwright.async_api import expect
 
 from jobs.views import RETRY_AFTER
+from project.demo.visitor import PASSWORD
 
 from .backstage import Backstage
 from .old_proxy import OldProxy
@@ -194,12 +195,88 @@ async def test_server_that_cannot_be_reached_leaves_the_button(page, backstage, 
     await page.route("**/ready/", lambda route: route.fulfill(status=502))
     backstage.call(job_id, "complete")
     await expect(status_of(page)).to_contain_text("Taking you there…")
-    while "Taking you there…" in await status_of(page).inner_text():
-        await page.clock.run_for(1_000)
+    await page.clock.run_for(1_000)
+    await expect(status_of(page)).to_contain_text("The server does not answer. Trying again…")
+    while "Trying again…" in await status_of(page).inner_text():
+        await expect(page.get_by_role("button", name="Continue")).to_be_hidden()
+        await page.clock.run_for(20_000)
     await expect(status_of(page)).to_contain_text("The server cannot be reached.")
     await page.unroute("**/ready/")
     await page.get_by_role("button", name="Continue").click()
     await page.wait_for_url("**/classrooms/1/")
+
+
+async def test_f44_page_tries_again_by_itself_while_the_hook_takes_minutes(page, backstage, log_in, posts):
+    await page.clock.install()
+    await page.route("**/ready/", lambda route: route.fulfill(status=503, headers={"Retry-After": "2"}))
+    job_id = backstage.create_running()
+    await open_page(page, job_id, log_in)
+    backstage.call(job_id, "complete")
+    await expect(status_of(page)).to_contain_text("Almost there…")
+    for _ in range(30):
+        await page.clock.run_for(10_000)
+        await expect(status_of(page)).to_contain_text("Almost there…")
+    assert len(posts) > 10
+    await page.unroute("**/ready/")
+    await page.clock.run_for(15_000)
+    await page.wait_for_url("**/classrooms/1/")
+
+
+async def test_f45_page_waits_as_long_as_the_server_asks_for(page, backstage, log_in, posts):
+    await page.clock.install()
+    await page.route("**/ready/", lambda route: route.fulfill(status=503, headers={"Retry-After": "20"}))
+    job_id = backstage.create_running()
+    await open_page(page, job_id, log_in)
+    backstage.call(job_id, "complete")
+    await expect(status_of(page)).to_contain_text("Almost there…")
+    await page.unroute("**/ready/")
+    await page.clock.run_for(19_000)
+    assert posts == ["ready"]
+    await page.clock.run_for(2_000)
+    await page.wait_for_url("**/classrooms/1/")
+
+
+async def test_f43_page_of_a_job_that_is_not_ready_after_all_waits_on(page, backstage, log_in, posts):
+    job_id = backstage.create_running()
+    await open_page(page, job_id, log_in)
+    frame = await (await page.request.get(page.url, headers={"Accept": "application/json"})).json()
+    frame["job"]["version"] += 10**12  # newer than the end that the page hears of
+    await page.route("**/ready/", lambda route: route.fulfill(status=409, json=frame))
+    async with page.expect_response("**/ready/"):
+        backstage.call(job_id, "complete")
+    await expect(status_of(page)).to_have_text("Working")
+    await expect(page.get_by_role("button", name="Continue")).to_be_hidden()
+    await expect(page.locator("job-waiting")).to_have_attribute("data-connected", "socket")
+    assert posts == ["ready"]
+
+
+async def test_f53_page_of_somebody_who_was_signed_out_leads_to_the_login_and_back(page, backstage, log_in):
+    job_id = backstage.create_running()
+    await open_page(page, job_id, log_in)
+    await page.context.clear_cookies(name="sessionid")
+    backstage.call(job_id, "complete")  # which the page hears by its ticket
+    await expect(status_of(page)).to_have_text("Ready You've been signed out. Sign in to see the result.")
+    await page.get_by_role("link", name="Sign in").click()
+    await page.get_by_label("Username").fill("ada")
+    await page.get_by_label("Password").fill(PASSWORD)
+    await page.get_by_role("button", name="Log in").click()
+    await page.wait_for_url("**/classrooms/1/")
+
+
+async def test_target_that_is_a_download_ends_the_waiting(page, backstage, log_in, posts):
+    place = {"url": "/classrooms/1/import/sample.csv"}
+    await page.route("**/ready/", lambda route: route.fulfill(json=place))
+    job_id = backstage.create_running()
+    await open_page(page, job_id, log_in)
+    async with page.expect_download():
+        backstage.call(job_id, "complete")
+    await expect(status_of(page)).to_contain_text("Your download has started.", timeout=10_000)
+    await expect(page.locator(".jobs-arc")).to_be_hidden()
+    await expect(page.get_by_role("button", name="Continue")).to_be_hidden()
+    await expect(page.get_by_role("link", name="Your jobs")).to_be_visible()
+    async with page.expect_download():
+        await page.get_by_role("link", name="See the result").click()
+    assert posts == ["ready"]
 
 
 async def test_job_that_is_gone_is_looked_for_a_while_and_then_given_up(page, backstage, log_in):
@@ -222,6 +299,7 @@ async def test_job_that_is_gone_is_looked_for_a_while_and_then_given_up(page, ba
     await expect(page.locator(".jobs-waiting")).to_have_attribute("data-state", "gone")  # nothing turns any more
     await expect(page.get_by_role("button", name="Leave, and tell me")).to_be_hidden()
     await expect(page.get_by_role("link", name="Reload")).to_be_visible()
+    await expect(page.get_by_role("link", name="Sign in")).to_be_visible()
     assert len(looks) == 6
 
 
@@ -235,6 +313,25 @@ async def test_page_behind_a_proxy_that_refuses_sockets_polls_and_is_ready_withi
         await expect(page.locator(".jobs-waiting")).to_have_attribute("data-connected", "polling")
         backstage.call(job_id, "complete")
         await page.wait_for_url("**/classrooms/1/", timeout=(RETRY_AFTER + 1) * 1_000)
+
+
+async def test_page_without_a_socket_polls_and_tries_none(page, backstage, log_in):
+    async def without_socket(route):
+        answer = await route.fetch()
+        html = (await answer.text()).replace('data-socket="/ws/jobs/"', 'data-socket=""')
+        await route.fulfill(response=answer, body=html)
+
+    sockets = []
+    page.on("websocket", lambda socket: sockets.append(socket))
+    job_id = backstage.create_running()
+    await page.route(f"**/jobs/{job_id}/", without_socket, times=1)
+    await log_in(page)
+    await page.goto(f"/jobs/{job_id}/")
+    await expect(page.locator("job-waiting")).to_have_attribute("data-connected", "polling")
+    await expect(page.locator("job-bell")).to_have_attribute("data-connected", "polling")
+    assert sockets == []
+    backstage.call(job_id, "complete")
+    await page.wait_for_url("**/classrooms/1/")
 
 
 async def test_lost_connection_is_told_and_made_good(page, backstage, log_in):
@@ -264,7 +361,7 @@ async def test_without_script_continue_comes_back_until_the_job_has_ended(browse
         page = await context.new_page()
         await log_in(page)
         await page.goto(f"/jobs/{job_id}/")
-        await expect(page.locator("noscript p", has_text="Without JavaScript")).to_be_visible()
+        await expect(page.get_by_text("Without JavaScript")).to_be_visible()
         await page.get_by_role("button", name="Continue").click()
         await page.wait_for_url(f"**/jobs/{job_id}/")
         backstage.call(job_id, "complete")

@@ -1,4 +1,4 @@
-import { ENDED } from "./events.js";
+import { ENDED, isAddress } from "./events.js";
 import { word } from "./words.js";
 /** @import { Job } from "./types.d.ts" */
 /** @import { WaitingView } from "./waiting-view.js" */
@@ -6,12 +6,13 @@ import { word } from "./words.js";
 /** What reaches a person who does not look at the page: the tab's icon, and a notification if they asked for it. */
 
 const WISHES = "jobs.tell"; // ids of the jobs that somebody wants to be told of; every page of this origin reads them
-const icon = /** @type {HTMLLinkElement | null} */ (document.querySelector("link[rel~=icon]"));
-const usualIcon = icon?.href ?? "";
+const PARTS_OF_ICONS = 4; // the icons of `data-icons`: 0, 25, 50 and 75 per cent, ready, stopped
 
-/** Show in a hidden tab how far the job is. @param {WaitingView} view */
-export function follow({ root, state, job }) {
-	showIcon(document.hidden ? iconOf(state, job?.progress?.percent ?? 0) : usualIcon);
+/** Show in a hidden tab how far the job is, until the page is left. @param {WaitingView} view @param {AbortSignal} signal */
+export function follow({ root, state, job }, signal) {
+	signal.addEventListener("abort", showUsualIcon);
+	if (document.hidden) showIcon(iconOf(root, state, job?.progress?.percent ?? 0));
+	else showUsualIcon();
 	if (job && ENDED.has(state)) tell(job, word(root, state));
 }
 
@@ -37,22 +38,30 @@ export function tell({ id, header = "", url = "" }, text) {
 		const notice = new Notification(header, { body: text, tag: id });
 		notice.onclick = () => {
 			window.focus();
-			location.assign(url);
+			if (isAddress(url)) location.assign(url);
 		};
 	} catch {
 		// a browser whose notifications need a service worker (Chrome on Android): bell and title tell all the same
 	}
 }
 
-/** @param {string} href */
-function showIcon(href) {
-	if (icon && icon.href !== href) icon.href = href;
+function showUsualIcon() {
+	showIcon();
 }
 
-/** @param {string} state @param {number} percent */
-function iconOf(state, percent) {
-	const name = ENDED.has(state) ? (state === "complete" ? "ready" : "stopped") : `${percent - (percent % 25)}`;
-	return new URL(`icon-${name}.svg`, import.meta.url).href;
+/** Show an icon, or the page's own one again. @param {string} [href] */
+function showIcon(href) {
+	const icon = /** @type {HTMLLinkElement | null} */ (document.querySelector("link[rel~=icon]"));
+	if (!icon) return;
+	const usual = (icon.dataset.usual ??= icon.href);
+	icon.href = href ?? usual;
+}
+
+/** @param {HTMLElement} root @param {string} state @param {number} percent */
+function iconOf({ dataset }, state, percent) {
+	const icons = (dataset.icons ?? "").split(" ");
+	if (!ENDED.has(state)) return icons[Math.min(Math.floor(percent / 25), PARTS_OF_ICONS - 1)];
+	return icons[state === "complete" ? PARTS_OF_ICONS : PARTS_OF_ICONS + 1];
 }
 
 /** @returns {string[]} */

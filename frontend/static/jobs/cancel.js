@@ -1,18 +1,19 @@
-import { post } from "./claim.js";
+import { post, REFUSED, whyRefused } from "./claim.js";
 import { isJobFrame } from "./events.js";
 /** @import { Frame } from "./types.d.ts" */
 /** @import { WaitingView } from "./waiting-view.js" */
 
 /**
- * Post the cancel form, with the button that was pressed, and say so; returns the job as it is now, or why there is
- * none. Staff are offered to stop by force from then on, should asking be of no use.
- * @param {WaitingView} view @param {HTMLElement | null} button
- * @returns {Promise<{frame?: Frame, then: "wait" | "stale" | "unreachable"}>}
+ * Post the cancel form, with the button that was pressed, and say so. Return the job as it is now, or why there is
+ * none. Staff can stop the task by force from then on, in case it does not react.
+ * @param {WaitingView} view @param {AbortSignal} signal @param {HTMLElement | null} button
+ * @returns {Promise<{frame?: Frame, then: "wait" | "stale" | "signed_out" | "unreachable"}>}
  */
-export async function cancel(view, button) {
+export async function cancel(view, signal, button) {
 	view.say("note", "cancelling");
-	const response = await post(view.part("cancel"), button);
-	if (response?.status === 403) return { then: "stale" };
+	const form = view.part("cancel");
+	const response = await post(form, signal, button);
+	if (response && REFUSED.includes(response.status)) return { then: await whyRefused(form) };
 	const frame = await response?.json().catch(() => null);
 	if (isJobFrame(frame)) {
 		view.toggle("terminate", true);

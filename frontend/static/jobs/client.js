@@ -2,17 +2,19 @@ import { Connection } from "./connection.js";
 import { emit, isJobFrame, on } from "./events.js";
 import { keyOf, Subscription } from "./subscription.js";
 /** @import { Pollings } from "./polling.js" */
-/** @import { ClientOptions, Connected, Frame, SubscribeOptions, Topic } from "./types.d.ts" */
+/** @import { ClientOptions, Connected, Frame, SocketClass, SubscribeOptions, Topic } from "./types.d.ts" */
 
 const FAILURES_BEFORE_POLLING = 2;
 const BURST = 25; // frames a second, half of what the server takes
+
+const SHARED = Symbol.for("jobs.clients"); // a page may load this module twice, alone and in a bundle
+/** @type {any} */ const page = globalThis;
 
 /**
  * One socket for the page, open from the first subscription to the last (docs/frontend.md). `connected` is "socket",
  * "polling" or "" (nothing is heard); an event tells of its change.
  */
 export class JobsClient extends EventTarget {
-	/** @type {Map<string, JobsClient>} */ static #shared = new Map();
 	/** @type {Set<Subscription>} */ #subscriptions = new Set();
 	/** @type {Map<string, Frame>} for subscriptions that come later */ #latest = new Map();
 	/** @type {Pollings | null} */ #pollings = null;
@@ -24,19 +26,26 @@ export class JobsClient extends EventTarget {
 		super();
 		this.job = job;
 		this.fetch = fetch;
+		this.connection = url ? this.#connection(url, WebSocket) : null; // "": no sockets, polling only
+	}
+
+	/** @param {string} url @param {SocketClass} [WebSocket] */
+	#connection(url, WebSocket) {
 		const address = new URL(url, location.href);
 		address.protocol = address.protocol.replace("http", "ws");
-		this.connection = new Connection(address.href, WebSocket);
-		on(this.connection, "open", () => this.#resubscribe());
-		on(this.connection, "frame", (frame) => this.#hear(frame));
-		on(this.connection, "down", (failures) => this.#down(failures >= FAILURES_BEFORE_POLLING));
-		on(this.connection, "refused", (code) => (code === 4404 ? this.#gone() : this.#down(true)));
+		const connection = new Connection(address.href, WebSocket);
+		on(connection, "open", () => this.#resubscribe());
+		on(connection, "frame", (frame) => this.#hear(frame));
+		on(connection, "down", (failures) => this.#down(failures >= FAILURES_BEFORE_POLLING));
+		on(connection, "refused", (code) => (code === 4404 ? this.#gone() : this.#down(true)));
+		return connection;
 	}
 
 	/** The one client of this page for a socket's path. */
 	static shared(url = "/ws/jobs/") {
-		const client = this.#shared.get(url) ?? new this({ url });
-		this.#shared.set(url, client);
+		/** @type {Map<string, JobsClient>} */ const clients = (page[SHARED] ??= new Map());
+		const client = clients.get(url) ?? new this({ url });
+		clients.set(url, client);
 		return client;
 	}
 
@@ -59,12 +68,13 @@ export class JobsClient extends EventTarget {
 
 	/** Connect; subscribing does so by itself. */
 	start() {
-		this.connection.start();
+		if (this.connection) this.connection.start();
+		else this.#poll();
 	}
 
 	/** Until a later `start()`. */
 	stop() {
-		this.connection.stop();
+		this.connection?.stop();
 		this.#stopPolling();
 		this.#become("");
 	}
@@ -109,7 +119,7 @@ export class JobsClient extends EventTarget {
 
 	/** @param {string} action @param {Subscription} it */
 	#send(action, { topic }) {
-		if (!topic.job || topic.job !== this.job) this.connection.send({ action, ...topic });
+		if (!topic.job || topic.job !== this.job) this.connection?.send({ action, ...topic });
 	}
 
 	async #resubscribe() {

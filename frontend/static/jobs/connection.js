@@ -1,10 +1,12 @@
-import { Backoff } from "./backoff.js";
+import { Backoff, jittered } from "./backoff.js";
 import { emit } from "./events.js";
 import { Heartbeat } from "./heartbeat.js";
 /** @import { SocketClass } from "./types.d.ts" */
 
 const REFUSED = [4400, 4404]; // asking again cannot help
 const STABLE = 5_000; // ms of life after which the delays begin anew
+const HOPELESS = 6; // failures, about half a minute, if nothing was ever heard: here sockets do not work
+const SELDOM = 300_000; // ms between attempts then
 
 /**
  * One WebSocket that is kept open, and looked after when the page comes back from sleep or a cache.
@@ -18,6 +20,7 @@ export class Connection extends EventTarget {
 	#backoff = new Backoff();
 	#failures = 0;
 	#heard = false;
+	#hasEverHeard = false;
 	#openedAt = 0;
 
 	/** @param {string} url @param {SocketClass} [Socket] */
@@ -80,7 +83,7 @@ export class Connection extends EventTarget {
 
 	#hear(text = "") {
 		this.#heartbeat.heard();
-		this.#heard = true;
+		this.#heard = this.#hasEverHeard = true;
 		this.#failures = 0;
 		try {
 			emit(this, "frame", JSON.parse(text));
@@ -97,7 +100,9 @@ export class Connection extends EventTarget {
 		}
 		if (!this.#heard) this.#failures += 1;
 		else if (Date.now() - this.#openedAt > STABLE) this.#backoff.tries = 0;
-		this.#retry = setTimeout(() => this.#connect(), this.#backoff.next());
+		const isHopeless = !this.#hasEverHeard && this.#failures >= HOPELESS;
+		const delay = isHopeless ? jittered(SELDOM) : this.#backoff.next();
+		this.#retry = setTimeout(() => this.#connect(), delay);
 		emit(this, "down", this.#failures);
 	}
 

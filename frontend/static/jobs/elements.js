@@ -1,5 +1,6 @@
-/** All the elements at once; a page that needs one may load its own module instead. */
+/** The elements for any page, all at once; `bundle/elements.js` is the same in one file. */
 import "./job-bell.js";
 import "./job-list.js";
 import "./job-progress.js";
 import "./job-status.js";
+export { JobsClient } from "./client.js";

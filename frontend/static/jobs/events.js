@@ -14,6 +14,11 @@ export function isJobFrame(value) {
 	return EVENTS.test(value?.event) && typeof job?.id === "string" && Number.isFinite(job.version);
 }
 
+/** Tell the address of a page from that of a script, or from none. @param {any} url @returns {url is string} */
+export function isAddress(url) {
+	return URL.canParse(url, location.href) && /^https?:$/.test(new URL(url, location.href).protocol);
+}
+
 /** @param {EventTarget} target @param {string} type @param {unknown} [detail] */
 export function emit(target, type, detail) {
 	target.dispatchEvent(new CustomEvent(type, { detail }));

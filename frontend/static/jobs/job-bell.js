@@ -2,7 +2,7 @@ import { JobsClient } from "./client.js";
 import { ENDED, on } from "./events.js";
 import { define } from "./job-element.js";
 import "./job-list.js";
-import { word } from "./words.js";
+import { inDigits, word } from "./words.js";
 /** @import { Job } from "./types.d.ts" */
 
 /**
@@ -60,7 +60,7 @@ export class JobBell extends HTMLElement {
 
 	/** @param {HTMLAnchorElement} link */
 	#build(link) {
-		if (this.querySelector("button")) return; // it was taken out of the page and put in again
+		if (this.querySelector("button")) return this.toggle(false); // it was taken out, or is a copy from a cache
 		const button = document.createElement("button");
 		const panel = document.createElement("div");
 		Object.assign(button, { type: "button", className: "jobs-bell" });
@@ -124,7 +124,7 @@ export class JobBell extends HTMLElement {
 	#count() {
 		const unseen = [...this.#jobs.values()].filter(({ state }) => ENDED.has(state)).length;
 		const count = /** @type {HTMLElement} */ (this.querySelector(".jobs-count"));
-		const text = unseen ? word(this, "new").replace("{count}", new Intl.NumberFormat(document.documentElement.lang || undefined).format(unseen)) : "";
+		const text = unseen ? word(this, "new").replace("{count}", inDigits(unseen)) : "";
 		this.dataset.unseen = String(unseen);
 		if (count.textContent !== text) count.textContent = text;
 	}

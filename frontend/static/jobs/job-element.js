@@ -8,7 +8,7 @@ import { on } from "./events.js";
  * tells whether the element is live, `data-state` how the job is.
  */
 export class JobElement extends HTMLElement {
-	static observedAttributes = ["job"];
+	static observedAttributes = ["job", "ticket"];
 	/** @type {AbortController | null} */ #running = null;
 
 	connectedCallback() {
@@ -32,9 +32,7 @@ export class JobElement extends HTMLElement {
 	}
 
 	attributeChangedCallback() {
-		if (!this.isConnected) return;
-		this.disconnectedCallback();
-		this.connectedCallback();
+		restart(this);
 	}
 
 	/** Show the job. @param {Job} _job */
@@ -61,6 +59,16 @@ export class JobElement extends HTMLElement {
 		this.render(job);
 		this.dispatchEvent(new CustomEvent("job-change", { detail: job, bubbles: true }));
 	}
+}
+
+/**
+ * Follow what the attributes name now, once all of them are set: morphing changes them one by one.
+ * @param {HTMLElement & {connectedCallback(): void, disconnectedCallback(): void}} element
+ */
+export function restart(element) {
+	if (!element.isConnected) return;
+	element.disconnectedCallback();
+	queueMicrotask(() => element.isConnected && element.connectedCallback());
 }
 
 /** @param {string} name @param {CustomElementConstructor} element */

@@ -1,9 +1,6 @@
-import { ENDED } from "./events.js";
+import { ENDED, isAddress } from "./events.js";
 import { inPercent, language, word } from "./words.js";
 /** @import { Job } from "./types.d.ts" */
-
-const day = new Intl.DateTimeFormat(language, { dateStyle: "medium" });
-const minute = new Intl.DateTimeFormat(language, { timeStyle: "short" });
 
 /** The parts of an item, as `job_list.html` writes them: class and element. */
 const PARTS = { header: "a", word: "span", percent: "span", bar: "progress", detail: "bdi", time: "time" };
@@ -48,7 +45,7 @@ export function createdAt(item) {
 
 /** A link leads to a page, never to a script. @param {HTMLElement} item @param {Job} job */
 function showLink(item, { url }) {
-	if (url && /^https?:$/.test(new URL(url, location.href).protocol)) item.querySelector("a.jobs-header")?.setAttribute("href", url);
+	if (url && isAddress(url)) item.querySelector("a.jobs-header")?.setAttribute("href", url);
 }
 
 /** @param {HTMLElement} item @param {Job} job @param {number | null} percent */
@@ -75,5 +72,6 @@ function write(item, name, text) {
 function inTime(iso) {
 	const date = new Date(iso);
 	if (Number.isNaN(date.getTime())) return "";
-	return (date.toDateString() === new Date().toDateString() ? minute : day).format(date);
+	const isToday = date.toDateString() === new Date().toDateString();
+	return new Intl.DateTimeFormat(language(), isToday ? { timeStyle: "short" } : { dateStyle: "medium" }).format(date);
 }

@@ -1,5 +1,6 @@
 import { JobsClient } from "./client.js";
 import { on } from "./events.js";
+import { define, restart } from "./job-element.js";
 import { createdAt, makeItem, renderItem, showTime } from "./job-item.js";
 /** @import { Job, Topic } from "./types.d.ts" */
 
@@ -11,6 +12,7 @@ const MOST = 100; // items; the oldest make room
  * the job) bubbles up from each change; `data-connected` tells whether the list is live.
  */
 export class JobList extends HTMLElement {
+	static observedAttributes = ["tag", "ticket"];
 	/** @type {AbortController | null} */ #running = null;
 	/** @type {Map<string, HTMLElement>} */ #items = new Map();
 
@@ -41,6 +43,10 @@ export class JobList extends HTMLElement {
 		this.#running?.abort();
 		this.#running = null;
 		this.#items.clear();
+	}
+
+	attributeChangedCallback() {
+		restart(this);
 	}
 
 	/** @returns {Topic} */
@@ -88,4 +94,4 @@ export class JobList extends HTMLElement {
 	}
 }
 
-if (!customElements.get("job-list")) customElements.define("job-list", JobList);
+define("job-list", JobList);

@@ -1,5 +1,5 @@
 import { ENDED } from "./events.js";
-import { language, word } from "./words.js";
+import { inDigits, word } from "./words.js";
 /** @import { WaitingView } from "./waiting-view.js" */
 
 const SHORT = 5; // seconds; nobody calls less "longer than usual"
@@ -40,6 +40,7 @@ export class Pace {
 
 	/** @param {AbortSignal} signal */
 	start(signal) {
+		if (signal.aborted) return;
 		const timer = setInterval(() => this.show(), 1_000);
 		signal.addEventListener("abort", () => clearInterval(timer));
 		this.show();
@@ -100,5 +101,5 @@ export function inTime(seconds = 0, step = 5) {
 }
 
 function inUnits(unit = "", amount = 0) {
-	return new Intl.NumberFormat(language, { style: "unit", unit, unitDisplay: "long" }).format(amount);
+	return inDigits(amount, { style: "unit", unit, unitDisplay: "long" });
 }

@@ -1,4 +1,4 @@
-import { Backoff } from "./backoff.js";
+import { Backoff, pause } from "./backoff.js";
 import { emit, isJobFrame, on } from "./events.js";
 /** @import { JobsClient } from "./client.js" */
 /** @import { Subscription } from "./subscription.js" */
@@ -112,12 +112,4 @@ export class Pollings {
 /** @param {Job} job @returns {Frame} */
 function frameOf(job) {
 	return { event: EVENT_OF.get(job.state) ?? job.state, job };
-}
-
-/** @param {number} delay @param {AbortSignal} signal */
-function pause(delay, signal) {
-	return new Promise((resolve) => {
-		setTimeout(resolve, delay);
-		signal.addEventListener("abort", resolve, { once: true });
-	});
 }

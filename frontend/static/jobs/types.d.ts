@@ -50,7 +50,7 @@ export interface Topic {
 }
 
 export interface ClientOptions {
-	/** The socket's path. */
+	/** The socket's path or whole address; "" for none: then the client polls. */
 	url?: string;
 	/** The job to which that path subscribes by itself (`ws/jobs/<id>/`). */
 	job?: string;
@@ -70,10 +70,10 @@ export interface SubscribeOptions {
 /** What is to be done after the ready form was posted. */
 export interface Outcome {
 	/**
-	 * `go` to a place; `wait` on (not ready after all); `stale` (CSRF: only a fresh page helps); `stuck` (`on_ready`
-	 * failed); `unreachable`; or `submit` (an answer that only the browser itself can show).
+	 * `go` to a place; `wait` on (not ready after all); `stale` (CSRF: only a fresh page helps); `signed_out`; `stuck`
+	 * (`on_ready` failed); `unreachable`; or `submit` (an answer that only the browser itself can show).
 	 */
-	then: "go" | "wait" | "stale" | "stuck" | "unreachable" | "submit";
+	then: "go" | "wait" | "stale" | "signed_out" | "stuck" | "unreachable" | "submit";
 	url?: string;
 	frame?: Frame;
 }

@@ -1,7 +1,8 @@
-import { Backoff } from "./backoff.js";
+import { Backoff, pause } from "./backoff.js";
 import { claim } from "./claim.js";
 import { JobsClient } from "./client.js";
 import { ENDED, on } from "./events.js";
+import { define, restart } from "./job-element.js";
 import { WaitingView } from "./waiting-view.js";
 /** @import { Subscription } from "./subscription.js" */
 /** @import { Job } from "./types.d.ts" */
@@ -9,8 +10,24 @@ import { WaitingView } from "./waiting-view.js";
 const PATIENCE = 2_000; // ms until we speak of a lost connection
 const UNHURRIED = 1_000; // ms; who is done by then hears nothing of time
 const LOOKS = 5; // half a minute, in which workers fill an empty store again
+const STILL_HERE = 5_000; // ms; a page that is still here then has started a download
 
-/** Listens to its job, shows it, and calls the server back; `data-connected` and `data-state` tell. */
+/** The parts of the page that lead on, and which of them there are when the page does nothing more by itself. */
+const WAYS = ["cancel", "leave", "ready", "reload", "list", "login", "result"];
+const WAYS_OUT = {
+	stale: ["reload"],
+	signed_out: ["login"],
+	stuck: ["ready", "list"],
+	unreachable: ["ready"],
+	gone: ["reload", "list", "login"],
+	downloaded: ["result", "list"],
+};
+
+/**
+ * Listens to its job, shows it, and calls the server back. `data-connected` and `data-state` show how it is.
+ *
+ * `start()` and `stop()` may be called again and again. After `stop()` nothing is open, and nobody is moved.
+ */
 export class WaitingPage {
 	/** @type {AbortController | null} */ #running = null;
 	/** @type {Subscription | null} */ #subscription = null;
@@ -36,12 +53,13 @@ export class WaitingPage {
 		else if (this.view.state === "complete") this.#callBack();
 		else if (!this.#isOver) this.#listen();
 		const tellTheTime = () => import("./pace.js").then((it) => new it.Pace(this.view).start(signal), () => {});
-		if (!ENDED.has(this.view.state)) setTimeout(tellTheTime, UNHURRIED);
+		if (!ENDED.has(this.view.state)) pause(UNHURRIED, signal).then(tellTheTime);
 	}
 
 	stop() {
 		this.#running?.abort();
 		this.#running = null;
+		this.#claiming = false;
 		clearTimeout(this.#patience);
 		this.#hangUp();
 	}
@@ -98,19 +116,38 @@ export class WaitingPage {
 	/** Once somebody looks; the other ends wait for *Continue*. */
 	async #callBack() {
 		const form = this.view.part("ready");
+		const signal = this.#running?.signal;
 		const mayGo = !document.hidden || "redirectHidden" in this.root.dataset;
-		if (!form || this.#claiming || this.view.state !== "complete" || !mayGo) return;
+		const isDone = this.#claiming || "claimed" in this.root.dataset;
+		if (!form || !signal || isDone || this.view.state !== "complete" || !mayGo) return;
 		this.#claiming = true;
 		this.view.say("note", "leaving");
-		const { then, url, frame } = await claim(form);
-		if (then === "go") location.replace(url ?? "");
+		this.view.toggle("ready", false);
+		const { then, url, frame } = await claim(form, signal, (word) => this.view.say("note", word));
+		if (signal.aborted) return; // the page was left, so nobody is moved
+		if (then === "go") this.#go(url ?? "", signal);
 		else if (then === "submit") form.submit();
 		else if (then === "wait") this.#waitOn(frame?.job);
 		else this.#giveUp(then);
 	}
 
+	/** @param {string} url @param {AbortSignal} signal */
+	async #go(url, signal) {
+		const { href } = location;
+		this.root.dataset.claimed = "";
+		location.replace(url);
+		if (location.href !== href) location.reload(); // only the fragment differs, so nothing would be loaded
+		do await pause(STILL_HERE, signal);
+		while (document.hidden && !signal.aborted);
+		const link = this.view.part("result");
+		if (signal.aborted || !link) return;
+		link.href = url;
+		this.#giveUp("downloaded");
+	}
+
 	#follow() {
-		import("./background.js").then((it) => it.follow(this.view), () => {});
+		const signal = this.#running?.signal;
+		if (signal) import("./background.js").then((it) => it.follow(this.view, signal), () => {});
 	}
 
 	/** Asks while it is still the click that asks. */
@@ -127,31 +164,31 @@ export class WaitingPage {
 		this.#listen();
 	}
 
-	/** Say why, and do nothing more by ourselves. @param {"stale" | "stuck" | "unreachable" | "gone"} reason */
+	/** Say why, and do nothing more by ourselves. @param {keyof WAYS_OUT} reason */
 	#giveUp(reason) {
+		if (reason === "signed_out" && !this.view.part("login")) reason = "gone"; // a visitor cannot sign in again
 		this.#claiming = true;
 		this.#hangUp();
-		const { dataset } = this.root;
-		const mayTry = /stuck|unreachable/.test(reason);
-		if (mayTry) dataset.stuck = "";
-		if (reason === "gone") dataset.state = "gone";
+		const waysOut = WAYS_OUT[reason];
+		if (waysOut.includes("ready")) this.root.dataset.stuck = "";
+		if (reason === "gone") this.root.dataset.state = "gone";
 		this.view.say("word", reason === "gone" ? "" : this.view.state);
 		this.view.say("note", reason);
 		this.view.say("link", "");
-		for (const part of ["cancel", "leave"]) this.view.toggle(part, false);
-		this.view.toggle("ready", mayTry);
-		this.view.toggle("reload", !mayTry);
-		this.view.toggle("list", /stuck|gone/.test(reason));
+		for (const part of WAYS) this.view.toggle(part, waysOut.includes(part));
 	}
 
 	/** @param {SubmitEvent} event */
 	async #cancel(event) {
 		event.preventDefault();
+		const signal = this.#running?.signal;
 		const module = await import("./cancel.js").catch(() => null);
 		if (!module) return this.view.part("cancel").submit();
-		const { frame, then } = await module.cancel(this.view, event.submitter);
+		if (!signal || signal.aborted) return;
+		const { frame, then } = await module.cancel(this.view, signal, event.submitter);
+		if (signal.aborted) return;
 		if (frame) this.client.receive(frame);
-		if (then === "stale") this.#giveUp(then);
+		if (then === "stale" || then === "signed_out") this.#giveUp(then);
 	}
 
 	/** Only the server knows what became of an end. @param {PageTransitionEvent} event */
@@ -171,5 +208,32 @@ export class WaitingPage {
 	}
 }
 
-const root = document.querySelector(".jobs-waiting");
-if (root instanceof HTMLElement) new WaitingPage(root).start();
+/**
+ * `<job-waiting>`: the content of the waiting page (`waiting_card.html`). It works wherever it is put into a document:
+ * by the server, by Turbo Drive, by htmx, or by a script that moves it.
+ */
+export class JobWaiting extends HTMLElement {
+	static observedAttributes = ["data-job"];
+	/** @type {WaitingPage | null} */ #page = null;
+
+	connectedCallback() {
+		if (document.documentElement.hasAttribute("data-turbo-preview")) return; // Turbo replaces it in a moment
+		if (!this.#page && "connected" in this.dataset) return location.reload(); // a copy from the cache of Turbo or htmx
+		this.#page ??= new WaitingPage(this);
+		this.#page.start();
+	}
+
+	disconnectedCallback() {
+		this.#page?.stop();
+	}
+
+	/** Another job's page was written over this one (morphing). */
+	attributeChangedCallback() {
+		if (!this.#page) return;
+		restart(this);
+		this.#page = null;
+		delete this.dataset.connected;
+	}
+}
+
+define("job-waiting", JobWaiting);

@@ -1,14 +1,16 @@
 """Tasks that are slow, silent, busy, deaf, mortal or careless; started by the views beside them."""
 
+import asyncio
 import ctypes
 import functools
 import itertools
 import os
 import signal
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
-from celery import shared_task
+from celery import chain, shared_task
 from celery.exceptions import Ignore, Reject, SoftTimeLimitExceeded
 from django.contrib.auth.models import Group
 from django.db import transaction
@@ -183,6 +185,29 @@ def part(self, name, fails=False):
 def give_up(self, how):
     """Tell Celery, and nobody else, that this task is no good."""
     raise {"Ignore": Ignore, "Reject": Reject}[how]()
+
+
+@job_task(handler_class=HANDLER)
+def be_replaced(self, by):
+    """Leave the work to another task, or to a chain of them."""
+    note(f"replaced:{self.request.id}")
+    parts = [part.si(name, fails=name == "odd") for name in by]
+    self.replace(chain(*parts) if len(parts) > 1 else parts[0])
+
+
+@job_task(handler_class=HANDLER)
+def use_threads(self, name):
+    """Write down what the job is called, from coroutines and threads of the task's own."""
+
+    def write(key):
+        self.job.data[key] = f"{self.job.data['name']} {self.job.id}"
+
+    async def write_in_thread():
+        await asyncio.gather(*(asyncio.to_thread(write, f"thread {n}") for n in range(4)))
+
+    asyncio.run(write_in_thread())
+    with ThreadPoolExecutor(1) as pool:
+        self.job.data["error"] = str(pool.submit(lambda: self.job).exception())
 
 
 @job_task(handler_class=HANDLER)

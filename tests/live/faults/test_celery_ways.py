@@ -1,4 +1,4 @@
-"""F22: Celery as it is really used: the page tells the truth each time."""
+"""F22, F52: Celery as it is really used: the page tells the truth each time."""
 
 from contextlib import ExitStack
 
@@ -99,3 +99,20 @@ def test_f22_pools_without_processes_run_jobs_too(stack, person, pool):
         failed = person.start("autoretry", {"queue": "f22"}, failures=9)
         assert person.await_state(done, "complete")["data"]["copy of word"] == "kept"
         assert person.await_state(failed, "failed")["attempt"] == 3
+
+
+@pytest.mark.parametrize(("by", "state"), [(["a"], "complete"), (["a", "b"], "complete"), (["odd", "b"], "failed")])
+def test_f52_replaced_task_leaves_its_job_to_what_replaces_it(stack, person, by, state):
+    job_id = person.start("be_replaced", by=by)
+    assert person.await_state(job_id, state)["error"] == ("This part cannot be done." if state == "failed" else "")
+    assert len(stack.pids_of(f"replaced:{job_id}")) == 1
+
+
+@pytest.mark.parametrize("pool", ["threads", "prefork"])
+def test_f52_threads_and_coroutines_of_a_task_have_its_own_job(stack, person, pool):
+    with stack.extra_worker("f52", "--pool", pool, "-c4"):
+        jobs = {name: person.start("use_threads", {"queue": "f52"}, name=name) for name in "abcdefgh"}
+        for name, job_id in jobs.items():
+            data = person.await_state(job_id, "complete")["data"]
+            assert {data[f"thread {n}"] for n in range(4)} == {f"{name} {job_id}"}
+            assert "job = self.job" in data["error"]

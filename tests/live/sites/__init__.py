@@ -1,1 +1,1 @@
-"""Projects of other people: each module of settings is one situation, and all of them run the same jobs."""
+"""Projects of other people: one module of settings for each situation."""

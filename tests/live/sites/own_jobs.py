@@ -1,4 +1,4 @@
-"""A project with an app called `jobs` of its own, which has a model `JobRecord` and a route `jobs:list` too."""
+"""A project with its own app `jobs`, which has a model `JobRecord` and a route `jobs:list` too."""
 
 from .settings import *  # noqa: F403
 from .settings import INSTALLED_APPS
@@ -8,4 +8,4 @@ INSTALLED_APPS = [
 ]
 INSTALLED_APPS = [*INSTALLED_APPS, "tests.live.sites.jobs"]
 ROOT_URLCONF = "tests.live.sites.own_jobs_urls"
-SILENCED_SYSTEM_CHECKS = ["templates.W003"]  # both apps have a library of tags called `jobs`; `waitroom` is ours too
+SILENCED_SYSTEM_CHECKS = ["templates.W003"]  # both apps have a library of tags called `jobs`

@@ -1,0 +1,16 @@
+"""Settings of the interleavings: nothing ends by itself, because the clock is one of the actors."""
+
+import os
+
+from project.settings import *  # noqa: F403
+from project.settings import DATABASES, JOBS
+
+HOUR = 3600  # seconds; far more than all schedules together take
+
+JOBS = JOBS | {"READY_LEASE": HOUR, "LOST_AFTER": HOUR, "PROGRESS_PER_SECOND": 1e9}
+DATABASES["default"]["NAME"] = os.environ["INTERLEAVING_DATABASE"]
+DATABASES["default"]["OPTIONS"] = {
+    "transaction_mode": "IMMEDIATE",
+    "init_command": "PRAGMA journal_mode=MEMORY; PRAGMA synchronous=OFF; PRAGMA temp_store=MEMORY;",
+    "timeout": 0,  # who holds the lock stands still while another actor moves: waiting would be for ever
+}
