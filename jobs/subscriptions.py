@@ -70,7 +70,7 @@ class Subscription:
         try:
             for topic in self._topics:
                 await hub().watch(topic, self)
-            jobs = list(map(self._viewer.admit, await self._read()))
+            jobs = self._admit(await self._read())
             if await self._follow(jobs):
                 jobs = await self._read()
         except BaseException:  # the server may give up on a socket that has gone while we were reading
@@ -109,7 +109,7 @@ class Subscription:
                 return
             if self._viewer.is_ageing:
                 await self._readmit(jobs)
-            jobs = list(map(self._viewer.admit, jobs))
+            jobs = self._admit(jobs)
         except JobNotFound:
             await self._socket.drop(self)
             return
@@ -122,6 +122,10 @@ class Subscription:
         """Close the socket if it, or the job that it waits for, is the owner's."""
         if owner in self._owners:
             await self._socket.close(LOGGED_OUT)
+
+    def _admit(self, jobs: list[Job]) -> list[Job]:
+        """Return the jobs; raise `JobNotFound` if the viewer may not see one of them."""
+        return list(map(self._viewer.admit, jobs))
 
     async def _follow(self, jobs: list[Job]) -> bool:
         """Join the topic of the job that runs in place of the one that was asked for; return whether one does."""
