@@ -125,8 +125,10 @@ def test_a_text_that_is_no_such_thing_is_refused(kind, value):
 
 def test_names_that_are_no_arguments_are_refused():
     with pytest.raises(TypeError, match=r"\['toke'\].*it takes \['kind', 'value'\]"):
-        require_names(restored, ("toke",))
-    with pytest.raises(TypeError, match="give a tuple"):
-        require_names(restored, "kind")
-    require_names(restored, ("value",))
-    require_names(pack, ("anything",))  # may be one of **labels
+        require_names(restored, "unique_on", ("toke",), is_bound=False)
+    with pytest.raises(TypeError, match=r"give a tuple of names: \('kind',\)"):
+        require_names(restored, "unique_on", "kind", is_bound=False)
+    with pytest.raises(TypeError, match=r"\['kind'\]"):
+        require_names(restored, "unique_on", ("kind",))  # takes the place of self
+    require_names(restored, "unique_on", ("value",))
+    require_names(pack, "unique_on", ("anything",))  # may be one of **labels

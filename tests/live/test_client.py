@@ -32,6 +32,29 @@ async def test_only_newer_versions_are_heard_and_the_end_once(bench):
     assert heard == ["started 2", "progress 3", "ready 4"]
 
 
+async def test_a_job_that_runs_in_place_of_another_is_heard_by_the_id_that_was_asked_for(bench):
+    heard = await bench.evaluate("""() => {
+        const heard = listen(client.subscribe({job: "draft"}));
+        const others = listen(client.subscribe({job: "other"}));
+        const named = (event, version) => ({...frame(event, version), for: [{job: "draft"}]});
+        FakeSocket.last.open(named("started", 2), named("ready", 3));
+        return [heard, others];
+    }""")
+    assert heard == [["started 2", "ready 3"], []]
+
+
+async def test_such_a_job_is_heard_by_polling_too(bench):
+    await bench.evaluate("""() => {
+        client.fetch = async () => new Response(JSON.stringify(frame("started", 1)), {status: 202});
+        heard = listen(client.subscribe({job: "draft"}, {poll: "/jobs/draft/"}));
+        FakeSocket.last.lose();
+    }""")
+    await bench.clock.run_for(500)
+    await bench.evaluate("FakeSocket.last.lose()")
+    await bench.wait_for_function("heard.length === 1")
+    assert await bench.evaluate("heard") == ["started 1"]
+
+
 async def test_page_that_shows_the_end_already_is_still_told_of_it_once(bench):
     heard = await bench.evaluate("""() => {
         const heard = listen(client.subscribe({job: "a"}, {version: 4}));
