@@ -16,7 +16,7 @@ from jobs.known import Progress
 from jobs.repository import JobRepository
 from jobs.states import JobState
 from jobs.tasks import JobTask, job_task
-from jobs.testing import JobCommunicator, capture_events, run_job
+from jobs.testing import JobCommunicator, capture_events, run_job, run_job_twice
 
 
 class ExportHandler(JobHandler):
@@ -51,8 +51,13 @@ def export(self: JobTask, year: int) -> None:
 def fetch(self: JobTask, day: date, token: str) -> None: ...
 
 
+@job_task(unique_on=("year",), unique_scope="everyone")
+def close(self: JobTask, year: int) -> None: ...
+
+
 class Fetch(JobTask):
     exclude_from_data = ("token",)
+    unique_on = ("day",)
 
     def run(self, day: date, token: str) -> None: ...
 
@@ -77,6 +82,8 @@ def view(request: HttpRequest) -> HttpResponse:
     assert_type(run_job(export, request, 2026), Job)
     assert_type(fetch.start_job(request, date(2026, 1, 2), token="secret"), Job)
     assert_type(Fetch().start_job(request, date(2026, 1, 2), token="secret"), Job)
+    assert_type(close.submit_job(request, [2026], unique="close", unique_scope="owner").is_reused, bool)
+    assert_type(run_job_twice(close, request, year=2026), tuple[Job, Job])
     with capture_events() as events:
         assert_type(events, list[dict[str, Any]])
     return redirect(job)
