@@ -11,7 +11,8 @@ EXACT = "utf8mb4_bin"  # of MariaDB and MySQL; it still ignores blanks at the en
 class ExactCharField(models.CharField):  # type: ignore[type-arg]
     """A text in which upper and lower case differ on every database.
 
-    MariaDB and MySQL take them for equal by default. But `abc` and `ABC` are two jobs, and two owners.
+    MariaDB and MySQL take them for equal by default. But the jobs `abc` and `ABC` are two jobs, and so are the
+    owners of that name.
     """
 
     def db_parameters(self, connection: BaseDatabaseWrapper) -> Any:
