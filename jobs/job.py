@@ -194,7 +194,7 @@ class Job(WorkingJob):
 
         self._apply(decide)
 
-    def mark_claimed(self, url: str, token: str = "") -> None:
+    def mark_claimed(self, url: str, token: str | None = None) -> None:
         """Remember where the owner was sent; from here on nothing can change the outcome.
 
         With a token, only if the lease is still that token's: nobody else may have taken it since. Raises `JobEnded`
