@@ -58,25 +58,24 @@ def archive_now(record: Record) -> None:
         JobRecord.objects.store(record)
 
 
-def fence_archived(record: Record) -> Record | None:
-    """Make it impossible to claim this lost job, because its worker is about to write to it.
+def find_claimed(job_id: str) -> Record | None:
+    """Return the job as the archive has it, if it has been claimed; waits for a claim that is under way.
 
-    Returns None when that is so, and the archived job if it has been claimed before. Raises `StoreUnavailable` if the
-    database does not answer.
+    Raises `StoreUnavailable` if the database does not answer in time.
     """
     if not jobs_settings().ARCHIVE:
         return None
     try:
-        claimed: JobRecord | None = outside_of_loops(lambda: _fence(record))
+        claimed: JobRecord | None = outside_of_loops(lambda: _claimed(job_id))
     except Exception as error:
-        text = f"The archive does not answer whether the lost job {record.id} has been claimed: {error}"
+        text = f"The archive does not answer whether job {job_id} has been claimed: {error}"
         raise StoreUnavailable(text) from error
     return claimed.to_record() if claimed else None
 
 
-def _fence(record: Record) -> JobRecord | None:
+def _claimed(job_id: str) -> JobRecord | None:
     with _bounded_transaction():
-        return JobRecord.objects.fence(record)
+        return JobRecord.objects.claimed(job_id)
 
 
 def find_archived(job_id: str) -> Record | None:

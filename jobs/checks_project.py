@@ -138,11 +138,11 @@ def check_archive(**_: Any) -> list[CheckMessage]:
 @register(Tags.compatibility)
 def check_asgi(**_: Any) -> list[CheckMessage]:
     """Look for the application that opens sockets; whether it does so is told by `jobs_doctor`."""
-    if getattr(settings, "ASGI_APPLICATION", None):
+    if getattr(settings, "ASGI_APPLICATION", None) or not _setting("SOCKET_PATH"):
         return []
     hint = (
         "Pages poll every few seconds, which works. For sockets set it, and CHANNEL_LAYERS (see the README); "
-        'otherwise silence this check: SILENCED_SYSTEM_CHECKS = ["jobs.W009"].'
+        'if you want none, say so: JOBS["SOCKET_PATH"] = "".'
     )
     return [Hazard("ASGI_APPLICATION is not set, so there are no sockets.", hint=hint, id="jobs.W009")]
 

@@ -50,6 +50,10 @@ class NotEnded(JobError):
     """The job has not ended, or not any more: a worker that was given up for lost speaks again."""
 
 
+class _OutcomeChanged(Exception):
+    """The job has ended in another way, or has been claimed, since its row was read."""
+
+
 def claim(job: Job, request: HttpRequest) -> str:
     """Run the handler's hook for this ended job, unless that has been done, and return where to go.
 
@@ -66,7 +70,7 @@ def claim(job: Job, request: HttpRequest) -> str:
             url = _run_hook(job, request)
             _quietly(lambda: job.mark_claimed(url, token))
             return url
-        url = _claim_in_database(job, request)
+        url = _claim_in_database(job, request, token)
     _quietly(lambda: job.mark_claimed(url))
     return url
 
@@ -109,18 +113,19 @@ def _released_on_error(job: Job, token: str) -> Iterator[None]:
         raise
 
 
-def _claim_in_database(job: Job, request: HttpRequest) -> str:
+def _claim_in_database(job: Job, request: HttpRequest, token: str) -> str:
     try:
         for _try in range(TRIES):
-            if url := _claim_row(job, request) or _settle_outcome(job, request):
-                return url
+            with suppress(_OutcomeChanged):
+                if url := _claim_row(job, request, token) or _settle_outcome(job, request):
+                    return url
     except BUSY as error:
         logger.warning("job %s: the database does not take the claim now: %s", job.id, error)
         raise StoreUnavailable(f"The claim of job {job.id} was not taken by the database.") from error
     raise StoreUnavailable(f"The outcome of job {job.id} keeps changing.")
 
 
-def _claim_row(job: Job, request: HttpRequest) -> str:
+def _claim_row(job: Job, request: HttpRequest, token: str) -> str:
     """Return where to go, or "" if the archive has another outcome, or none, or a claim."""
     rows = JobRecord.objects.filter(pk=job.id)
     with transaction.atomic(archive_alias()):
@@ -128,13 +133,32 @@ def _claim_row(job: Job, request: HttpRequest) -> str:
             claimed_at=None,
             state=job.state,
             ended_at=database_time(to_datetime(job.record.ended_at)),
-            version__lte=job.version,
         )
         if not same_outcome.update(claimed_at=timezone.now()):
             return ""
+        if job.state is JobState.LOST:
+            _require_still_lost(job, token)
         url = _run_hook(job, request)
         rows.update(claimed_url=url)
         return url
+
+
+def _require_still_lost(job: Job, token: str) -> None:
+    """Look at the job in Redis once more, now that its row is locked: its worker may have spoken since the lease.
+
+    From here on the worker waits for the lock before it writes (`find_claimed`). Without this look, a claim that
+    stood still for longer than its lease, or that met a Redis which was emptied, would tell of a job that runs.
+    """
+    outcome = job.state, job.record.ended_at
+    try:
+        if not job.lease(token, jobs_settings().READY_LEASE):
+            raise ClaimInProgress(f"Job {job.id}: the lease has run out and is another's.")
+    except JobEnded as error:
+        if not job.is_ended:
+            raise NotEnded(f"Job {job.id} is {job.state}.") from error
+        raise _OutcomeChanged from error
+    if (job.state, job.record.ended_at) != outcome:
+        raise _OutcomeChanged
 
 
 def _settle_outcome(job: Job, request: HttpRequest) -> str:
@@ -145,7 +169,7 @@ def _settle_outcome(job: Job, request: HttpRequest) -> str:
     if row is None or (row.state == JobState.LOST and row.version < job.version):
         archive_now(job.record)  # the worker has not got so far yet, or knew less
     elif row.state == JobState.LOST:
-        raise ClaimInProgress(f"The worker of job {job.id} is about to speak again.")
+        raise ClaimInProgress(f"Job {job.id} was lost once more since.")
     else:
         with suppress(JobEnded):  # it has been claimed since: the next look finds the place
             job.take_outcome(row.to_record())  # the first end wins

@@ -50,8 +50,9 @@ def jobs_settings() -> JobsSettings:
 
 
 def has_sockets() -> bool:
-    """Say whether the project has an ASGI application or a channel layer; WSGI alone serves one without."""
-    return bool(getattr(settings, "ASGI_APPLICATION", None) or getattr(settings, "CHANNEL_LAYERS", None))
+    """Say whether pages can open a socket; not if WSGI alone serves the project, or `SOCKET_PATH` is ""."""
+    served = getattr(settings, "ASGI_APPLICATION", None) or getattr(settings, "CHANNEL_LAYERS", None)
+    return bool(served and jobs_settings().SOCKET_PATH)
 
 
 def socket_path() -> str:
@@ -60,9 +61,11 @@ def socket_path() -> str:
     As with `STATIC_URL`, a relative path is below the prefix under which the request came (`FORCE_SCRIPT_NAME`,
     `root_path`). A path from the root and a whole address (`wss://…`) stay as they are.
     """
+    if not has_sockets():
+        return ""
     path = jobs_settings().SOCKET_PATH
-    is_relative = path and not path.startswith(("/", "ws:", "wss:", "http:", "https:"))
-    return get_script_prefix() + path if is_relative else path or ""
+    is_absolute = path.startswith(("/", "ws:", "wss:", "http:", "https:"))
+    return path if is_absolute else get_script_prefix() + path
 
 
 def _forget(*, setting: str, **_: Any) -> None:

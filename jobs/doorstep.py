@@ -16,14 +16,13 @@ from django.utils.module_loading import import_string
 
 from . import events
 from .access import ticket
-from .conf import has_sockets
+from .conf import has_sockets, socket_path
 from .diagnosis import PATIENCE, Wrong, push, within
 from .probe import Closed, PlainSocket, fetch
 
-SOCKET_PATH = "/ws/jobs/"
-FILE = "jobs/waiting.js"
+FILE = "jobs/bundle/waiting.js"
 IMPORT = re.compile(r"""\b(?:from|import)\s*\(?\s*["'](\.{1,2}/[^"']+)["']""")  # of another module
-NO_SOCKETS = "off: without ASGI_APPLICATION and CHANNEL_LAYERS pages poll"
+NO_SOCKETS = "off: without ASGI_APPLICATION and CHANNEL_LAYERS, or with an empty SOCKET_PATH, pages poll"
 PROXY_ADVICE = "The proxy must pass WebSocket upgrades and the Host header on; ALLOWED_HOSTS must name the host."
 ASGI_ADVICE = (
     "It answers as a server without sockets does: run an ASGI server (daphne, uvicorn), with runserver by "
@@ -36,22 +35,23 @@ def try_socket(url: str) -> str:
     """Subscribe as a page would, by a ticket, and be told what a worker pushes."""
     if not has_sockets():
         return NO_SOCKETS
+    address, path = _socket_of(url)
     tag = f"jobs-doctor:{secrets.token_hex(8)}"
     try:
-        with PlainSocket(url, SOCKET_PATH, origin_of(url)) as page:
+        with PlainSocket(address, path, origin_of(url)) as page:
             page.say(action="subscribe", tag=tag, ticket=ticket(events.tag_topic(tag)))
             heard = page.hear()
             if heard.get("event") != "subscribed":
                 raise Wrong(f"The server took no ticket: {heard}.", "Do all processes have the same SECRET_KEY?")
             push(events.tag_topic(tag))
             page.hear()
-            return f"a worker's push arrives at {origin_of(url)}{SOCKET_PATH}"
+            return f"a worker's push arrives at {address}{path}"
     except TimeoutError as error:
         raise Wrong("A push did not arrive.", "Does the server have the same Redis and channel layer?") from error
     except (Closed, OSError) as error:
         is_unknown = isinstance(error, Closed) and error.code in (404, 405)
         advice = ASGI_ADVICE if is_unknown else PROXY_ADVICE
-        raise Wrong(f"No socket at {origin_of(url)}{SOCKET_PATH}: {error}.", advice) from error
+        raise Wrong(f"No socket at {address}{path}: {error}.", advice) from error
 
 
 def try_origin(url: str) -> str:
@@ -59,7 +59,7 @@ def try_origin(url: str) -> str:
     if not has_sockets():
         return NO_SOCKETS
     try:
-        with PlainSocket(url, SOCKET_PATH, ELSEWHERE) as page:
+        with PlainSocket(*_socket_of(url), ELSEWHERE) as page:
             page.say(action="ping")
             page.hear()
     except Closed as refusal:
@@ -113,10 +113,10 @@ def find_route() -> str:
         answer = str(error)
     if answer != "websocket.accept":
         raise Wrong(
-            f"ASGI_APPLICATION does not open {SOCKET_PATH}: {answer}.",
+            f"ASGI_APPLICATION does not open {_path()}: {answer}.",
             "In asgi.py: application = jobs.routing.with_sockets(application).",
         )
-    return f"the application opens {SOCKET_PATH}; whether it can be reached is told with --url"
+    return f"the application opens {_path()}; whether it can be reached is told with --url"
 
 
 def find_static() -> str:
@@ -124,6 +124,16 @@ def find_static() -> str:
     if not finders.find(FILE):
         raise Wrong(f"{FILE} is not found.", 'Have "jobs" and "django.contrib.staticfiles" in INSTALLED_APPS.')
     return f"{FILE} is found; whether it is served is told with --url"
+
+
+def _socket_of(url: str) -> tuple[str, str]:
+    """Return the address of the host at which a page of `url` opens its socket, and the path."""
+    parts = urlsplit(urljoin(url, socket_path()))
+    return f"{parts.scheme.replace('ws', 'http')}://{parts.netloc}", parts.path
+
+
+def _path() -> str:
+    return urlsplit(socket_path()).path
 
 
 def origin_of(url: str) -> str:
@@ -140,7 +150,7 @@ def origin_of(url: str) -> str:
 async def _knock(application: Any) -> str:
     host = next((host.lstrip(".") for host in settings.ALLOWED_HOSTS if host != "*"), "localhost").encode()
     headers = [(b"host", host), (b"origin", b"http://" + host)]
-    scope = {"type": "websocket", "path": SOCKET_PATH, "query_string": b"", "headers": headers, "subprotocols": []}
+    scope = {"type": "websocket", "path": _path(), "query_string": b"", "headers": headers, "subprotocols": []}
     coming: list[dict[str, Any]] = [{"type": "websocket.disconnect", "code": 1000}, {"type": "websocket.connect"}]
     answers: list[dict[str, Any]] = []
 

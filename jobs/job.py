@@ -194,7 +194,7 @@ class Job(WorkingJob):
 
         self._apply(decide)
 
-    def mark_claimed(self, url: str, token: str = "") -> None:
+    def mark_claimed(self, url: str, token: str | None = None) -> None:
         """Remember where the owner was sent; from here on nothing can change the outcome.
 
         With a token, only if the lease is still that token's: nobody else may have taken it since. Raises `JobEnded`
@@ -219,7 +219,7 @@ class Job(WorkingJob):
             lease = {"leased_until": record.leased_until, "leased_by": record.leased_by}
             return archived.replace(**lease, version=record.version), Change(deadline=0)
 
-        self._apply(decide, events.OF_STATE[archived.state])
+        self._apply(decide, events.OF_STATE[archived.state], is_archived=True)
 
     def _require_lease(self, record: Record, token: str) -> None:
         if record.leased_by != token:

@@ -29,21 +29,16 @@ class JobRecordQuerySet(models.QuerySet["JobRecord"]):
         newer = self.filter(pk=record.id, version__lt=record.version, claimed_at=None)
         replaced = newer.filter(state__in=[JobState.LOST.value, record.state.value])
         if not replaced.update(**columns):
-            self._add(record.id, columns)
+            self.bulk_create([JobRecord(pk=record.id, **columns)], ignore_conflicts=True)
 
-    def fence(self, record: Record) -> JobRecord | None:
-        """Refuse every later claim that knows no newer version of this lost job; idempotent.
+    def claimed(self, job_id: str) -> JobRecord | None:
+        """Wait for a claim of this job that is under way, and return its row if it has been claimed, else None.
 
-        Returns the row if the job has been claimed already, else None.
+        A claim updates the row first. So an update, though it changes nothing, waits on every database.
         """
-        next_version = record.version + 1
-        lost = self.filter(pk=record.id, claimed_at=None, state=JobState.LOST.value)
-        if not lost.filter(version__lt=next_version).update(version=next_version):
-            self._add(record.id, self._columns(record) | {"version": next_version})
-        return self.filter(pk=record.id).exclude(claimed_at=None).first()
-
-    def _add(self, job_id: str, columns: dict[str, Any]) -> None:
-        self.bulk_create([JobRecord(pk=job_id, **columns)], ignore_conflicts=True)
+        rows = self.filter(pk=job_id)
+        rows.update(version=models.F("version"))
+        return rows.exclude(claimed_at=None).first()
 
     def _columns(self, record: Record) -> dict[str, Any]:
         record = record.replace(leased_until=0, leased_by="")  # a lease is Redis's: none outlives it
@@ -99,9 +94,7 @@ class JobRecord(models.Model):
     def to_record(self) -> Record:
         """Return the job as the store would, with what the claim has added."""
         claimed_at = int(aware_time(self.claimed_at).timestamp() * 1_000_000) if self.claimed_at else 0
-        record = from_hash(self.pk, self.stored)
-        version = max(record.version, self.version)  # a fenced row is newer than what it was written from
-        return record.replace(version=version, claimed_at=claimed_at, claimed_url=self.claimed_url)
+        return from_hash(self.pk, self.stored).replace(claimed_at=claimed_at, claimed_url=self.claimed_url)
 
 
 def _storable(text: str) -> str:

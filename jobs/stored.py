@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Self, cast
 
 from . import events, indexes, publisher, store
-from .announce import announce_ended, fence_archived, find_archived
+from .announce import announce_ended, find_archived, find_claimed
 from .conf import jobs_settings
 from .exceptions import (
     ClaimInProgress,
@@ -107,6 +108,10 @@ class StoredJob(KnownJob):
         """
         if (ended := self._ended_meanwhile()) is not None:
             self._know(ended)
+        if not self.is_ended:
+            with suppress(StoreUnavailable):  # without the database nobody can claim it either
+                if (claimed := find_claimed(self.id)) is not None:
+                    self._know(claimed)
         old = found.record if found else None
         is_overdue = old is not None and found is not None and 0 < old.deadline <= found.now
         deadline = jobs_settings().LOST_AFTER if self.state is JobState.RUNNING else 0 if self.is_ended else None
@@ -141,11 +146,13 @@ class StoredJob(KnownJob):
         decide: Callable[[Record], Decision],
         event: str | Callable[[Record], str] = "",
         mark: str = "",
+        is_archived: bool = False,
     ) -> Record:
         """Decide on the stored record, and write the result; repeat while others write first.
 
         Returns what was written. A caller that may have to repeat the whole after `StoreUnavailable` passes the same
-        `mark` each time: then a write that had been done, though its answer was lost, is not done twice.
+        `mark` each time: then a write that had been done, though its answer was lost, is not done twice. A result
+        that `is_archived` already may take the place of `lost` without a question to the archive.
         """
         self._require_stored()
         mark = mark or store.new_mark()
@@ -157,20 +164,20 @@ class StoredJob(KnownJob):
                     return self.record
                 self._require_held()
                 new, change = decide(self.record)
-                if self.state is JobState.LOST and new.state is not JobState.LOST:
-                    self._take_verdict_back()
+                if self.state is JobState.LOST and new.state is not JobState.LOST and not is_archived:
+                    self._require_unclaimed()
                 if self._write(new, change, event if isinstance(event, str) else event(new), mark):
                     return new
         raise StoreUnavailable(f"Job {self.id} is being written to by too many at once.")
 
-    def _take_verdict_back(self) -> None:
-        """Make sure that nobody can claim the job as lost any more, before it leaves that state.
+    def _require_unclaimed(self) -> None:
+        """Make sure that nobody has claimed the job as lost, before it leaves that state.
 
-        The database decides between a worker that speaks again and an owner who is being told that the job was lost:
-        a claim is an update of the same row. Raises `JobEnded` if the owner was first, and `StoreUnavailable` if the
-        database cannot be asked.
+        The database decides between a worker that speaks again and an owner who is being told that the job was lost.
+        A claim that locks the row after this question looks at the job in Redis once more. Raises `JobEnded` if the
+        owner was first, and `StoreUnavailable` if the database cannot be asked.
         """
-        claimed = fence_archived(self.record)
+        claimed = find_claimed(self.id)
         if claimed is not None:
             self._write(claimed.replace(leased_until=0, leased_by=""), Change(), "")
             raise JobEnded(f"Job {self.id} was given up for lost, and its owner has been told so.")

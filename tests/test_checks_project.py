@@ -179,6 +179,8 @@ def test_an_archive_that_was_turned_off_is_named(settings, given, found):
 def test_a_project_without_an_asgi_application_has_no_sockets(settings, application, found):
     settings.ASGI_APPLICATION = application
     assert ids(check_asgi()) == found
+    settings.JOBS = {"SOCKET_PATH": ""}  # none are wanted
+    assert check_asgi() == []
 
 
 @pytest.mark.parametrize(

@@ -83,3 +83,11 @@ def test_a_relative_path_of_the_socket_is_below_the_script_prefix(settings, give
 def test_the_socket_is_at_the_root_where_there_is_no_prefix(settings):
     settings.JOBS = {}
     assert socket_path() == "/ws/jobs/"
+
+
+def test_pages_of_a_project_without_sockets_open_none(settings):
+    assert socket_path() == "/ws/jobs/"
+    settings.ASGI_APPLICATION = None
+    assert socket_path() == "/ws/jobs/"  # its channel layer says that an ASGI server has it
+    settings.CHANNEL_LAYERS = {}
+    assert socket_path() == ""

@@ -385,7 +385,7 @@ def test_a_script_or_what_it_imports_that_is_not_served_is_wrong(files, answers,
 def test_the_waiting_page_s_script_and_one_import_are_fetched(files):
     files({})
     said = doorstep.fetch_static(HOST)
-    assert f"{HOST}/static/jobs/waiting.js is served" in said and f"{HOST}/static/jobs/claim.js" in said
+    assert f"{HOST}/static/jobs/bundle/waiting.js is served" in said and f"{HOST}/static/jobs/bundle/claim.js" in said
 
 
 @pytest.fixture
@@ -402,8 +402,10 @@ def static_site(tmp_path, monkeypatch):
         thread.join()
 
 
-def test_the_app_s_own_files_are_followed_over_http(static_site):
+def test_modules_that_import_each_other_are_followed_over_http(static_site, monkeypatch):
     folder, address = static_site
+    assert doorstep.fetch_static(address).endswith("jobs/bundle/waiting.js is served")
+    monkeypatch.setattr(doorstep, "FILE", "jobs/waiting.js")  # of which the bundle was made
     said = doorstep.fetch_static(address)
     assert "which it imports" in said
     imported = said.rpartition("/")[2].partition(",")[0]
@@ -415,10 +417,10 @@ def test_the_app_s_own_files_are_followed_over_http(static_site):
 def test_files_on_another_host_must_allow_this_one(files, settings):
     settings.STATIC_URL = "https://cdn.example/s/"
     files({})
-    with pytest.raises(Wrong, match="https://cdn.example/s/jobs/waiting.js is on another host.*Allow-Origin"):
+    with pytest.raises(Wrong, match="https://cdn.example/s/jobs/bundle/waiting.js is on another host.*Allow-Origin"):
         doorstep.fetch_static(HOST)
     files({}, allowed=HOST)
-    assert "https://cdn.example/s/jobs/claim.js" in doorstep.fetch_static(HOST)
+    assert "https://cdn.example/s/jobs/bundle/claim.js" in doorstep.fetch_static(HOST)
 
 
 class Door:
@@ -493,6 +495,19 @@ def test_within_its_time_an_action_returns_or_raises():
 def no_sockets(settings):
     """Make it a project that WSGI serves."""
     settings.CHANNEL_LAYERS, settings.ASGI_APPLICATION = {}, None
+
+
+@pytest.mark.parametrize(
+    ("path", "place"),
+    [
+        ("ws/jobs/", (HOST, "/ws/jobs/")),
+        ("/live/ws/jobs/", (HOST, "/live/ws/jobs/")),
+        ("wss://live.example/ws/jobs/", ("https://live.example", "/ws/jobs/")),
+    ],
+)
+def test_the_socket_is_tried_where_pages_open_it(settings, path, place):
+    settings.JOBS = settings.JOBS | {"SOCKET_PATH": path}
+    assert doorstep._socket_of(HOST) == place
 
 
 @pytest.mark.usefixtures("no_sockets")

@@ -126,7 +126,7 @@ class JobLife(RuleBasedStateMachine):
         allowed = self.holds(worker) and self.may_become(RETRYING)
         self.expect(lambda: self.handles[worker].retry(5), None if allowed else JobEnded)
         if allowed:
-            self.state = RETRYING
+            self.state = CANCELLED if self.is_cancel_asked else RETRYING
         del self.held[worker]
 
     @rule()

@@ -1,6 +1,7 @@
 """A run's own job is found in every coroutine and thread that context variables reach, nobody else's in any other."""
 
 import asyncio
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
@@ -186,22 +187,33 @@ def test_a_task_s_own_hooks_still_know_its_job():
     assert seen == [seen_by]
 
 
-def test_eight_threads_of_a_task_lose_nothing_that_they_say():
+@pytest.fixture
+def hasty_threads():
+    """Let the interpreter change from one thread to another as often as it can."""
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(interval)
+
+
+@pytest.mark.usefixtures("hasty_threads")
+def test_f52_eight_threads_of_a_task_lose_nothing_that_they_say():
     @job_task(name="tests.many_threads")
     def work(self):
         job = self.job
 
         def part(number):
-            for step in range(20):
+            for _ in range(500):
                 job.increment_progress(message=f"part {number}")
+            for step in range(20):
                 job.data[f"{number}.{step}"] = step
 
-        job.set_progress(0, 160)
+        job.set_progress(0, 4000)
         with ThreadPoolExecutor(8) as pool:
             list(pool.map(part, range(8)))
 
     job = again(run_job(work))
-    assert job.progress.current == 160 and len(job.data) == 160
+    assert job.progress.current == 4000 and len(job.data) == 160
 
 
 @pytest.mark.parametrize("way", WAYS)

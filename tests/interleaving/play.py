@@ -86,7 +86,7 @@ def prepare() -> None:
         setattr(store, name, _store_point(name, getattr(store, name)))
     for module, name in (
         (announce, "archive_now"),
-        (announce, "_fence"),
+        (announce, "_claimed"),
         (claim, "archive_now"),
         (claim, "_claim_row"),
         (claim, "_settle_outcome"),
@@ -107,8 +107,10 @@ def prepare() -> None:
 
 def remove(rule: str) -> None:
     """Play without a rule, to see that the plays find that."""
-    if rule == "fence":
-        stored.StoredJob._take_verdict_back = lambda self: None
+    if rule == "claimed":
+        stored.find_claimed = lambda job_id: None
+    elif rule == "second look":
+        claim._require_still_lost = lambda job, token: None
     else:
         JobRecordQuerySet.store = _store_any_end
 
@@ -116,7 +118,7 @@ def remove(rule: str) -> None:
 def _store_any_end(self: JobRecordQuerySet, record: Record) -> None:
     columns = self._columns(record)
     if not self.filter(pk=record.id, version__lt=record.version, claimed_at=None).update(**columns):
-        self._add(record.id, columns)
+        self.bulk_create([JobRecord(pk=record.id, **columns)], ignore_conflicts=True)
 
 
 def _has_claims() -> bool:

@@ -9,6 +9,7 @@ import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from datetime import timedelta
 from time import monotonic
 from typing import Any, Self
 from unittest.mock import patch
@@ -181,6 +182,11 @@ def archived(job_id):
     return JobRecord.objects.filter(pk=job_id).values_list("state", flat=True).first()
 
 
+def age(job_id, days):
+    """Have a job have ended some days ago, as far as the archive knows."""
+    JobRecord.objects.filter(pk=job_id).update(ended_at=timezone.now() - timedelta(days=days))
+
+
 def beat(ids):
     """Say that jobs are alive, as a worker does every few seconds."""
     store.beat(ids, jobs_settings().LOST_AFTER)
@@ -266,6 +272,7 @@ if __name__ == "__main__":
     from django.contrib.sessions.models import Session
     from django.db import connections
     from django.test import Client
+    from django.utils import timezone
     from django.utils.module_loading import import_string
 
     from jobs import access, events, link, store
