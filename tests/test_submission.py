@@ -13,6 +13,8 @@ from django.urls import include, path
 from jobs import store
 from jobs.canvas import start_canvas
 from jobs.exceptions import JobAlreadyRunning, JobEnded, JobNotFound, StoreUnavailable, UnserializableData
+from jobs.job import Job
+from jobs.message import header_of, record_in
 from jobs.models import JobRecord
 from jobs.repository import JobRepository
 from jobs.states import JobState
@@ -186,6 +188,14 @@ def test_after_flushall_the_worker_s_record_takes_the_key_back(redis_client):
     first.data["speaks"] = True
     assert keys(redis_client) == [first.id]
     assert report_once.start_job(ann(), year=2026).id == first.id
+
+
+def test_after_flushall_a_job_that_its_message_brings_back_takes_the_key_back(redis_client):
+    first = report_once.start_job(ann(), year=2026)
+    header = header_of(first, {"year": 2026})
+    redis_client.flushall()
+    Job(record_in(first.id, header, {"year": 2026})).restore()
+    assert keys(redis_client) == [first.id]
 
 
 def test_a_holder_whose_record_is_gone_frees_the_key_at_once(redis_client):
