@@ -13,10 +13,10 @@ from django.urls import NoReverseMatch
 from django.utils.module_loading import import_string
 
 from . import connection
+from .celery_app import celery_app
 from .conf import NAMES, JobsSettings, has_sockets
 from .label import url_of
 from .names import ALLOWED_PREFIX
-from .tasks import JobTask
 
 LEAST_SOCKET_TIMEOUT = 5  # seconds; the core layer's own blocking read takes as long
 
@@ -62,7 +62,7 @@ def check_channel_layer(**_: Any) -> list[CheckMessage]:
 @register(Tags.compatibility)
 def check_celery(**_: Any) -> list[CheckMessage]:
     """Look for a project without a Celery app of its own, and for pickle."""
-    app = JobTask._get_app()
+    app = celery_app()
     if app.main == "default":
         hint = "Write `from .celery import app as celery_app` in your project's __init__.py."
         return [Hazard("No Celery app: tasks would be sent to a default broker.", hint=hint, id="jobs.W004")]

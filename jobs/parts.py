@@ -9,6 +9,7 @@ from typing import Any
 from celery import Task
 from celery.canvas import Signature, _chain, chord, group
 
+from .celery_app import celery_app
 from .events import HEADER, PART
 from .job import Job
 from .message import header_of
@@ -20,7 +21,7 @@ def job_parts(canvas: Signature, kind: type[Task]) -> list[Signature]:
     """Return the tasks of a canvas; raises `TypeError` for one that is not of this kind."""
     parts = list(_parts(canvas))
     for part in parts:
-        task = kind._get_app().tasks.get(part.task)
+        task = celery_app().tasks.get(part.task)
         if task is not None and not isinstance(task, kind):
             raise TypeError(
                 f"{part.task} is no JobTask, so nobody would learn of its end; make it one with @job_task."

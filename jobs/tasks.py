@@ -22,6 +22,7 @@ from . import store
 from .access import owner_of
 from .arguments import as_data, kinds_of, named, require_names
 from .attempt import Attempt, detached_job, end, header_of_stored
+from .celery_app import celery_app
 from .eager import outside_event_loops
 from .events import HEADER, PART
 from .exceptions import JobCancelled, JobEnded, JobError, StoreUnavailable
@@ -273,14 +274,14 @@ def _is_unwanted(job: Job) -> bool:
 
 def refresh_if_eager(job: Job) -> None:
     """Bring a job up to date whose task has just been run by `CELERY_TASK_ALWAYS_EAGER`."""
-    if JobTask._get_app().conf.task_always_eager:
+    if celery_app().conf.task_always_eager:
         with suppress(JobError):
             job.refresh()
 
 
 def terminate(job: Job) -> None:
     """Kill the process that runs a job's task, through Celery's remote control; the job becomes `cancelled`."""
-    JobTask._get_app().control.revoke(job.id, terminate=True)
+    celery_app().control.revoke(job.id, terminate=True)
 
 
 @overload

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 from celery.exceptions import QueueNotFound
 from kombu.utils.url import sanitize_url
 
+from .celery_app import celery_app
 from .tasks import JobTask
 
 ANSWER = 2.0  # seconds in which a worker answers
@@ -21,18 +22,18 @@ class Worker(NamedTuple):
 
 def job_tasks() -> dict[str, JobTask]:
     """Return the job tasks that have been imported so far, by name."""
-    return {name: task for name, task in sorted(_app().tasks.items()) if isinstance(task, JobTask)}
+    return {name: task for name, task in sorted(celery_app().tasks.items()) if isinstance(task, JobTask)}
 
 
 def half_job_tasks() -> list[str]:
     """Return the names of the tasks that have a handler and whose class is no `JobTask`, of those imported so far."""
-    tasks = sorted(_app().tasks.items())
+    tasks = sorted(celery_app().tasks.items())
     return [name for name, task in tasks if hasattr(task, "handler_class") and not isinstance(task, JobTask)]
 
 
 def import_tasks() -> None:
     """Import the `tasks` modules of the project, as a worker does at its start."""
-    _app().loader.import_default_modules()
+    celery_app().loader.import_default_modules()
 
 
 def ask_broker() -> str:
@@ -59,7 +60,7 @@ def ask_workers() -> dict[str, Worker]:
             return {}
         those = {"destination": list(known), "limit": len(known)}
         served = _inspect(connection, **those).active_queues() or {}
-        stores = _app().control.broadcast(STORE, connection=connection, reply=True, timeout=ANSWER, **those)
+        stores = celery_app().control.broadcast(STORE, connection=connection, reply=True, timeout=ANSWER, **those)
     stored = {name: answer for answers in stores or () for name, answer in answers.items() if isinstance(answer, str)}
     return {
         name: Worker(
@@ -79,7 +80,7 @@ def queue_of(task: JobTask) -> str:
     names = ("queue", "exchange", "routing_key")
     given = {name: value for name in names if (value := getattr(task, name, None))}
     try:
-        route = _app().amqp.router.route(given, task.name, (), {}, task)
+        route = celery_app().amqp.router.route(given, task.name, (), {}, task)
     except QueueNotFound:
         raise
     except Exception:
@@ -100,7 +101,7 @@ def broker_options() -> tuple[str, dict[str, Any]]:
 
 def is_eager() -> bool:
     """Say whether tasks run where they are sent, in the process of the view."""
-    return bool(_app().conf.task_always_eager)
+    return bool(celery_app().conf.task_always_eager)
 
 
 def _connection() -> Any:
@@ -109,7 +110,7 @@ def _connection() -> Any:
     Raises `ValueError` without a part of the URL, which Celery's own error repeats.
     """
     try:
-        return _app().connection_for_write()
+        return celery_app().connection_for_write()
     except (TypeError, ValueError):
         text = "CELERY_BROKER_URL is malformed; in a password, percent-encode what is neither letter nor digit"
         raise ValueError(text) from None
@@ -130,8 +131,4 @@ def _is_in_cluster(connection: Any) -> bool:
 
 
 def _inspect(connection: Any, **options: Any) -> Any:
-    return _app().control.inspect(connection=connection, timeout=ANSWER, **options)
-
-
-def _app() -> Any:
-    return JobTask._get_app()
+    return celery_app().control.inspect(connection=connection, timeout=ANSWER, **options)

@@ -101,7 +101,7 @@ def test_an_archiving_error_is_logged_without_one_that_has_nothing_to_do_with_it
     def refuse(record):
         raise OSError("the disk is full")
 
-    monkeypatch.setattr(announce, "_store", refuse)
+    monkeypatch.setattr(announce, "archive_now", refuse)
     assert not archive(ENDED)
     assert "the disk is full" in caplog.text and "event loop" not in caplog.text
 

@@ -3,8 +3,8 @@
 import pytest
 from django.core.checks import run_checks
 
+from jobs import checks
 from jobs.checks import check_celery, check_channel_layer, check_routes, check_settings
-from jobs.tasks import JobTask
 
 PUBSUB = "channels_redis.pubsub.RedisPubSubChannelLayer"
 CORE = "channels_redis.core.RedisChannelLayer"
@@ -151,7 +151,7 @@ class StrangersApp:
     ],
 )
 def test_a_celery_app_that_is_not_there_or_takes_pickle_is_named(monkeypatch, app, found):
-    monkeypatch.setattr(JobTask, "_get_app", classmethod(lambda cls: app))
+    monkeypatch.setattr(checks, "celery_app", lambda: app)
     assert ids(check_celery()) == found
 
 

@@ -13,7 +13,7 @@ FOLDER = Path(jobs.__file__).parent
 # Rows from top to bottom; in a row of one list nobody knows a sibling, "then" starts the next list of the same row.
 ROWS = """
 exceptions conf states signals throttle deathwatch forking logs probe threads asked told serving resp
-then backlog label database_time fields arguments plainness eager
+then backlog celery_app label database_time fields arguments plainness eager
 record data handlers origin connection budget
 then names
 then events
@@ -46,7 +46,7 @@ PLACES = {name: place for place, row in enumerate(ROWS.split("\n")) for name in 
 
 # Only these may import the three libraries; the first names the package to look for.
 HOMES = {
-    "celery": {"tasks", "attempt", "worker", "canvas", "parts", "workers", "remote"},
+    "celery": {"celery_app", "tasks", "attempt", "worker", "canvas", "parts", "workers", "remote"},
     "channels": {"layers", "consumers", "checks", "testing"},
     "redis": {"connection", "link", "subscriber"},
 }

@@ -9,10 +9,11 @@ from contextvars import copy_context
 import pytest
 from asgiref.sync import async_to_sync, sync_to_async
 
+from jobs.checks import check_celery
 from jobs.detached import DetachedJob
 from jobs.exceptions import JobCancelled
 from jobs.running import run_here
-from jobs.tasks import job_task
+from jobs.tasks import JobTask, job_task
 from jobs.testing import cancelled_at_start, run_job
 
 from .factories import again
@@ -140,6 +141,17 @@ def test_f52_two_runs_of_one_task_at_once_keep_to_their_own_jobs():
         runs = [pool.submit(run_job, work, name=name) for name in ("ann", "bob")]
         jobs = [run.result(20) for run in runs]
     assert [job.data["seen"] for job in jobs] == ["ann", "bob"]
+
+
+def test_each_task_has_its_own_requests_whatever_was_asked_of_celery_before():
+    check_celery()  # it may run before the tasks are defined
+
+    def nothing(self):
+        pass
+
+    first, second = (job_task(name=f"tests.{name}")(nothing) for name in ("first", "second"))
+    assert first.request_stack is not second.request_stack
+    assert not JobTask.__dict__.get("__bound__")
 
 
 def test_a_task_inside_a_task_has_a_job_of_its_own():

@@ -5,10 +5,10 @@ import pickle
 
 import pytest
 
+from jobs import checks
 from jobs.checks import check_celery
 from jobs.record import _CODECS
 from jobs.repository import JobRepository
-from jobs.tasks import JobTask
 from tests.factories import ANN, JSON, browser, create_job, plant, started_job
 from tests.handlers import PostHandler
 from tests.surroundings import database_file  # noqa: F401 - a fixture
@@ -53,7 +53,7 @@ def test_h17_typed_json_stays_the_dict_that_it_is(ann, redis_client):
 
 
 def test_h17_an_app_that_takes_pickle_is_warned_of(monkeypatch):
-    monkeypatch.setattr(JobTask, "_get_app", classmethod(lambda cls: StrangersApp(accept=("json", "pickle"))))
+    monkeypatch.setattr(checks, "celery_app", lambda: StrangersApp(accept=("json", "pickle")))
     assert [message.id for message in check_celery()] == ["jobs.W003"]
 
 
