@@ -178,9 +178,13 @@ class StoredJob(KnownJob):
         owner was first, and `StoreUnavailable` if the database cannot be asked.
         """
         claimed = find_claimed(self.id)
-        if claimed is not None:
-            self._write(claimed.replace(leased_until=0, leased_by=""), Change(), "")
-            raise JobEnded(f"Job {self.id} was given up for lost, and its owner has been told so.")
+        if claimed is None:
+            return
+        truth = claimed.replace(leased_until=0, leased_by="")
+        event = "" if truth.state is JobState.LOST else events.OF_STATE[truth.state]
+        while self.state is JobState.LOST and not self.record.claimed_at:
+            self._write(truth, Change(deadline=0), event)
+        raise JobEnded(f"Job {self.id} has been claimed as {truth.state}, and its owner has been told so.")
 
     def _write(self, new: Record, change: Change, event: str, mark: str = "") -> bool:
         message = self._message(new, change, event) if event else None

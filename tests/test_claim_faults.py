@@ -216,7 +216,7 @@ def test_f46_a_worker_is_refused_when_the_store_has_not_heard_of_the_claim(lost,
     with patch.object(Job, "mark_claimed", side_effect=StoreUnavailable("away")):
         assert claim(found, visit()) == "/lost-parcels/"
     eventually(lambda: store.read(worker.id).record.leased_until < store.read(worker.id).now)
-    with pytest.raises(JobEnded, match="its owner has been told"):
+    with pytest.raises(JobEnded, match="claimed as lost, and its owner has been told"):
         word(worker)
     assert again(worker).claimed_url == "/lost-parcels/" and hooks() == ["not delivered 0"]
     assert row() == ("lost", "/lost-parcels/")

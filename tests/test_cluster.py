@@ -76,7 +76,7 @@ def test_the_doctor_names_the_cluster_whatever_slot_its_own_try_would_meet(jobs_
 
 
 def test_the_doctor_names_a_broker_that_is_one(cluster, monkeypatch):
-    monkeypatch.setattr(send_parcel.app.conf, "broker_write_url", cluster.url)
+    monkeypatch.setitem(send_parcel.app.conf.changes, "broker_write_url", cluster.url)
     with pytest.raises(Wrong, match="Redis Cluster, which Celery does not support"):
         doctor._broker()
 

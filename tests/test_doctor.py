@@ -266,6 +266,15 @@ def test_of_the_broker_s_address_only_a_password_that_is_there_is_masked(url, sh
     assert workers._address(Connection(url)) == shown
 
 
+def use_broker(monkeypatch, url):
+    """Let Celery have another broker, and open new connections to it, for the length of a test."""
+    app = send_parcel.app
+    for name in ("broker_url", "broker_read_url", "broker_write_url"):
+        monkeypatch.setitem(app.conf.changes, name, url)
+    monkeypatch.setattr(app.amqp, "_producer_pool", None)
+    monkeypatch.setattr(app, "_pool", None)
+
+
 @pytest.mark.usefixtures("database_file")
 @pytest.mark.parametrize("given", ["geheim", "wrong-geheim"])
 def test_no_step_shows_or_logs_a_password(settings, monkeypatch, caplog, given):
@@ -274,7 +283,7 @@ def test_no_step_shows_or_logs_a_password(settings, monkeypatch, caplog, given):
         url = server.url.replace("//", f"//:{given}@")
         settings.JOBS = settings.JOBS | {"REDIS_URL": url}
         settings.CHANNEL_LAYERS = {"default": settings.CHANNEL_LAYERS["default"] | {"CONFIG": {"hosts": [url]}}}
-        monkeypatch.setattr(send_parcel.app.conf, "broker_write_url", url)
+        use_broker(monkeypatch, url)
         findings = {finding.step: finding for finding in doctor.examine()}
     assert findings["store"].is_ok == findings["broker"].is_ok == findings["layer"].is_ok == (given == "geheim")
     assert "geheim" not in "".join(finding.text for finding in findings.values()) + caplog.text
@@ -285,8 +294,7 @@ MALFORMED = ["redis://:sec/ret@a:6379/0", "redis://a:6379/0?password=sec", "amqp
 
 @pytest.mark.parametrize("url", MALFORMED)
 def test_a_malformed_broker_is_named_and_no_part_of_its_password(monkeypatch, settings, url):
-    monkeypatch.setitem(send_parcel.app.conf.changes, "broker_url", url)
-    monkeypatch.setattr(send_parcel.app.conf, "broker_write_url", url, raising=False)
+    use_broker(monkeypatch, url)
     (error,) = [*check_broker(), *check_redelivery()]
     assert error.id == "jobs.E009" and "sec" not in f"{error.msg}{error.hint}"
     for step in (doctor._broker, doctor._worker):
