@@ -40,7 +40,7 @@ def end_behind_a_cut(stack, person, cable, worker, *queues):
     for job_id in jobs:
         stack.open_gate(job_id)
     for job_id in jobs:
-        worker.await_line(f"job {job_id}: complete, but the store does not answer; kept for later", 10)
+        worker.await_line(f"job {job_id}: complete, kept for later", 10)
     return jobs
 
 
