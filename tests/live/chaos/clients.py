@@ -1,0 +1,217 @@
+"""People who start jobs, listen and poll as their pages do, press the buttons, and write down what
+they hear.
+"""
+
+import asyncio
+import json
+import time
+from contextlib import suppress
+from itertools import count
+from random import Random
+
+import httpx
+from websockets.asyncio.client import connect
+from websockets.exceptions import WebSocketException
+
+from tests.live.faults.person import ENDED, JSON
+
+from .history import History
+
+KINDS = ("quick", "slow", "silent", "failing", "retrying", "late")
+WEIGHTS = (5, 4, 3, 2, 2, 3)
+PATIENCE = 30  # seconds for an answer, as the page has
+REFUSED = (WebSocketException, OSError, TimeoutError)
+GONE = 4404  # the close code of a socket whose job there is not
+
+
+class Person:
+    """A browser with a session, in which pages are opened one after the other, and a few at once."""
+
+    def __init__(
+        self,
+        name: str,
+        base_url: str,
+        history: History,
+        random: Random,
+        hooks: tuple[float, ...] = (0,),
+    ):
+        self.name = name
+        self.history = history
+        self.random = random
+        self.base_url = base_url
+        self.hooks = hooks  # seconds that they may take
+        self.client = httpx.AsyncClient(base_url=base_url, timeout=PATIENCE, trust_env=False)
+        self.pages: list[asyncio.Task] = []
+        self._numbers = count(1)
+
+    async def arrive(self) -> None:
+        """Get a session and a token; before the chaos, because keeping sessions is Django's task."""
+        (await self.client.get("/accounts/login/")).raise_for_status()
+        answer = await self.client.post("/chaos/quick/", json={"hook_seconds": 0})
+        assert answer.status_code == 302, answer.text
+
+    async def live(self, is_over: asyncio.Event) -> None:
+        """Start jobs and wait for them, until it is over."""
+        while not is_over.is_set():
+            if job := await self.start():
+                for _page in range(self.random.choice((1, 1, 2))):
+                    page = Page(self, job, f"{self.name}, page {next(self._numbers)}")
+                    self.pages.append(asyncio.create_task(page.live()))
+            with suppress(TimeoutError):
+                await asyncio.wait_for(is_over.wait(), self.random.uniform(0.3, 2.5))
+
+    async def start(self) -> str:
+        """Start a job by a view; return its id, or "" if there was no job."""
+        kind = self.random.choices(KINDS, WEIGHTS)[0]
+        seconds = {"quick": {}}.get(kind, {"seconds": round(self.random.uniform(0.1, 4), 1)})
+        hook = {"hook_seconds": self.random.choice(self.hooks)}
+        answer = await self.send("POST", f"/chaos/{kind}/", json=seconds | hook)
+        if answer is None or answer.status_code != 302:
+            self.history.add("looked", who=self.name, status=answer.status_code if answer else 0)
+            return ""
+        job = answer.headers["Location"].rstrip("/").rpartition("/")[2]
+        self.history.add("started", job=job, who=self.name, word=kind)
+        return job
+
+    async def send(self, method: str, path: str, **options) -> httpx.Response | None:
+        """Send a request; None if it is not answered."""
+        try:
+            return await self.client.request(method, path, **options)
+        except httpx.TransportError:
+            return None
+
+    async def post(self, job: str, button: str) -> httpx.Response | None:
+        """Press a button of the waiting page."""
+        headers = JSON | {"X-CSRFToken": self.client.cookies["csrftoken"]}
+        return await self.send("POST", f"/jobs/{job}/{button}/", headers=headers)
+
+
+class Page:
+    """A waiting page: hears a job by a socket, or by polling while it has none, and posts."""
+
+    def __init__(self, person: Person, job: str, name: str):
+        self.person = person
+        self.job = job
+        self.name = name
+        self.history = person.history
+        self.random = Random(f"{person.random.random()}")  # noqa: S311 - not a secret
+        self.state, self.version = "", 0
+        self.place = ""
+        self.has_news = asyncio.Event()
+        self.sockets = count(1)
+        self.only_polls = self.random.random() < 0.2
+
+    async def live(self) -> None:
+        """Wait for the job until there is a place to go to."""
+        others = [asyncio.create_task(self.listen())]
+        if self.random.random() < 0.15:
+            others.append(asyncio.create_task(self.cancel()))
+        try:
+            while not self.place:
+                await self.until_ended()
+                await self.go_on()
+            if self.random.random() < 0.3:  # goes back, and presses the button again
+                await asyncio.sleep(self.random.uniform(0.5, 3))
+                await self.post()
+        except asyncio.CancelledError:
+            if not self.place:
+                self.add("left", state=self.state, version=self.version)
+            raise
+        finally:
+            for other in others:
+                other.cancel()
+            await asyncio.gather(*others, return_exceptions=True)
+
+    async def until_ended(self) -> None:
+        """Wait until the page shows an end; a person takes their time with one that is not good."""
+        while self.state not in ENDED:
+            self.has_news.clear()
+            await self.has_news.wait()
+        if self.state != "complete":
+            await asyncio.sleep(self.random.choice((0, 0.5, 2, 4)))
+
+    async def go_on(self) -> None:
+        """Post, twice at once now and then; wait a moment if there is no answer to go by."""
+        await asyncio.gather(*(self.post() for _post in range(self.random.choice((1, 1, 2)))))
+        if not self.place and self.state in ENDED:
+            await asyncio.sleep(self.random.uniform(0.3, 1))
+
+    async def post(self) -> None:
+        """Call back as the page does."""
+        began = time.time()
+        answer = await self.person.post(self.job, "ready")
+        status, url, body = read(answer)
+        ends = {"at": began, "until": time.time(), "status": status, "url": url}
+        self.add("posted", state=self.state, version=self.version, **ends)
+        self.place = self.place or url
+        if status == 409:  # not ended any more; what the server says now is what counts
+            self.state, self.version = "", 0
+            self.hear(body)
+
+    async def cancel(self) -> None:
+        """Press the other button at some time."""
+        await asyncio.sleep(self.random.uniform(0, 3))
+        status, _url, _body = read(await self.person.post(self.job, "cancel"))
+        self.add("cancelled", status=status)
+
+    async def listen(self) -> None:
+        """Hear the job by one socket after another, and look at it whenever there is none."""
+        while True:
+            with suppress(*REFUSED):
+                if not self.only_polls:
+                    await self.listen_by_socket()
+            await self.look()
+            await asyncio.sleep(self.random.uniform(0.3, 1.5))
+
+    async def listen_by_socket(self) -> None:
+        """Listen until the socket ends."""
+        cookies = "; ".join(f"{name}={value}" for name, value in self.person.client.cookies.items())
+        address = f"{self.person.base_url.replace('http', 'ws', 1)}/ws/jobs/{self.job}/"
+        number = next(self.sockets)
+        async with connect(
+            address,
+            origin=self.person.base_url,
+            additional_headers={"Cookie": cookies},
+            proxy=None,
+            open_timeout=10,
+            close_timeout=0.5,
+            ping_interval=2,
+            ping_timeout=5,
+        ) as socket:
+            try:
+                async for text in socket:
+                    self.hear(json.loads(text), number)
+            finally:
+                if socket.close_code == GONE:
+                    self.add("looked", socket=number, status=404)
+
+    async def look(self) -> None:
+        """Read the job once."""
+        answer = await self.person.send("GET", f"/jobs/{self.job}/", headers=JSON)
+        status, _url, body = read(answer)
+        if status in (200, 202):
+            self.hear(body)
+        else:
+            self.add("looked", status=status)
+
+    def hear(self, frame: dict, socket: int = 0) -> None:
+        """Write down what came, and show it unless something newer is shown."""
+        job = frame.get("job")
+        if not isinstance(job, dict) or "version" not in job:
+            return
+        self.add("heard", state=job["state"], version=job["version"], socket=socket)
+        if job["version"] > self.version:
+            self.state, self.version = job["state"], job["version"]
+            self.has_news.set()
+
+    def add(self, kind: str, **more) -> None:
+        """Write down what happened to this page."""
+        self.history.add(kind, job=self.job, who=self.name, **more)
+
+
+def read(answer: httpx.Response | None) -> tuple[int, str, dict]:
+    """Return the status of an answer, the place that it names, and all it says."""
+    if answer is None:
+        return 0, "", {}
+    body = answer.json() if "json" in answer.headers.get("Content-Type", "") else {}
+    return answer.status_code, body.get("url", ""), body
