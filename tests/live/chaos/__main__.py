@@ -50,6 +50,7 @@ async def play(stack: ChaosStack, history: History, seed: int, seconds: float) -
         is_over.set()
         await asyncio.gather(*lives)
         await asyncio.wait([page for person in people for page in person.pages], timeout=SLOWEST)
+        await asyncio.gather(*(person.look_at_all() for person in people))
     finally:
         nemesis.is_over.set()
         pages = [page for person in people for page in person.pages]

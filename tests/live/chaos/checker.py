@@ -18,7 +18,7 @@ Rule = Callable[[list[Event]], Iterable[str]]
 
 def check(history: History) -> dict[str, list[str]]:
     """Return what is wrong with each job, and under "" what is wrong without one."""
-    wrong = {"": _statuses(history.of_kind("looked", "posted", "cancelled"))}
+    wrong = {"": _statuses(history.of_kind("looked", "posted", "cancelled", "found"))}
     emptied = history.of_kind("emptied")
     for job, events in history.jobs().items():
         wrong[job] = [text for rule in RULES for text in rule(events)]
@@ -90,6 +90,14 @@ def nothing_else_is_heard_after_a_claim(events: list[Event]) -> Iterable[str]:
                 yield f"{heard.who} heard {heard.state} later than the claimed {row.state}"
 
 
+def everybody_finds_what_is_archived(events: list[Event]) -> Iterable[str]:
+    """Who comes back when all is over finds the job as the archive has it."""
+    row = next(iter(_of(events, "row")), None)
+    for found in _of(events, "found"):
+        if row is not None and (found.status, found.state) != (200, row.state):
+            yield f"found {found.status} {found.state}, the archive has {row.state}"
+
+
 def versions_grow(events: list[Event]) -> Iterable[str]:
     """What a page hears on one socket becomes newer and newer."""
     last: dict[tuple[str, int], int] = {}
@@ -107,6 +115,7 @@ RULES: tuple[Rule, ...] = (
     places_are_one,
     page_heard_what_was_claimed,
     nothing_else_is_heard_after_a_claim,
+    everybody_finds_what_is_archived,
     versions_grow,
 )
 

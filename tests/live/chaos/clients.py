@@ -41,6 +41,7 @@ class Person:
         self.base_url = base_url
         self.hooks = hooks  # seconds that they may take
         self.client = httpx.AsyncClient(base_url=base_url, timeout=PATIENCE, trust_env=False)
+        self.jobs: list[str] = []
         self.pages: list[asyncio.Task] = []
         self._numbers = count(1)
 
@@ -63,15 +64,24 @@ class Person:
     async def start(self) -> str:
         """Start a job by a view; return its id, or "" if there was no job."""
         kind = self.random.choices(KINDS, WEIGHTS)[0]
-        seconds = {"quick": {}}.get(kind, {"seconds": round(self.random.uniform(0.1, 4), 1)})
+        seconds = {"quick": {}}.get(kind, {"seconds": round(self.random.uniform(0.1, 2.5), 1)})
         hook = {"hook_seconds": self.random.choice(self.hooks)}
         answer = await self.send("POST", f"/chaos/{kind}/", json=seconds | hook)
         if answer is None or answer.status_code != 302:
             self.history.add("looked", who=self.name, status=answer.status_code if answer else 0)
             return ""
         job = answer.headers["Location"].rstrip("/").rpartition("/")[2]
+        self.jobs.append(job)
         self.history.add("started", job=job, who=self.name, word=kind)
         return job
+
+    async def look_at_all(self) -> None:
+        """Read each job once more, as somebody does who comes back later."""
+        for job in self.jobs:
+            status, _url, body = read(await self.send("GET", f"/jobs/{job}/", headers=JSON))
+            found = body.get("job") or {}
+            more = {"state": found.get("state", ""), "version": found.get("version", 0)}
+            self.history.add("found", job=job, who=self.name, status=status, **more)
 
     async def send(self, method: str, path: str, **options) -> httpx.Response | None:
         """Send a request; None if it is not answered."""

@@ -44,6 +44,7 @@ KINDS = {
     "looked": "the answer to a look at the job, if it was not a frame",
     "posted": "a page posted to ready/, its answer came at `until`",
     "cancelled": "a page posted to cancel/",
+    "found": "what a look at the job showed after the end of everything",
     "left": "a page was left unserved at the end",
     "begins": "a task began to run in the process `pids`",
     "ends": "a task ended; `word` is complete, or the exception",

@@ -82,7 +82,7 @@ class ChaosStack(FaultStack):
         """Start a worker that does not run; say whether that was so."""
         if name in self.workers and not self.workers[name].has_ended:
             return False
-        self.workers[name] = self.run_worker("celery", "--concurrency", "2")
+        self.workers[name] = self.run_worker("celery", "--concurrency", "3")
         return True
 
     def revive_server(self) -> bool:
