@@ -32,6 +32,7 @@ def main() -> int:
     history = History()
     stack = ChaosStack(options.seed)
     with running(stack, say):
+        say(f"Seed {options.seed}: {stack}, {options.seconds:g} s")
         asyncio.run(play(stack, history, options.seed, options.seconds))
         collect(stack, history)
     return tell(history, stack, options.seed)

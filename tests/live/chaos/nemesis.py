@@ -7,7 +7,6 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from random import Random
 
 import redis
@@ -62,10 +61,10 @@ class Nemesis:
             while time.monotonic() < end and not self.is_over.is_set():
                 self._strike(hands)
                 self._watch(self.random.uniform(*GAPS))
+        if self.is_over.is_set():  # somebody has pressed Ctrl-C
+            return
         self._revive()
-        self.stack.await_worker()
-        with suppress(Exception):
-            self.stack.await_server()
+        self.stack.await_server()
         self.history.add("calm")
 
     def _strike(self, hands: ThreadPoolExecutor) -> None:

@@ -49,6 +49,10 @@ class ChaosStack(FaultStack):
             "JOBS_SETTINGS": json.dumps(LIMITS),
         }
 
+    def __str__(self) -> str:
+        database = "PostgreSQL" if self.postgres else "SQLite"
+        return f"{database}, {2 if self.has_own_broker else 1} Redis"
+
     @property
     def hooks(self) -> tuple[float, ...]:
         """Return how many seconds hooks take; one that writes to SQLite keeps all others waiting."""
