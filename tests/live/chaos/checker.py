@@ -75,10 +75,13 @@ def places_are_one(events: list[Event]) -> Iterable[str]:
 
 
 def page_heard_what_was_claimed(events: list[Event]) -> Iterable[str]:
-    """Who is sent on has heard the outcome for which the hook ran; `lost` alone may be corrected."""
+    """Who is sent on has heard the outcome for which the hook ran.
+
+    `lost` alone may be corrected while the post is on its way, and may be alive again in between.
+    """
     for hook in _of(events, "hook"):
         for post in _of(events, "posted"):
-            if post.url and post.state not in (hook.state, "lost"):
+            if post.url and post.state in ENDED - {hook.state, "lost"}:
                 yield f"{post.who} had heard {post.state}, the hook ran for {hook.state}"
 
 

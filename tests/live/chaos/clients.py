@@ -134,11 +134,17 @@ class Page:
 
     async def until_ended(self) -> None:
         """Wait until the page shows an end; a person takes their time with one that is not good."""
-        while self.state not in ENDED:
-            self.has_news.clear()
-            await self.has_news.wait()
-        if self.state != "complete":
-            await asyncio.sleep(self.random.choice((0, 0.5, 2, 4)))
+        while self.state != "complete":
+            has_ended = self.state in ENDED
+            if not await self.has_more(self.random.choice((0, 0.5, 2, 4)) if has_ended else None):
+                return
+
+    async def has_more(self, seconds: float | None = None) -> bool:
+        """Wait until the page shows something else; say whether it did in time."""
+        self.has_news.clear()
+        with suppress(TimeoutError):
+            return await asyncio.wait_for(self.has_news.wait(), seconds)
+        return False
 
     async def go_on(self) -> None:
         """Post, twice at once now and then; wait a moment if there is no answer to go by."""
@@ -188,12 +194,14 @@ class Page:
             ping_interval=2,
             ping_timeout=5,
         ) as socket:
-            try:
-                async for text in socket:
-                    self.hear(json.loads(text), number)
-            finally:
-                if socket.close_code == GONE:
+            async for text in socket:
+                frame = json.loads(text)
+                if frame.get("code") == "not_found":  # as the page does: it asks again a little later
                     self.add("looked", socket=number, status=404)
+                    return
+                self.hear(frame, number)
+            if socket.close_code == GONE:
+                self.add("looked", socket=number, status=404)
 
     async def look(self) -> None:
         """Read the job once."""
