@@ -194,14 +194,16 @@ class Page:
             ping_interval=2,
             ping_timeout=5,
         ) as socket:
-            async for text in socket:
-                frame = json.loads(text)
-                if frame.get("code") == "not_found":  # as the page does: it asks again a little later
+            try:
+                async for text in socket:
+                    frame = json.loads(text)
+                    if frame.get("code") == "not_found":  # then the page asks again a little later
+                        self.add("looked", socket=number, status=404)
+                        return
+                    self.hear(frame, number)
+            finally:
+                if socket.close_code == GONE:
                     self.add("looked", socket=number, status=404)
-                    return
-                self.hear(frame, number)
-            if socket.close_code == GONE:
-                self.add("looked", socket=number, status=404)
 
     async def look(self) -> None:
         """Read the job once."""
