@@ -66,13 +66,14 @@ class Person:
         kind = self.random.choices(KINDS, WEIGHTS)[0]
         seconds = {"quick": {}}.get(kind, {"seconds": round(self.random.uniform(0.1, 2.5), 1)})
         hook = {"hook_seconds": self.random.choice(self.hooks)}
+        began = time.time()
         answer = await self.send("POST", f"/chaos/{kind}/", json=seconds | hook)
         if answer is None or answer.status_code != 302:
             self.history.add("looked", who=self.name, status=answer.status_code if answer else 0)
             return ""
         job = answer.headers["Location"].rstrip("/").rpartition("/")[2]
         self.jobs.append(job)
-        self.history.add("started", job=job, who=self.name, word=kind)
+        self.history.add("started", began, until=time.time(), job=job, who=self.name, word=kind)
         return job
 
     async def look_at_all(self) -> None:

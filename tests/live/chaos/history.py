@@ -39,7 +39,7 @@ class Event:
 
 NAMELESS = ("at", "kind", "job")
 KINDS = {
-    "started": "a view answered with the job's page; `word` is the kind of task",
+    "started": "a view was asked for a job, and gave one; `word` is the kind of task",
     "heard": "a page heard a state",
     "looked": "the answer to a look at the job, if it was not a frame",
     "posted": "a page posted to ready/, its answer came at `until`",

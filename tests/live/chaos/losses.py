@@ -13,7 +13,7 @@ TWICE = "its worker died and Redis was emptied"
 def why_gone(events: list[Event], history: History) -> str:
     """Return the reason for which a job may be gone, or ""."""
     started = next(event.at for event in events if event.kind == "started")
-    emptyings = [e for e in history.of_kind("emptied") if e.until >= started - 1]
+    emptyings = [e for e in history.of_kind("emptied") if e.until >= started]
     reasons = [
         why for emptied in emptyings if emptied.who != "broker" and (why := _why_lost(events, emptied, history))
     ]
