@@ -12,9 +12,9 @@ from random import Random
 from project.demo.supervisor import running
 
 from .checker import check
-from .clients import Person
 from .history import History
 from .nemesis import Nemesis
+from .people import Person
 from .report import figures, life
 from .stack import LOST_AFTER, START_TIMEOUT, ChaosStack
 
