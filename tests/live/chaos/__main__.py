@@ -6,6 +6,7 @@ job; returns 1 then.
 
 import argparse
 import asyncio
+import logging
 import sys
 from random import Random
 
@@ -15,7 +16,7 @@ from .checker import check
 from .history import History
 from .nemesis import Nemesis
 from .people import Person
-from .report import figures, life
+from .report import errors, figures, life
 from .stack import LOST_AFTER, START_TIMEOUT, ChaosStack
 
 PEOPLE = 6
@@ -29,6 +30,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument("--seconds", type=float, default=240)
     options = parser.parse_args()
+    logging.getLogger("websockets").setLevel(logging.CRITICAL)  # connections are cut on purpose
     history = History()
     stack = ChaosStack(options.seed)
     with running(stack, say):
@@ -83,7 +85,7 @@ def collect(stack: ChaosStack, history: History) -> None:
 def tell(history: History, stack: ChaosStack, seed: int) -> int:
     """Print all of it; return 1 if a promise was broken."""
     broken = check(history)
-    say(*figures(history))
+    say(*figures(history), f"errors in the logs: {errors(stack.printed)}")
     say(f"{sum(map(len, broken.values()))} violations, {len(broken)} jobs")
     if not broken:
         return 0

@@ -1,5 +1,6 @@
 """What is printed of a chaos: its figures, what the nemesis did, and the life of each broken job."""
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 
@@ -25,6 +26,12 @@ def figures(history: History) -> Iterator[str]:
     yield f"{len(hooks)} hooks: {_count(hook.who for hook in hooks)}"
     yield f"{len(history.of_kind('heard'))} states heard"
     yield f"corrected between what was heard and the claim: {_corrected(history)}"
+
+
+def errors(lines: list[str]) -> str:
+    """Count what servers and workers logged as errors, without ids and numbers."""
+    found = filter(None, (re.search(r"ERROR (jobs\S*: .*)", line) for line in lines))
+    return _count(re.sub(r"[0-9a-f]{4,}[0-9a-f-]*", "…", match[1])[:100] for match in found)
 
 
 def life(history: History, job: str) -> Iterator[str]:
