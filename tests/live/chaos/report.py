@@ -31,7 +31,7 @@ def figures(history: History) -> Iterator[str]:
 def errors(lines: list[str]) -> str:
     """Count what servers and workers logged as errors, without ids and numbers."""
     found = filter(None, (re.search(r"ERROR (jobs\S*: .*)", line) for line in lines))
-    return _count(re.sub(r"[0-9a-f]{4,}[0-9a-f-]*", "…", match[1])[:100] for match in found)
+    return _count(re.sub(r"[0-9a-f]{8}[0-9a-f-]*", "…", match[1])[:100] for match in found)
 
 
 def life(history: History, job: str) -> Iterator[str]:
