@@ -33,7 +33,8 @@ def _why_lost(events: list[Event], emptied: Event, history: History) -> str:
         return UNTAKEN
     until = ends.at + WRITTEN if ends is not None else float("inf")
     for death in _deaths(history, begins.pids):
-        if begins.at <= death.at <= min(until, emptied.until + REWRITTEN):
+        died_in_time = death.at <= min(until, emptied.until + REWRITTEN)
+        if died_in_time and begins.at <= max(death.at, death.until):
             return TWICE
     return ""
 

@@ -119,6 +119,14 @@ def test_a_job_whose_worker_died_as_well_may_be_gone():
     assert left(EMPTIED, BEGINS, KILLED) == (False, TWICE)
 
 
+def test_a_worker_may_begin_a_job_while_it_is_being_killed():
+    assert left(EMPTIED, BEGINS, replace(KILLED, at=1.1)) == (False, TWICE)
+
+
+def test_a_worker_that_died_before_had_not_begun_the_job():
+    assert left(EMPTIED, BEGINS, replace(KILLED, at=0.5, until=1)) == (True, "")
+
+
 def test_a_job_that_waited_for_its_next_attempt_may_be_gone():
     assert left(EMPTIED, BEGINS, event(1.3, "ends", word="Retry", pids=(7,))) == (False, UNTAKEN)
 
