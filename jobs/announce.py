@@ -79,14 +79,17 @@ def _claimed(job_id: str) -> JobRecord | None:
 
 
 def find_archived(job_id: str) -> Record | None:
-    """Return an ended job as the archive has it; None if it has not, or cannot be asked."""
+    """Return an ended job as the archive has it, or None if it has no such job.
+
+    Raises `StoreUnavailable` if the database cannot be asked.
+    """
     if not jobs_settings().ARCHIVE:
         return None
     try:
         archived: JobRecord | None = outside_of_loops(JobRecord.objects.filter(pk=job_id).first)
-    except Exception:
+    except Exception as error:
         logger.exception("job %s: the archive could not be read", job_id)
-        return None
+        raise StoreUnavailable(f"The archive cannot be asked for job {job_id}.") from error
     return archived.to_record() if archived else None
 
 

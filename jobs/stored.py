@@ -67,8 +67,10 @@ class StoredJob(KnownJob):
         if outcome.record is not None and not self._is_newer_than(outcome):
             self._know(outcome.record, outcome.now)
             self.settle()
-        elif (known := find_archived(self.id) or outcome.record) is not None:
-            self._know(known)
+        elif outcome.record is not None:
+            self._know(self._archived() or outcome.record)
+        elif (archived := find_archived(self.id)) is not None:
+            self._know(archived)
         else:
             raise not_found(self.id)
         return self
@@ -203,8 +205,14 @@ class StoredJob(KnownJob):
 
     def _ended_meanwhile(self) -> Record | None:
         """Return the end that the archive knows of, if it is later than what we know."""
-        archived = find_archived(self.id)
+        archived = self._archived()
         return archived if archived is not None and archived.version > self.version else None
+
+    def _archived(self) -> Record | None:
+        """Return the job as the archive has it; None also if the archive cannot be asked now."""
+        with suppress(StoreUnavailable):
+            return find_archived(self.id)
+        return None
 
     def _is_newer_than(self, outcome: Outcome) -> bool:
         """Say whether Redis has less than we know of: it was emptied, or restored from an old backup."""

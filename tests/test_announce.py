@@ -7,6 +7,7 @@ from django.db import OperationalError, connection, transaction
 from jobs import announce, signals
 from jobs.announce import announce_ended, archive, find_archived
 from jobs.backlog import archive_backlog
+from jobs.exceptions import StoreUnavailable
 from jobs.models import JobRecord, JobRecordQuerySet
 from jobs.record import Record
 from jobs.states import JobState
@@ -111,7 +112,8 @@ def test_a_database_that_cannot_be_read_is_logged(monkeypatch, caplog):
         raise OperationalError("locked")
 
     monkeypatch.setattr(JobRecordQuerySet, "filter", refuse)
-    assert find_archived("parcel-1") is None
+    with pytest.raises(StoreUnavailable, match="parcel-1"):
+        find_archived("parcel-1")
     assert "job parcel-1: the archive could not be read" in caplog.text
 
 

@@ -34,6 +34,33 @@ def test_f04_a_heart_that_missed_the_last_changes_does_not_undo_them(redis_clien
     assert (found.state, found.data["receipt"], found.attempt) == ("complete", "kept", 1)
 
 
+@pytest.fixture
+def unreadable_database(monkeypatch):
+    """Let the database refuse to be asked."""
+
+    def refuse(self, *args, **kwargs):
+        raise OperationalError("locked")
+
+    monkeypatch.setattr(JobRecordQuerySet, "filter", refuse)
+
+
+@pytest.mark.usefixtures("unreadable_database")
+def test_f05_nobody_is_told_that_a_job_is_unknown_while_the_archive_cannot_be_asked(redis_client):
+    job = started_job()
+    redis_client.flushall()
+    for look in (Job(job.record).refresh, lambda: JobRepository().find(job.id)):
+        with pytest.raises(StoreUnavailable, match="cannot be asked"):
+            look()
+
+
+@pytest.mark.usefixtures("unreadable_database")
+def test_f35_a_job_that_runs_needs_no_archive(redis_client):
+    job = started_job()
+    redis_client.flushall()
+    job.set_progress(1, 2)
+    assert JobRepository().find(job.id).state == "running"
+
+
 def test_f04_a_cancel_on_what_the_heart_restored_stops_the_task(redis_client):
     job = started_job()
     known = JobRepository().find(job.id).record

@@ -1,0 +1,1 @@
+"""An app of many kinds of jobs, whose hooks leave one row for each run that took effect."""
