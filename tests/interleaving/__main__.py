@@ -35,7 +35,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, nargs=2, default=(1, 1000), metavar=("FIRST", "COUNT"))
     parser.add_argument("--seconds", type=float, default=float("inf"), help="begin no further schedule after them")
     parser.add_argument(
-        "--without", choices=("claimed", "second look", "first end"), help="remove a rule, and stop when that is found"
+        "--without", choices=("claimed", "second look", "outcome"), help="remove a rule, and stop when that is found"
     )
     return parser.parse_args()
 

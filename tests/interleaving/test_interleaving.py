@@ -27,7 +27,7 @@ def test_no_schedule_breaks_a_promise():
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("rule", ["claimed", "second look", "first end"])
+@pytest.mark.parametrize("rule", ["claimed", "second look", "outcome"])
 def test_schedules_find_a_rule_that_is_missing(rule):
     output, _nothing = start("--seeds", 1, SCHEDULES, "--without", rule).communicate()
     assert "python -m tests.interleaving --seed" in output, output
