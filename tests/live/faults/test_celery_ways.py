@@ -62,9 +62,9 @@ def test_f22_soft_limit_may_be_caught(stack, person, catch, state):
 
 
 def test_f22_revoked_before_it_runs_is_cancelled_when_a_worker_takes_it(stack, person):
-    job_id = person.start("hurry", {"countdown": 3})
+    job_id = person.start("hurry", {"countdown": 10})  # Celery's command takes seconds to start on a busy machine
     stack.run_celery("control", "revoke", job_id)
-    person.await_state(job_id, "cancelled")
+    person.await_state(job_id, "cancelled", 20)
     assert not stack.pids_of(f"ran:{job_id}")
 
 
