@@ -3,7 +3,6 @@
 None of it can fail the task whose job it is about.
 """
 
-import asyncio
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
@@ -16,6 +15,7 @@ from django.db import DataError, IntegrityError, connections, router, transactio
 from . import signals
 from .backlog import archive_backlog
 from .conf import jobs_settings
+from .eager import is_in_event_loop
 from .exceptions import StoreUnavailable
 from .logs import get_logger
 from .models import JobRecord
@@ -169,18 +169,10 @@ def _set_busy_timeout(connection: Any, seconds: float) -> None:
 
 def outside_of_loops(action: Callable[[], Any]) -> Any:
     """Run it here, or in a thread of its own when an event loop runs here, where Django refuses the database."""
-    if not _runs_in_a_loop():  # the action is run outside of the check's handler: an error names only itself
+    if not is_in_event_loop():  # the action is run outside of the check's handler: an error names only itself
         return action()
     with ThreadPoolExecutor(max_workers=1) as pool:
         return pool.submit(_then_disconnect, action).result(TIMEOUT)
-
-
-def _runs_in_a_loop() -> bool:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True
 
 
 def _then_disconnect(action: Callable[[], Any]) -> Any:

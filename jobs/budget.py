@@ -33,7 +33,7 @@ class Budget:
         return max(0.0, self._full_at - self._burst - monotonic())
 
     def spend(self, jobs: float) -> None:
-        """Take so many jobs out of it."""
+        """Take a number of jobs out of the budget."""
         seconds = jobs / (self._share * jobs_settings().MAX_JOBS_PER_SECOND)
         self._full_at = max(monotonic(), self._full_at) + seconds
 

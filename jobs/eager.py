@@ -16,13 +16,14 @@ def outside_event_loops(action: Callable[[], T]) -> T:
 
     Inside a running loop neither the ORM nor `async_to_sync` works, and a task may use both.
     """
-    if not _is_in_event_loop():
+    if not is_in_event_loop():
         return action()
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="jobs-eager") as executor:
         return executor.submit(copy_context().run, _and_disconnect, action).result()
 
 
-def _is_in_event_loop() -> bool:
+def is_in_event_loop() -> bool:
+    """Say whether an event loop runs in this thread."""
     try:
         asyncio.get_running_loop()
     except RuntimeError:
