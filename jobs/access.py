@@ -19,16 +19,18 @@ from django.db import Error as DatabaseFailure
 from django.db.models import Model
 from django.http import HttpRequest, parse_cookie
 
-from . import events
 from .conf import jobs_settings
+from .core import topics
+from .core.app_label import permission
 from .exceptions import StoreUnavailable, not_found
 from .job import Job
-from .label import permission
 from .repository import JobRepository, is_id, owner_name
-from .threads import in_thread
+from .runtime.threads import in_thread
 
 TICKET_SALT = "jobs.ticket"
-VISITOR_KEY = "jobs_visitor"  # in the session; it survives the change of the session's key at login
+VISITOR_KEY = (
+    "jobs_visitor"  # in the session; it survives the change of the session's key at login
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,12 +87,12 @@ class Viewer:
         """Return the topics of what a client asks to listen to: a job, its own jobs, a tag; none if it may not."""
         match target:
             case {"job": str() as job_id} if is_id(job_id):
-                return [events.job_topic(job_id)]  # who may see it is told by the job itself
+                return [topics.job_topic(job_id)]  # who may see it is told by the job itself
             case {"mine": True}:
-                mine = [self.topic] if self.topic.startswith(events.owner_topic("")) else []
-                return [events.owner_topic(owner) for owner in self.owners] + mine
-            case {"tag": str() as tag} if self.is_staff or self.topic == events.tag_topic(tag):
-                return [events.tag_topic(tag)]
+                mine = [self.topic] if self.topic.startswith(topics.owner_topic("")) else []
+                return [topics.owner_topic(owner) for owner in self.owners] + mine
+            case {"tag": str() as tag} if self.is_staff or self.topic == topics.tag_topic(tag):
+                return [topics.tag_topic(tag)]
         return []
 
     def find(self, job_id: str) -> Job:
@@ -103,8 +105,8 @@ class Viewer:
 
         A ticket for a draft's id opens the job that runs in its place.
         """
-        if job.id != job_id and self.topic == events.job_topic(job_id):
-            return replace(self, topic=events.job_topic(job.id))
+        if job.id != job_id and self.topic == topics.job_topic(job_id):
+            return replace(self, topic=topics.job_topic(job.id))
         return self
 
     def admit(self, job: Job) -> Job:
@@ -139,7 +141,9 @@ def bearer_of(text: object) -> Viewer | None:
 def viewer_of(request: HttpRequest) -> Viewer:
     """Return who makes a request: by the session, and by a ticket in the header `X-Job-Ticket` or the form."""
     viewer = _viewer(getattr(request, "user", None), getattr(request, "session", None))
-    given = request.headers.get("X-Job-Ticket") or (request.POST.get("ticket") if request.method == "POST" else "")
+    given = request.headers.get("X-Job-Ticket") or (
+        request.POST.get("ticket") if request.method == "POST" else ""
+    )
     bearer = bearer_of(given) if given else None
     return replace(viewer, topic=bearer.topic) if bearer else viewer
 
@@ -154,7 +158,9 @@ async def viewer_of_scope(scope: Any, opened_at: float | None = None) -> Viewer:
     try:
         return await in_thread(_scope_viewer, scope, opened_at)
     except DatabaseFailure as error:
-        raise StoreUnavailable(f"The database does not say who opened a socket: {error}") from error
+        raise StoreUnavailable(
+            f"The database does not say who opened a socket: {error}"
+        ) from error
 
 
 def visitor_owner(session: Any) -> str:

@@ -18,9 +18,11 @@ class JobsConfig(AppConfig):
 
     def ready(self) -> None:
         """Fill the registry of handlers from each app's `handlers.py`."""
-        import_module("jobs.checks")  # these need the models, so they can only be loaded now
-        import_module("jobs.checks_project")
-        import_module("jobs.logout").connect()
+        import_module(
+            "jobs.checks.settings"
+        )  # these need the models, so they can only be loaded now
+        import_module("jobs.checks.project")
+        import_module("jobs.live.logout").connect()
         autodiscover_modules("handlers")
 
 

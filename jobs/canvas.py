@@ -12,18 +12,18 @@ from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
 from .access import owner_of
-from .attempt import end
 from .handlers import JobHandler
 from .job import Job
 from .logs import get_logger
-from .once import OWNER, key_given
-from .parts import job_parts, name_job
+from .queues.celery.attempt import end
+from .queues.celery.parts import job_parts, name_job
+from .queues.submission import submit
+from .queues.unique_keys import OWNER, key_given
 from .repository import HandlerClass, JobRepository
 from .states import JobState
-from .submission import submit
 from .tasks import JobTask, refresh_if_eager
 
-logger = get_logger("jobs.canvas")
+logger = get_logger(__name__)
 
 
 def start_canvas(

@@ -51,7 +51,9 @@ def jobs_settings() -> JobsSettings:
 
 def has_sockets() -> bool:
     """Say whether pages can open a socket; not if WSGI alone serves the project, or `SOCKET_PATH` is ""."""
-    served = getattr(settings, "ASGI_APPLICATION", None) or getattr(settings, "CHANNEL_LAYERS", None)
+    served = getattr(settings, "ASGI_APPLICATION", None) or getattr(
+        settings, "CHANNEL_LAYERS", None
+    )
     return bool(served and jobs_settings().SOCKET_PATH)
 
 

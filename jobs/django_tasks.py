@@ -17,26 +17,24 @@ from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpRequest
 from django.utils import translation
 
-from . import store
 from .access import owner_of
-from .arguments import named
-from .attempt import end, explain
 from .conf import jobs_settings
-from .detached import DetachedJob
 from .exceptions import JobError, JobNotFound, StoreUnavailable, is_cancel
 from .handlers import JobHandler, path_of
 from .job import Job
 from .logs import get_logger
-from .record import Record
+from .queues.arguments import named
+from .queues.celery.attempt import detached_job, end, explain
 from .repository import HandlerClass, JobRepository
 from .states import JobState
+from .store import records
 
 try:
     from django.tasks import signals
 except ImportError:  # before Django 6.0
     signals = None  # type: ignore[assignment]
 
-logger = get_logger("jobs.django_tasks")
+logger = get_logger(__name__)
 
 T = TypeVar("T")
 
@@ -83,11 +81,15 @@ def submit_job(
     that has been created by then fails.
     """
     if signals is None:
-        raise ImproperlyConfigured("jobs.django_tasks needs Django 6.0 or newer, which has django.tasks.")
+        raise ImproperlyConfigured(
+            "jobs.django_tasks needs Django 6.0 or newer, which has django.tasks."
+        )
     if owner is None and request is not None:
         owner = owner_of(request)
     handler = handler_class or _handlers.get(task.module_path, JobHandler)
-    order = _Order(handler, owner, tags if isinstance(tags, str) else tuple(tags), dict(data or {}))
+    order = _Order(
+        handler, owner, tags if isinstance(tags, str) else tuple(tags), dict(data or {})
+    )
     order.check()
     token = _orders.set(order)
     try:
@@ -110,7 +112,7 @@ def _data_of(task: Any, args: Iterable[Any], kwargs: Mapping[str, Any]) -> dict[
 def current_job() -> Job:
     """Return the job of the task that runs here; one that keeps to itself if nobody waits for it."""
     run = _runs.get()
-    return run.job if run else DetachedJob(Record(id="", state=JobState.RUNNING))
+    return run.job if run else detached_job()
 
 
 @dataclass
@@ -126,10 +128,12 @@ class _Order:
     def check(self) -> None:
         """Raise what `create` would, before there is a task."""
         JobRepository().draft(None, self.handler_class, self.owner, self.tags, self.data)
-        store.ping()
+        records.ping()
 
     def create(self, job_id: str) -> Job:
-        self.job = JobRepository().create(job_id, self.handler_class, self.owner, self.tags, self.data)
+        self.job = JobRepository().create(
+            job_id, self.handler_class, self.owner, self.tags, self.data
+        )
         return self.job
 
 
@@ -145,14 +149,16 @@ class _Run(threading.Thread):
     def run(self) -> None:
         while not self.over.wait(jobs_settings().HEARTBEAT):
             try:
-                store.beat([self.job.id], jobs_settings().LOST_AFTER)
+                records.beat([self.job.id], jobs_settings().LOST_AFTER)
             except StoreUnavailable as error:
                 logger.warning("no heartbeat for job %s: %s", self.job.id, error)
 
 
 def _on_enqueued(task_result: Any, **_: Any) -> None:
     order = _orders.get()
-    if order is not None and order.job is None:  # a task that this one enqueues in turn is another matter
+    if (
+        order is not None and order.job is None
+    ):  # a task that this one enqueues in turn is another matter
         order.create(task_result.id)
 
 

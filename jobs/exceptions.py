@@ -78,4 +78,6 @@ def not_found(job_id: str) -> JobNotFound:
 
 def exists(job_id: str) -> JobExists:
     """Return the error for an id that has been used."""
-    return JobExists(f"There is a job {job_id!r} already; an id is the Celery task id and is used once.")
+    return JobExists(
+        f"There is a job {job_id!r} already; an id is the Celery task id and is used once."
+    )

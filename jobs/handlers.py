@@ -7,17 +7,15 @@ or from a client is only ever a key of that registry; it is never imported.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from django.http import HttpRequest
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
+from .core.app_label import url_of
+from .core.snapshot import JobSnapshot
 from .exceptions import HandlerNotFound
-from .label import url_of
-
-if TYPE_CHECKING:
-    from .job import Job
 
 Text = str | Promise
 
@@ -34,13 +32,15 @@ class JobHandler:
 
     header: ClassVar[Any] = _("Please wait")
     message: ClassVar[Any] = ""
-    redirect_hidden: ClassVar[bool] = False  # whether a page in a hidden tab goes on before it is looked at
+    redirect_hidden: ClassVar[bool] = (
+        False  # whether a page in a hidden tab goes on before it is looked at
+    )
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         _registry[path_of(cls)] = cls
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: JobSnapshot) -> None:
         self.job = job
 
     def next_url(self, request: HttpRequest) -> str:
@@ -64,7 +64,7 @@ class JobHandler:
     def on_failed(self, request: HttpRequest) -> None:
         """Do the same when the job has failed, was cancelled, expired or was lost."""
 
-    def rerun(self, request: HttpRequest) -> Job:
+    def rerun(self, request: HttpRequest) -> JobSnapshot:
         """Start the work of a job that has ended again, for its owner, and return the new job; staff asks for it.
 
         A handler without this method of its own offers no such thing. Most need one line: `return

@@ -13,16 +13,20 @@ from django.views.decorators.http import require_safe
 
 from .conf import jobs_settings
 from .exceptions import StoreUnavailable
-from .hub import hub
 from .logs import get_logger
 from .models import JobRecord
-from .reader import async_reader
-from .threads import in_thread
+from .push.hub import hub
+from .runtime.threads import in_thread
+from .store.reader import async_reader
 
-logger = get_logger("jobs.health")
+logger = get_logger(__name__)
 
 OK, DOWN, OFF = "ok", "down", "off"
-HUB = {None: "idle", False: OK, True: "deaf"}  # idle: no page is open here; deaf: pages read their jobs instead
+HUB = {
+    None: "idle",
+    False: OK,
+    True: "deaf",
+}  # idle: no page is open here; deaf: pages read their jobs instead
 
 
 @require_safe
@@ -35,11 +39,15 @@ async def health(request: HttpRequest) -> JsonResponse:
     """
     parts = {
         "store": await _tried("store", async_reader().read_all([])),
-        "archive": await _tried("archive", in_thread(_ask_archive)) if jobs_settings().ARCHIVE else OFF,
+        "archive": await _tried("archive", in_thread(_ask_archive))
+        if jobs_settings().ARCHIVE
+        else OFF,
         "hub": HUB[hub().is_deaf],
     }
     is_down = DOWN in parts.values()
-    return JsonResponse({"status": DOWN if is_down else OK, **parts}, status=503 if is_down else 200)
+    return JsonResponse(
+        {"status": DOWN if is_down else OK, **parts}, status=503 if is_down else 200
+    )
 
 
 def _ask_archive() -> None:

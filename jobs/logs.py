@@ -52,7 +52,9 @@ class JobIdFilter(logging.Filter):
 def _named_by(record: logging.LogRecord) -> str:
     """Return the id that a line of ours begins with."""
     is_ours = record.name.startswith("jobs.") and str(record.msg).startswith("job %s")
-    return str(record.args[0]) if is_ours and isinstance(record.args, tuple) and record.args else ""
+    return (
+        str(record.args[0]) if is_ours and isinstance(record.args, tuple) and record.args else ""
+    )
 
 
 class _Escaped:
@@ -78,11 +80,15 @@ def _escape_record(record: logging.LogRecord) -> bool:
 
 
 def _on_one_line(value: Any) -> Any:
-    is_harmless = isinstance(value, int | float) or (isinstance(value, str) and value.isprintable())
+    is_harmless = isinstance(value, int | float) or (
+        isinstance(value, str) and value.isprintable()
+    )
     return value if is_harmless else _Escaped(value)
 
 
 def _escaped(text: str) -> str:
     if text.isprintable():
         return text
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
+    )

@@ -28,10 +28,11 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
-from . import indexes, signals, store
+from . import signals
 from .exceptions import StoreUnavailable
 from .job import Job
 from .states import ALIVE
+from .store import indexes, records
 
 LOOK = 2000  # newest jobs that a scrape reads; older ones that are still alive are not counted
 LONG = (0.1, 0.5, 1, 5, 10, 30, 60, 300, 900, 3600, 4 * 3600)  # seconds, of work and of queues
@@ -39,13 +40,25 @@ SHORT = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)  # sec
 MULTIPROCESS = "PROMETHEUS_MULTIPROC_DIR"  # prometheus_client's own: the processes of a machine count together
 
 CREATED = Counter("jobs_created", "Jobs created", ["handler"])
-ENDED = Counter("jobs_ended", "Jobs that have ended; a lost one that comes back ends twice", ["handler", "state"])
-WAITED = Histogram("jobs_waiting_seconds", "From creation to the first start", ["handler"], buckets=LONG)
-RAN = Histogram("jobs_running_seconds", "From the last start to the end", ["handler", "state"], buckets=LONG)
-DELIVERED = Histogram("jobs_delivery_seconds", "From the write in the store to the server's hub", buckets=SHORT)
+ENDED = Counter(
+    "jobs_ended",
+    "Jobs that have ended; a lost one that comes back ends twice",
+    ["handler", "state"],
+)
+WAITED = Histogram(
+    "jobs_waiting_seconds", "From creation to the first start", ["handler"], buckets=LONG
+)
+RAN = Histogram(
+    "jobs_running_seconds", "From the last start to the end", ["handler", "state"], buckets=LONG
+)
+DELIVERED = Histogram(
+    "jobs_delivery_seconds", "From the write in the store to the server's hub", buckets=SHORT
+)
 SOCKETS = Gauge("jobs_open_sockets", "Sockets that are open", multiprocess_mode="livesum")
 MISSED = Counter(
-    "jobs_reconcile_hits", "What a page was told by reconciliation: an end whose push was lost, or a change", ["kind"]
+    "jobs_reconcile_hits",
+    "What a page was told by reconciliation: an end whose push was lost, or a change",
+    ["kind"],
 )
 
 
@@ -53,7 +66,9 @@ class Living(Collector):
     """Counts the jobs that are alive, and says whether the store answers, in three round trips."""
 
     def __init__(self) -> None:
-        self.clock_ahead = 0.0  # seconds by which Redis's clock is ahead of ours, as of the last scrape
+        self.clock_ahead = (
+            0.0  # seconds by which Redis's clock is ahead of ours, as of the last scrape
+        )
 
     def describe(self) -> list[Metric]:
         """Keep the registry from asking the store only to learn the names."""
@@ -61,7 +76,9 @@ class Living(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Count them now."""
-        alive = GaugeMetricFamily("jobs_alive", f"Jobs by state among the newest {LOOK}", labels=["state"])
+        alive = GaugeMetricFamily(
+            "jobs_alive", f"Jobs by state among the newest {LOOK}", labels=["state"]
+        )
         try:
             tally, is_up = self._tally(), 1
         except StoreUnavailable:
@@ -72,9 +89,11 @@ class Living(Collector):
         yield GaugeMetricFamily("jobs_store_up", "Whether the store answers", value=is_up)
 
     def _tally(self) -> Tally[str]:
-        glances = store.glance(indexes.indexed(indexes.ALL, LOOK))
+        glances = records.glance(indexes.indexed(indexes.ALL, LOOK))
         self.clock_ahead = _clock_ahead()
-        return Tally(glance.state for glance in glances if glance.is_alive and not glance.is_overdue)
+        return Tally(
+            glance.state for glance in glances if glance.is_alive and not glance.is_overdue
+        )
 
 
 LIVING = Living()
@@ -110,7 +129,7 @@ def expose(request: HttpRequest) -> HttpResponse:
 def _clock_ahead() -> float:
     """Return by how much Redis's clock is ahead; 0 when that is no more than what asking takes."""
     before = time.time()
-    clock = store.clock() / 1_000_000
+    clock = records.clock() / 1_000_000
     took = time.time() - before
     ahead = clock - before - took / 2
     return ahead if abs(ahead) > took else 0.0
@@ -122,7 +141,9 @@ def _on_created(job: Job, **_: Any) -> None:
 
 def _on_started(job: Job, **_: Any) -> None:
     if job.attempt == 1:
-        WAITED.labels(job.handler_class).observe((job.record.started_at - job.record.created_at) / 1_000_000)
+        WAITED.labels(job.handler_class).observe(
+            (job.record.started_at - job.record.created_at) / 1_000_000
+        )
 
 
 def _on_ended(job: Job, **_: Any) -> None:

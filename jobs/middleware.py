@@ -6,14 +6,16 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
 from .exceptions import StoreUnavailable
-from .redirects import is_allowed, same_page
+from .waiting.redirects import is_allowed, same_page
 
 RETRY_AFTER = 5  # seconds
 
 
 def unavailable(request: HttpRequest) -> HttpResponse:
     """Return the page that says so, and when to try again."""
-    response = render(request, "jobs/unavailable.html", {"retry_url": _retry_url(request)}, status=503)
+    response = render(
+        request, "jobs/unavailable.html", {"retry_url": _retry_url(request)}, status=503
+    )
     response["Retry-After"] = str(RETRY_AFTER)
     return response
 

@@ -7,10 +7,10 @@ from typing import Any, ClassVar
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from .database_time import aware_time, database_time
-from .events import to_datetime
-from .fields import ExactCharField
-from .record import Record, from_hash, to_hash
+from .archive.database_time import aware_time, database_time
+from .archive.fields import ExactCharField
+from .core.clock import to_datetime
+from .core.record import Record, from_hash, to_hash
 from .states import ENDED, JobState
 
 
@@ -24,7 +24,9 @@ class JobRecordQuerySet(models.QuerySet["JobRecord"]):
         `ValueError` for a job that has not ended.
         """
         if not record.state.is_ended:
-            raise ValueError(f"Job {record.id} is {record.state}; only a job that has ended is archived.")
+            raise ValueError(
+                f"Job {record.id} is {record.state}; only a job that has ended is archived."
+            )
         columns = self._columns(record)
         newer = self.filter(pk=record.id, version__lt=record.version, claimed_at=None)
         replaced = newer.filter(state__in=[JobState.LOST.value, record.state.value])
@@ -41,14 +43,18 @@ class JobRecordQuerySet(models.QuerySet["JobRecord"]):
         return rows.exclude(claimed_at=None).first()
 
     def _columns(self, record: Record) -> dict[str, Any]:
-        record = record.replace(leased_until=0, leased_by="")  # a lease is Redis's: none outlives it
+        record = record.replace(
+            leased_until=0, leased_by=""
+        )  # a lease is Redis's: none outlives it
         return {
             "state": record.state.value,
             "handler_class": _storable(record.handler_class)[:255],
             "owner": _storable(record.owner)[:255],
             "version": record.version,
             "created_at": database_time(to_datetime(record.created_at)),
-            "started_at": database_time(to_datetime(record.started_at)) if record.started_at else None,
+            "started_at": database_time(to_datetime(record.started_at))
+            if record.started_at
+            else None,
             "ended_at": database_time(to_datetime(record.ended_at)),
             "stored": {_storable(name): _storable(text) for name, text in to_hash(record).items()},
         }
@@ -62,7 +68,9 @@ class JobRecord(models.Model):
     """A job that has ended. The columns are for queries; `stored` is the job as Redis held it."""
 
     id = ExactCharField(_("id"), primary_key=True, max_length=128)
-    state = models.CharField(_("state"), max_length=16, choices=[(s.value, s.label) for s in JobState if s in ENDED])
+    state = models.CharField(
+        _("state"), max_length=16, choices=[(s.value, s.label) for s in JobState if s in ENDED]
+    )
     handler_class = ExactCharField(_("handler"), max_length=255)
     owner = ExactCharField(_("owner"), max_length=255, blank=True)
     version = models.BigIntegerField(_("version"))
@@ -85,7 +93,9 @@ class JobRecord(models.Model):
         indexes: ClassVar[Any] = [
             models.Index(fields=["owner", "-created_at"], name="jobs_owner_created"),
             models.Index(fields=["handler_class", "-ended_at"], name="jobs_handler_ended"),
-            models.Index(fields=["ended_at", "state"], name="jobs_ended_state"),  # both are counted from it alone
+            models.Index(
+                fields=["ended_at", "state"], name="jobs_ended_state"
+            ),  # both are counted from it alone
         ]
 
     def __str__(self) -> str:
@@ -93,8 +103,12 @@ class JobRecord(models.Model):
 
     def to_record(self) -> Record:
         """Return the job as the store would, with what the claim has added."""
-        claimed_at = int(aware_time(self.claimed_at).timestamp() * 1_000_000) if self.claimed_at else 0
-        return from_hash(self.pk, self.stored).replace(claimed_at=claimed_at, claimed_url=self.claimed_url)
+        claimed_at = (
+            int(aware_time(self.claimed_at).timestamp() * 1_000_000) if self.claimed_at else 0
+        )
+        return from_hash(self.pk, self.stored).replace(
+            claimed_at=claimed_at, claimed_url=self.claimed_url
+        )
 
 
 def _storable(text: str) -> str:

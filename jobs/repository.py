@@ -9,22 +9,26 @@ from uuid import uuid4
 from django.urls import NoReverseMatch
 from django.utils.translation import get_language
 
-from . import events, signals, store
-from .announce import find_archived, send_signal
+from . import signals
+from .archive.writer import find_archived
 from .conf import jobs_settings
-from .data import encode_all
+from .core import topics
+from .core.app_label import url_of
+from .core.data import encode_all
+from .core.record import Record, local_path
+from .core.transitions import Change
 from .exceptions import JobNotFound, StoreUnavailable, exists, not_found
 from .handlers import JobHandler, find_handler, path_of
-from .indexes import indexed
 from .job import Job
-from .label import url_of
+from .lifecycle.announce import send_signal
+from .lifecycle.stored_record import MAX_TRIES
 from .models import JobRecord
-from .reader import async_reader
-from .record import Record, local_path
+from .runtime.threads import in_archive_thread, in_thread
 from .states import JobState
-from .store import Change, Outcome
-from .stored import MAX_TRIES
-from .threads import in_archive_thread, in_thread
+from .store import records
+from .store.indexes import indexed
+from .store.reader import async_reader
+from .store.records import Outcome
 
 ID = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
 OWNER = re.compile(r"(user|visitor):.+", re.DOTALL)
@@ -56,12 +60,19 @@ class JobRepository:
         return self.store_draft(draft)
 
     def draft(
-        self, job_id: str | None, handler_class: HandlerClass, owner: Any, tags: Iterable[str], data: Mapping[str, Any]
+        self,
+        job_id: str | None,
+        handler_class: HandlerClass,
+        owner: Any,
+        tags: Iterable[str],
+        data: Mapping[str, Any],
     ) -> Job:
         """Return a job that is checked in every way but not stored yet."""
         job_id = str(uuid4()) if job_id is None else job_id
         if not is_id(job_id):
-            raise ValueError(f"{job_id!r} cannot be a job's id: 1 to 128 of the characters A-Z a-z 0-9 _ . : -")
+            raise ValueError(
+                f"{job_id!r} cannot be a job's id: 1 to 128 of the characters A-Z a-z 0-9 _ . : -"
+            )
         find_handler(handler_class)
         if isinstance(tags, str):
             raise ValueError(f"The tags are the text {tags!r}; give a list of texts.")
@@ -76,7 +87,7 @@ class JobRepository:
                 data=encode_all(data, jobs_settings().MAX_DATA),
             )
         )
-        job.is_draft = True
+        job.stored.is_draft = True
         return job
 
     def store_draft(self, job: Job, start_timeout: float | None = None, delay: float = 0) -> Job:
@@ -89,16 +100,18 @@ class JobRepository:
         change = Change(stamp="created_at", deadline=delay + seconds)
         holder = ""
         for _try in range(MAX_TRIES):
-            if not (holder := job.create(change, ended=holder)):
+            if not (holder := job.stored.create(change, ended=holder)):
                 send_signal(signals.job_created, job)
                 return job
             if (running := self._alive(holder)) is not None:
                 return running
-        raise StoreUnavailable(f"Job {job.id} was not stored: its unique key passes from one job to the next.")
+        raise StoreUnavailable(
+            f"Job {job.id} was not stored: its unique key passes from one job to the next."
+        )
 
     def holder(self, unique: str) -> Job | None:
         """Return the job that is alive and holds a unique key, by its digest; None if none does."""
-        holder = store.holder(unique)
+        holder = records.holder(unique)
         return self._alive(holder) if holder else None
 
     def store_alias(self, draft: Job, running: Job) -> None:
@@ -113,16 +126,18 @@ class JobRepository:
             owner=running.owner,
             alias_of=running.id,
         )
-        store.write(None, alias, Change(deadline=max(0, running.record.deadline - running.now) / 1_000_000))
+        records.write(
+            None, alias, Change(deadline=max(0, running.record.deadline - running.now) / 1_000_000)
+        )
 
     def find(self, id: str) -> Job:  # noqa: A002
         """Return the job, with its deadline enforced; raises `JobNotFound`, `StoreUnavailable` if nobody knows."""
         if not is_id(id):
             raise not_found(id)
         try:
-            outcome = store.read(id)
+            outcome = records.read(id)
             if alias_of := _alias_of(outcome):
-                id, outcome = alias_of, store.read(alias_of)  # noqa: A001
+                id, outcome = alias_of, records.read(alias_of)  # noqa: A001
         except StoreUnavailable:
             return self._archived(id, or_else=_unreadable())
         return self._job(id, outcome)
@@ -138,20 +153,24 @@ class JobRepository:
         """Return the newest jobs of somebody who is several owners (a user, and the visitor they were before)."""
         found: dict[str, Job] = {}
         for owner in owners:
-            found |= {job.id: job for job in self.of_topic(events.owner_topic(owner), limit)}
+            found |= {job.id: job for job in self.of_topic(topics.owner_topic(owner), limit)}
             archived = [row.to_record() for row in JobRecord.objects.of_owner(owner)[:limit]]
             for record in archived:
-                if record.owner == owner:  # a column is shorter, and MySQL ignores blanks at its end
+                if (
+                    record.owner == owner
+                ):  # a column is shorter, and MySQL ignores blanks at its end
                     found.setdefault(record.id, Job(record))
         return sorted(found.values(), key=lambda job: job.record.created_at, reverse=True)[:limit]
 
     def of_topic(self, topic: str, limit: int = 20) -> list[Job]:
         """Return the newest jobs of an owner's or a tag's topic that Redis still holds."""
-        found = store.read_all(indexed(topic, limit))
-        jobs = [Job(outcome.record, outcome.now) for outcome in found if outcome.record is not None]
+        found = records.read_all(indexed(topic, limit))
+        jobs = [
+            Job(outcome.record, outcome.now) for outcome in found if outcome.record is not None
+        ]
         jobs = [job for job in jobs if topic in job.topics]
         for job in jobs:
-            job.settle()
+            job.stored.settle()
         return jobs
 
     async def acreate(self, *args: Any, **kwargs: Any) -> Job:
@@ -169,7 +188,7 @@ class JobRepository:
         except StoreUnavailable:
             return await self._aarchived(id, _unreadable())
         if outcome.record is None:
-            return await self._aarchived(id, not_found(id))
+            return await self._aarchived(id, not_found(id), outcome.now)
         return await settled(Job(outcome.record, outcome.now))
 
     def _alive(self, job_id: str) -> Job | None:
@@ -178,25 +197,29 @@ class JobRepository:
             return None if job.is_ended else job
         return None
 
-    async def _aarchived(self, job_id: str, or_else: Exception) -> Job:
+    async def _aarchived(self, job_id: str, or_else: Exception, now: int = 0) -> Job:
         try:
-            return await in_archive_thread(self._archived, job_id, or_else)
+            return await in_archive_thread(self._archived, job_id, or_else, now)
         except TimeoutError as error:
             raise StoreUnavailable("The archive does not answer.") from error
 
     def _job(self, job_id: str, outcome: Outcome) -> Job:
         if outcome.record is None:
-            return self._archived(job_id, or_else=not_found(job_id))
+            return self._archived(job_id, not_found(job_id), outcome.now)
         job = Job(outcome.record, outcome.now)
-        job.settle()
-        job.believe_archive()
+        job.stored.settle()
+        job.stored.trust_archive()
         return job
 
-    def _archived(self, job_id: str, or_else: Exception) -> Job:
+    def _archived(self, job_id: str, or_else: Exception, now: int = 0) -> Job:
+        """Return the job of the archive. `now` is Redis's clock, if it has answered without it."""
         archived = find_archived(job_id)
         if archived is None:
             raise or_else
-        return Job(archived)
+        job = Job(archived)
+        if now:
+            job.stored.return_lost(now)
+        return job
 
 
 def _alias_of(outcome: Outcome) -> str:
@@ -210,7 +233,7 @@ async def settled(job: Job) -> Job:
     """
     if job.is_overdue:
         with suppress(TimeoutError):
-            await in_archive_thread(job.settle, waits=False)
+            await in_archive_thread(job.stored.settle, waits=False)
     return job
 
 
@@ -226,7 +249,9 @@ def owner_name(owner: Any) -> str:
     pk = getattr(owner, "pk", None)
     name = owner if isinstance(owner, str) else "" if pk is None else f"user:{pk}"
     if owner != "" and not OWNER.fullmatch(name):
-        raise ValueError(f"{owner!r} is no owner: give a saved user, 'user:<pk>', 'visitor:<token>' or None.")
+        raise ValueError(
+            f"{owner!r} is no owner: give a saved user, 'user:<pk>', 'visitor:<token>' or None."
+        )
     return name
 
 

@@ -11,10 +11,11 @@ from uuid import NAMESPACE_URL, uuid5
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
-from .arguments import as_data, restored
+from .core.snapshot import JobSnapshot
 from .exceptions import HandlerNotFound, JobError, JobExists, JobNotFound
 from .handlers import JobHandler
 from .job import Job
+from .queues.arguments import as_data, restored
 from .repository import JobRepository
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def obstacle(job: Job) -> str:
     return ""
 
 
-def rerun(job: Job, request: HttpRequest) -> Job:
+def rerun(job: Job, request: HttpRequest) -> JobSnapshot:
     """Have the job's handler run it again, in the request of the one who wants it; raises `JobError` if it cannot."""
     if text := obstacle(job):
         raise JobError(text)
@@ -86,15 +87,27 @@ def _successor_id(job: Job) -> str:
 
 
 def _arguments(task: "JobTask", job: Job) -> dict[str, Any]:
-    parameters = {parameter.name: parameter for parameter in signature(task.run).parameters.values()}
+    parameters = {
+        parameter.name: parameter for parameter in signature(task.run).parameters.values()
+    }
     if secret := [name for name in parameters if name in task.exclude_from_data]:
         names = ", ".join(secret)
-        raise JobError(_("It cannot be run again: %(names)s was kept out of its data.") % {"names": names})
-    needed = [name for name, p in parameters.items() if p.default is Parameter.empty and name not in job.data]
+        raise JobError(
+            _("It cannot be run again: %(names)s was kept out of its data.") % {"names": names}
+        )
+    needed = [
+        name
+        for name, p in parameters.items()
+        if p.default is Parameter.empty and name not in job.data
+    ]
     if needed or any(parameter.kind not in NAMED for parameter in parameters.values()):
         names = ", ".join(needed) or "*"
-        raise JobError(_("Its arguments are not known: its data does not hold %(names)s.") % {"names": names})
-    kinds = {name: kind for kind, _colon, name in (entry.partition(":") for entry in job.record.kinds)}
+        raise JobError(
+            _("Its arguments are not known: its data does not hold %(names)s.") % {"names": names}
+        )
+    kinds = {
+        name: kind for kind, _colon, name in (entry.partition(":") for entry in job.record.kinds)
+    }
     return {name: _argument(job, name, kinds.get(name)) for name in parameters if name in job.data}
 
 

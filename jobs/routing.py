@@ -8,7 +8,7 @@ from django.conf import settings
 from django.core.handlers.asgi import ASGIHandler
 from django.urls import re_path
 
-from .consumers import JobConsumer, NotFoundConsumer
+from .live.consumer import JobConsumer, NotFoundConsumer
 
 Scope = dict[str, Any]
 Application = Callable[[Scope, Any, Any], Coroutine[Any, Any, None]]
@@ -28,7 +28,9 @@ def with_sockets(application: Application) -> Application:
     """
     takes_sockets = not isinstance(application, ASGIHandler)
 
-    def application_with_sockets(scope: Scope, receive: Any, send: Any) -> Coroutine[Any, Any, None]:
+    def application_with_sockets(
+        scope: Scope, receive: Any, send: Any
+    ) -> Coroutine[Any, Any, None]:
         serve: Application | None = None
         if scope["type"] == "websocket":
             serve = _consumer_at(scope) or (None if takes_sockets else NotFoundConsumer())
@@ -44,7 +46,9 @@ def websocket_application(scope: Scope, receive: Any, send: Any) -> Coroutine[An
     for each open socket. Raises `ValueError` for an address that is not below `ws/jobs/`.
     """
     if (consumer := _consumer_at(scope)) is None:
-        raise ValueError(f"{scope['path']!r} is no address of the jobs' sockets; those are below /ws/jobs/.")
+        raise ValueError(
+            f"{scope['path']!r} is no address of the jobs' sockets; those are below /ws/jobs/."
+        )
     return consumer(scope, receive, send)
 
 
@@ -55,7 +59,9 @@ def _consumer_at(scope: Scope) -> JobConsumer | NotFoundConsumer | None:
     for path in (scope["path"].removeprefix(prefix), scope["path"]):
         for pattern in websocket_urlpatterns:
             if found := pattern.pattern.match(path.lstrip("/")):
-                consumer: JobConsumer | NotFoundConsumer = pattern.callback.consumer_class(**found[2])
+                consumer: JobConsumer | NotFoundConsumer = pattern.callback.consumer_class(
+                    **found[2]
+                )
                 return consumer
     return None
 

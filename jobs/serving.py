@@ -16,7 +16,9 @@ def make_quick() -> None:
     gc.collect()
     gc.freeze()
     server, protocol = sys.modules.get("daphne.server"), sys.modules.get("daphne.ws_protocol")
-    if server is not None and protocol is not None:  # loaded by daphne alone; to import them would install a reactor
+    if (
+        server is not None and protocol is not None
+    ):  # loaded by daphne alone; to import them would install a reactor
         _write_at_once(server.reactor, protocol.WebSocketProtocol)
 
 

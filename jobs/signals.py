@@ -10,5 +10,9 @@ job_ended = Signal()
 # What a server process does, for those who measure. Sent from its event loop, so a receiver must not wait.
 socket_opened = Signal()
 socket_closed = Signal()
-push_arrived = Signal()  # with `version`: when the job was written, in microseconds of Redis's clock
-push_missed = Signal()  # with `job` as it was read, and `seen`, the version that the page knew: no push told it
+push_arrived = (
+    Signal()
+)  # with `version`: when the job was written, in microseconds of Redis's clock
+push_missed = (
+    Signal()
+)  # with `job` as it was read, and `seen`, the version that the page knew: no push told it

@@ -18,27 +18,26 @@ from celery.utils.saferepr import saferepr
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
-from . import store
 from .access import owner_of
-from .arguments import as_data, kinds_of, named, require_names
-from .attempt import Attempt, detached_job, end, header_of_stored
-from .celery_app import celery_app
-from .eager import outside_event_loops
-from .events import HEADER, PART
 from .exceptions import JobCancelled, JobEnded, JobError, StoreUnavailable
 from .handlers import JobHandler, path_of
 from .job import Job
 from .logs import get_logger
-from .message import delay_of, header_of
-from .once import OWNER, key_given, key_of_call, require_scope
-from .parts import add_parts, hand_on
-from .plainness import require_plain
+from .queues.arguments import as_data, kinds_of, named, require_names
+from .queues.celery.app import celery_app
+from .queues.celery.attempt import Attempt, detached_job, end, header_of_stored
+from .queues.celery.headers import HEADER, PART, delay_of, header_of
+from .queues.celery.parts import add_parts, hand_on
+from .queues.celery.run import Run, going_on, run_here
+from .queues.submission import ALREADY_RUNNING, submit
+from .queues.task_functions import require_plain
+from .queues.unique_keys import OWNER, key_given, key_of_call, require_scope
 from .repository import HandlerClass, JobRepository
-from .running import Run, going_on, run_here
+from .runtime.event_loops import outside_event_loops
 from .states import JobState
-from .submission import ALREADY_RUNNING, submit
+from .store import records
 
-logger = get_logger("jobs.tasks")
+logger = get_logger(__name__)
 
 
 HIDDEN = "***"  # in place of an argument that is kept out of data, in Celery's own logs and events
@@ -62,9 +61,11 @@ class JobTask(DjangoTask):
     """
 
     abstract = True
-    Request = "jobs.worker:JobRequest"
+    Request = "jobs.queues.celery.worker:JobRequest"
     dont_autoretry_for: tuple[type[BaseException], ...] = (JobCancelled, JobEnded)
-    throws = (JobError,)  # what a task says to its owner is no accident: logged without a traceback
+    throws = (
+        JobError,
+    )  # what a task says to its owner is no accident: logged without a traceback
     handler_class: HandlerClass = JobHandler
     start_timeout: float | None = None
     exclude_from_data: Collection[str] = ()
@@ -111,7 +112,9 @@ class JobTask(DjangoTask):
         See `submit_job` for times, errors and guarantees.
         """
         arguments = named(self.run, args, kwargs).items()
-        data = {name: as_data(value) for name, value in arguments if name not in self.exclude_from_data}
+        data = {
+            name: as_data(value) for name, value in arguments if name not in self.exclude_from_data
+        }
         return self.submit_job(request, args, kwargs, data=data)
 
     def submit_job(
@@ -146,7 +149,11 @@ class JobTask(DjangoTask):
         if owner is None and request is not None:
             owner = owner_of(request)
         job = JobRepository().draft(
-            celery_options.pop("task_id", None), handler_class or self.handler_class, owner, tags, data
+            celery_options.pop("task_id", None),
+            handler_class or self.handler_class,
+            owner,
+            tags,
+            data,
         )
         job.record = job.record.replace(kinds=kinds_of(named(self.run, args, kwargs), data))
 
@@ -159,7 +166,9 @@ class JobTask(DjangoTask):
             self.unique_scope if unique_scope is None else unique_scope,
         )
 
-    def apply_async(self, args: Any = None, kwargs: Any = None, task_id: str | None = None, **options: Any) -> Any:
+    def apply_async(
+        self, args: Any = None, kwargs: Any = None, task_id: str | None = None, **options: Any
+    ) -> Any:
         """Send the task as Celery does.
 
         Under the id of a job that `create` has stored it is the task of that job.
@@ -221,17 +230,23 @@ class JobTask(DjangoTask):
             add_parts(run.stored, sig, JobTask)
         return super().add_to_chord(sig, lazy)
 
-    def _send(self, job: Job, args: list[Any], kwargs: dict[str, Any], options: dict[str, Any]) -> None:
+    def _send(
+        self, job: Job, args: list[Any], kwargs: dict[str, Any], options: dict[str, Any]
+    ) -> None:
         headers = {**options.pop("headers", {}), HEADER: header_of(job, kwargs)}
         try:
-            result = self.apply_async(args=args, kwargs=kwargs, task_id=job.id, headers=headers, **options)
+            result = self.apply_async(
+                args=args, kwargs=kwargs, task_id=job.id, headers=headers, **options
+            )
         except Exception:
             logger.exception("job %s: the broker did not take the task %s", job.id, self.name)
             end(job, JobState.FAILED, _("The work could not be started. Please try again later."))
             return
         if getattr(result, "id", job.id) != job.id:
             # a base class that deduplicates has sent nothing, because the same task is running
-            logger.warning("job %s: %s was not sent, task %s stands in for it", job.id, self.name, result.id)
+            logger.warning(
+                "job %s: %s was not sent, task %s stands in for it", job.id, self.name, result.id
+            )
             end(job, JobState.FAILED, str(ALREADY_RUNNING))
         else:
             refresh_if_eager(job)
@@ -239,15 +254,24 @@ class JobTask(DjangoTask):
     def _unique_key(self, given: str | None, args: list[Any], kwargs: dict[str, Any]) -> str:
         if given is not None:
             return key_given(given)
-        return "" if self.unique_on is None else key_of_call(self.name, self.run, self.unique_on, args, kwargs)
+        return (
+            ""
+            if self.unique_on is None
+            else key_of_call(self.name, self.run, self.unique_on, args, kwargs)
+        )
 
     def _representations(self, args: Iterable[Any], kwargs: Mapping[str, Any]) -> dict[str, str]:
         """Return what Celery's logs and events may show of the arguments."""
         names = [*inspect.signature(self.run).parameters]
         hidden = {place for place, name in enumerate(names) if name in self.exclude_from_data}
-        shown = {name: HIDDEN if name in self.exclude_from_data else value for name, value in kwargs.items()}
+        shown = {
+            name: HIDDEN if name in self.exclude_from_data else value
+            for name, value in kwargs.items()
+        }
         return {
-            "argsrepr": saferepr(tuple(HIDDEN if place in hidden else arg for place, arg in enumerate(args))),
+            "argsrepr": saferepr(
+                tuple(HIDDEN if place in hidden else arg for place, arg in enumerate(args))
+            ),
             "kwargsrepr": saferepr(shown),
         }
 
@@ -266,7 +290,7 @@ def _header(task_id: str | None, kwargs: Mapping[str, Any]) -> dict[str, Any]:
 def _is_unwanted(job: Job) -> bool:
     """Ask the store whether somebody has asked the job to stop; without an answer, nobody has."""
     try:
-        record = store.read(job.id).record
+        record = records.read(job.id).record
     except StoreUnavailable:
         return False
     return record is not None and (record.cancel_asked or record.state is JobState.CANCELLED)

@@ -17,21 +17,34 @@ from channels.routing import URLRouter
 from channels.testing import WebsocketCommunicator
 from django.http import HttpRequest
 
-from . import link, publisher, store, submission
-from .attempt import Attempt
-from .events import HEADER, Message, Push
 from .exceptions import StoreUnavailable
 from .job import Job
-from .message import header_of
+from .push import publisher
+from .push.envelope import Message
+from .queues import submission
+from .queues.celery.attempt import Attempt
+from .queues.celery.headers import HEADER, header_of
 from .repository import JobRepository
 from .routing import websocket_urlpatterns
 from .signals import job_started
+from .store import records, scripts
+from .store.records import Push
 from .tasks import JobTask
 
-TIMES = ("created_at", "started_at", "ended_at", "retry_at", "deadline", "leased_until", "claimed_at")  # as in Record
+TIMES = (
+    "created_at",
+    "started_at",
+    "ended_at",
+    "retry_at",
+    "deadline",
+    "leased_until",
+    "claimed_at",
+)  # as in Record
 
 
-def run_job(task: JobTask, request: HttpRequest | None = None, /, *args: Any, **kwargs: Any) -> Job:
+def run_job(
+    task: JobTask, request: HttpRequest | None = None, /, *args: Any, **kwargs: Any
+) -> Job:
     """Start a job as `start_job` would and run its task to the end, here and now; returns the ended job.
 
     What the task raises has become the job's failure, as in a worker. A `TestCase`'s transaction, which never
@@ -41,7 +54,9 @@ def run_job(task: JobTask, request: HttpRequest | None = None, /, *args: Any, **
         return task.start_job(request, *args, **kwargs).refresh()
 
 
-def run_job_twice(task: JobTask, request: HttpRequest | None = None, /, *args: Any, **kwargs: Any) -> tuple[Job, Job]:
+def run_job_twice(
+    task: JobTask, request: HttpRequest | None = None, /, *args: Any, **kwargs: Any
+) -> tuple[Job, Job]:
     """Start a job twice, as a double click does, then run what has been started; return what both starts returned.
 
     With `unique_on` the second is the first job, and its `is_reused` is True. Everything else is as in `run_job`.
@@ -90,7 +105,10 @@ def capture_events() -> Iterator[list[dict[str, Any]]]:
         captured.append(json.loads(message["frame"]))
         really_send(message)
 
-    with patch.object(publisher, "prepare", return_value=None), patch.object(publisher, "send", send):
+    with (
+        patch.object(publisher, "prepare", return_value=None),
+        patch.object(publisher, "send", send),
+    ):
         yield captured
 
 
@@ -105,7 +123,7 @@ def pass_time(seconds: float, *jobs: Job) -> None:
     if seconds < 0:
         raise ValueError(f"{seconds} seconds cannot pass; time goes forward.")
     for job in jobs:
-        _put_back(store.job_key(job.id), seconds)
+        _put_back(records.job_key(job.id), seconds)
 
 
 @contextmanager
@@ -119,7 +137,9 @@ def broker_away() -> Iterator[None]:
 @contextmanager
 def store_away() -> Iterator[None]:
     """Have no Redis: whatever asks it raises `StoreUnavailable`, and what only the archive knows is still found."""
-    with patch.object(link, "give_respite", side_effect=StoreUnavailable("jobs.testing.store_away")):
+    with patch.object(
+        scripts, "give_respite", side_effect=StoreUnavailable("jobs.testing.store_away")
+    ):
         yield
 
 
@@ -161,7 +181,9 @@ class JobCommunicator(WebsocketCommunicator):
     subscribed to from the start.
     """
 
-    def __init__(self, session: Any = None, job: str | None = None, origin: str | None = "http://testserver") -> None:
+    def __init__(
+        self, session: Any = None, job: str | None = None, origin: str | None = "http://testserver"
+    ) -> None:
         path = f"/ws/jobs/{job}/" if job else "/ws/jobs/"
         headers = [(b"host", b"testserver"), *([(b"origin", origin.encode())] if origin else [])]
         super().__init__(URLRouter(websocket_urlpatterns), path, headers=headers)
@@ -206,8 +228,16 @@ class JobCommunicator(WebsocketCommunicator):
         return code
 
 
-def _run_here(task: JobTask, job: Job, args: list[Any], kwargs: dict[str, Any], options: dict[str, Any]) -> None:
-    task.apply(args=args, kwargs=kwargs, task_id=job.id, headers={HEADER: header_of(job, kwargs)}, throw=False)
+def _run_here(
+    task: JobTask, job: Job, args: list[Any], kwargs: dict[str, Any], options: dict[str, Any]
+) -> None:
+    task.apply(
+        args=args,
+        kwargs=kwargs,
+        task_id=job.id,
+        headers={HEADER: header_of(job, kwargs)},
+        throw=False,
+    )
 
 
 def _commits_at_once() -> AbstractContextManager[object]:
@@ -215,9 +245,13 @@ def _commits_at_once() -> AbstractContextManager[object]:
 
 
 def _put_back(key: str, seconds: float) -> None:
-    stored: Any = link.client().hgetall(key)
-    past: Any = {name: int(stored[name]) - round(seconds * 1_000_000) for name in TIMES if int(stored.get(name, 0))}
+    stored: Any = scripts.client().hgetall(key)
+    past: Any = {
+        name: int(stored[name]) - round(seconds * 1_000_000)
+        for name in TIMES
+        if int(stored.get(name, 0))
+    }
     if stored:
-        left: Any = link.client().ttl(key)
-        link.client().hset(key, mapping=past)
-        link.client().expire(key, max(0, left - round(seconds)))
+        left: Any = scripts.client().ttl(key)
+        scripts.client().hset(key, mapping=past)
+        scripts.client().expire(key, max(0, left - round(seconds)))

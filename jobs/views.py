@@ -21,21 +21,22 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.vary import vary_on_headers
 
-from . import events
 from .access import Viewer, ticket, viewer_of
-from .claim import ClaimFailed, NotEnded, claim
+from .archive.durations import usual
 from .conf import socket_path
-from .estimates import usual
+from .core import events, topics
+from .core.app_label import url_of
 from .exceptions import HandlerNotFound, JobEnded, JobNotFound, StoreUnavailable
 from .job import Job
-from .label import url_of
 from .logs import get_logger
 from .middleware import unavailable
-from .redirects import safe_url
+from .push import frames
 from .repository import JobRepository
 from .tasks import terminate
+from .waiting.claim import ClaimFailed, NotEnded, claim
+from .waiting.redirects import safe_url
 
-logger = get_logger("jobs.views")
+logger = get_logger(__name__)
 
 RETRY_AFTER = 2  # seconds that a polling client should wait
 LISTED = 50  # newest jobs on the list page
@@ -115,18 +116,34 @@ class ReadyView(JobsView):
     def post(self, request: HttpRequest, job: Job, viewer: Viewer) -> HttpResponse:
         """Claim the job and send its owner on; to the waiting page if it has not ended, or is not theirs to claim."""
         if not viewer.may_claim(job):
-            return _frame(job, 403) if _wants_json(request) else HttpResponseSeeOther(job.get_absolute_url())
+            return (
+                _frame(job, 403)
+                if _wants_json(request)
+                else HttpResponseSeeOther(job.get_absolute_url())
+            )
         if not job.is_ended:
-            return _frame(job, 409) if _wants_json(request) else HttpResponseSeeOther(job.get_absolute_url())
+            return (
+                _frame(job, 409)
+                if _wants_json(request)
+                else HttpResponseSeeOther(job.get_absolute_url())
+            )
         try:
             url = claim(job, request)
         except NotEnded:
-            return _frame(job, 409) if _wants_json(request) else HttpResponseSeeOther(job.get_absolute_url())
+            return (
+                _frame(job, 409)
+                if _wants_json(request)
+                else HttpResponseSeeOther(job.get_absolute_url())
+            )
         except StoreUnavailable as error:
             logger.info("job %s: its claim has to be repeated: %s", job.id, error)
             return _try_claim_again(request, job, viewer)
         except ClaimFailed:
-            return _frame(job, 500) if _wants_json(request) else _waiting_page(request, job, viewer, 500, stuck=True)
+            return (
+                _frame(job, 500)
+                if _wants_json(request)
+                else _waiting_page(request, job, viewer, 500, stuck=True)
+            )
         return JsonResponse({"url": url}) if _wants_json(request) else HttpResponseSeeOther(url)
 
 
@@ -141,7 +158,9 @@ class CancelView(JobsView):
         elif viewer.may_cancel(job):
             with suppress(JobEnded):
                 job.cancel()
-        return _frame(job) if _wants_json(request) else HttpResponseSeeOther(job.get_absolute_url())
+        return (
+            _frame(job) if _wants_json(request) else HttpResponseSeeOther(job.get_absolute_url())
+        )
 
 
 class ListView(JobsView):
@@ -150,14 +169,16 @@ class ListView(JobsView):
     def get(self, request: HttpRequest) -> HttpResponse:
         """List the newest jobs of whoever asks, as a page or as JSON."""
         jobs = JobRepository().for_owners(viewer_of(request).owners, LISTED)
-        frames = [events.job_object(job) | {"claimed": bool(job.record.claimed_at)} for job in jobs]
+        shown = [frames.job_object(job) | {"claimed": bool(job.record.claimed_at)} for job in jobs]
         if _wants_json(request):
-            return HttpResponse(events.encode({"jobs": frames}), content_type="application/json")
-        return render(request, "jobs/list.html", {"frames": frames, "socket_path": socket_path()})
+            return HttpResponse(frames.encode({"jobs": shown}), content_type="application/json")
+        return render(request, "jobs/list.html", {"frames": shown, "socket_path": socket_path()})
 
 
 def _try_claim_again(request: HttpRequest, job: Job, viewer: Viewer) -> HttpResponse:
-    response = _frame(job, 503) if _wants_json(request) else _waiting_page(request, job, viewer, 503)
+    response = (
+        _frame(job, 503) if _wants_json(request) else _waiting_page(request, job, viewer, 503)
+    )
     response["Retry-After"] = str(RETRY_AFTER)
     return response
 
@@ -165,27 +186,33 @@ def _try_claim_again(request: HttpRequest, job: Job, viewer: Viewer) -> HttpResp
 def _waiting_page(
     request: HttpRequest, job: Job, viewer: Viewer, status: int = 200, stuck: bool = False
 ) -> HttpResponse:
-    return render(request, "jobs/waiting.html", waiting_context(request, job, viewer, stuck), status=status)
+    return render(
+        request, "jobs/waiting.html", waiting_context(request, job, viewer, stuck), status=status
+    )
 
 
-def waiting_context(request: HttpRequest, job: Job, viewer: Viewer, stuck: bool = False) -> dict[str, Any]:
+def waiting_context(
+    request: HttpRequest, job: Job, viewer: Viewer, stuck: bool = False
+) -> dict[str, Any]:
     """Return what `jobs/waiting.html` and `jobs/waiting_card.html` need of a job for the one who looks at it."""
     may_claim = viewer.may_claim(job)
     return {
         "job": job,
-        "frame": events.job_object(job),
+        "frame": frames.job_object(job),
         "may_claim": may_claim,
         "may_cancel": viewer.may_cancel(job) and not job.is_ended,
         "may_terminate": viewer.may_terminate(job),
         "is_staff": viewer.is_staff,
-        "claimed_url": safe_url(job.claimed_url, job, request) if may_claim and job.claimed_url else "",
+        "claimed_url": safe_url(job.claimed_url, job, request)
+        if may_claim and job.claimed_url
+        else "",
         "retry_url": _retry_url(request, job) if may_claim else "",
         "redirect_hidden": _redirects_hidden(job),
         "usual": "" if job.is_ended else str(usual(job.handler_class)),
         "now": job.now // 1000,
         "stuck": stuck,
         "list_url": url_of("list"),
-        "ticket": ticket(events.job_topic(job.id)),
+        "ticket": ticket(topics.job_topic(job.id)),
         "socket_path": socket_path(),
         "login_url": _login_url(request, job),
     }
@@ -220,7 +247,7 @@ def _redirects_hidden(job: Job) -> bool:
 
 
 def _frame(job: Job, status: int = 200) -> HttpResponse:
-    text = events.frame(events.OF_STATE[job.state], job)
+    text = frames.frame(events.OF_STATE[job.state], job)
     response = HttpResponse(text, content_type="application/json", status=status)
     if not job.is_ended:
         response["Retry-After"] = str(RETRY_AFTER)
@@ -228,5 +255,9 @@ def _frame(job: Job, status: int = 200) -> HttpResponse:
 
 
 def _wants_json(request: HttpRequest) -> bool:
-    kinds = ["text/html", "application/json", "application/json; charset=utf-8"]  # Django tells a parameter apart
+    kinds = [
+        "text/html",
+        "application/json",
+        "application/json; charset=utf-8",
+    ]  # Django tells a parameter apart
     return (request.get_preferred_type(kinds) or "").startswith("application/json")

@@ -15,8 +15,12 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 DEBUG = os.environ.get("DEBUG", "1").strip().lower() not in {"", "0", "false", "no", "off"}
 SECRET_KEY = os.environ.get("SECRET_KEY") or ("insecure-and-only-for-development" if DEBUG else "")
 if not SECRET_KEY:
-    raise ImproperlyConfigured("DEBUG is off and SECRET_KEY is not set: put a long random one in the environment.")
-ALLOWED_HOSTS = [host.strip() for host in os.environ.get("ALLOWED_HOSTS", "").split(",") if host.strip()]
+    raise ImproperlyConfigured(
+        "DEBUG is off and SECRET_KEY is not set: put a long random one in the environment."
+    )
+ALLOWED_HOSTS = [
+    host.strip() for host in os.environ.get("ALLOWED_HOSTS", "").split(",") if host.strip()
+]
 REDIS_URL = os.environ.get("REDIS_URL") or "redis://127.0.0.1:6379/0"
 DEMO_PACE = float(
     os.environ.get("DEMO_PACE") or 0.1
@@ -55,7 +59,10 @@ TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
         # The example's own first: its jobs/base.html puts the pages of `jobs` into its layout.
-        "DIRS": [BASE_DIR / "project" / "classrooms" / "templates", BASE_DIR / "frontend" / "templates"],
+        "DIRS": [
+            BASE_DIR / "project" / "classrooms" / "templates",
+            BASE_DIR / "frontend" / "templates",
+        ],
         "APP_DIRS": True,
         "OPTIONS": {
             "context_processors": [
@@ -94,10 +101,17 @@ CHANNEL_LAYERS = {
 
 CELERY_BROKER_URL = os.environ.get("CELERY_BROKER_URL") or REDIS_URL
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
-CELERY_BROKER_CONNECTION_MAX_RETRIES = None  # a worker waits for its broker for as long as it takes
+CELERY_BROKER_CONNECTION_MAX_RETRIES = (
+    None  # a worker waits for its broker for as long as it takes
+)
 # A broker that is down or hangs may hold a view for seconds, never for minutes.
 CELERY_BROKER_TRANSPORT_OPTIONS = {"socket_timeout": 3, "socket_connect_timeout": 2}
-CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 1, "interval_start": 0, "interval_step": 0.1, "interval_max": 0.2}
+CELERY_TASK_PUBLISH_RETRY_POLICY = {
+    "max_retries": 1,
+    "interval_start": 0,
+    "interval_step": 0.1,
+    "interval_max": 0.2,
+}
 CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TASK_SERIALIZER = "json"
 CELERY_TASK_IGNORE_RESULT = True
@@ -107,7 +121,11 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
-    for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+    )
 ]
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "classrooms:list"

@@ -6,7 +6,9 @@ from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import include, path
 
 # The login page names the sample users as long as nobody can mistake the machine for a real school's.
-login = LoginView.as_view(redirect_authenticated_user=True, extra_context={"sample_users": settings.DEBUG})
+login = LoginView.as_view(
+    redirect_authenticated_user=True, extra_context={"sample_users": settings.DEBUG}
+)
 
 urlpatterns = [
     path("admin/", admin.site.urls),

@@ -22,7 +22,9 @@ def pytest_load_initial_conftests():
     server.start()
     for name in SETTINGS:
         os.environ.pop(name, None)
-    os.environ.update(REDIS_URL=server.url, CELERY_BROKER_URL=server.database_url(1), DEMO_PACE="0")
+    os.environ.update(
+        REDIS_URL=server.url, CELERY_BROKER_URL=server.database_url(1), DEMO_PACE="0"
+    )
     return (yield)
 
 

@@ -12,9 +12,9 @@ from django.contrib.auth.models import Permission
 from django.db import connections
 from django.test import Client, RequestFactory
 
-from jobs import store
 from jobs.repository import JobRepository
 from jobs.states import JobState
+from jobs.store import records
 
 from .handlers import PostHandler
 
@@ -122,7 +122,9 @@ def commands(redis_client, action):
         seen = iter(monitor.next_command, None)
         next(command for command in seen if "from here" in command["command"])
         between = takewhile(lambda command: "to here" not in command["command"], seen)
-        return [command["command"].split()[0] for command in between if command["client_type"] != "lua"]
+        return [
+            command["command"].split()[0] for command in between if command["client_type"] != "lua"
+        ]
 
 
 def again(job):
@@ -137,7 +139,7 @@ def event_names(frames):
 
 def overdue(job):
     """Wait until the job's deadline has passed, and look at nothing but Redis."""
-    eventually(lambda: store.read(job.id).now > store.read(job.id).record.deadline)
+    eventually(lambda: records.read(job.id).now > records.read(job.id).record.deadline)
 
 
 def lost_job():

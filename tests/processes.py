@@ -27,7 +27,9 @@ def in_a_session(command: list[str], **options) -> Iterator[subprocess.Popen]:
     """
     pipe = subprocess.PIPE
     leashed = ["/bin/sh", "-c", LEASH, "sh", *command]
-    with subprocess.Popen(leashed, stdin=pipe, stdout=pipe, text=True, start_new_session=True, **options) as process:
+    with subprocess.Popen(
+        leashed, stdin=pipe, stdout=pipe, text=True, start_new_session=True, **options
+    ) as process:
         try:
             yield process
         finally:
@@ -40,15 +42,23 @@ def running() -> list[Process]:
     """Return all processes that run; a zombie does not."""
     if (PROC / "self" / "stat").exists():
         return [process for process in map(read_proc, PROC.glob("[0-9]*")) if process]
-    table = subprocess.run(["ps", "-A", "-o", "pid=,ppid=,stat=,args="], capture_output=True, text=True, check=True)
+    table = subprocess.run(
+        ["ps", "-A", "-o", "pid=,ppid=,stat=,args="], capture_output=True, text=True, check=True
+    )
     rows = [line.split(maxsplit=3) for line in table.stdout.splitlines()]
-    return [Process(int(pid), int(parent), args) for pid, parent, state, args in rows if not state.startswith("Z")]
+    return [
+        Process(int(pid), int(parent), args)
+        for pid, parent, state, args in rows
+        if not state.startswith("Z")
+    ]
 
 
 def read_proc(folder: Path) -> Process | None:
     """Return the process unless it has ended."""
     try:
-        state, parent = (folder / "stat").read_text(errors="replace").rpartition(")")[2].split()[:2]
+        state, parent = (
+            (folder / "stat").read_text(errors="replace").rpartition(")")[2].split()[:2]
+        )
         command = (folder / "cmdline").read_text(errors="replace").replace("\0", " ")
     except OSError:
         return None

@@ -8,8 +8,8 @@ import pytest
 from asgiref.sync import SyncToAsync
 from django.db import connections
 
-from jobs import reader
-from jobs.hub import hub
+from jobs.push.hub import hub
+from jobs.store import reader
 
 
 @pytest.fixture

@@ -9,10 +9,18 @@ from django.core import signing
 from django.core.exceptions import ImproperlyConfigured
 from django.test import RequestFactory
 
-from jobs.access import TICKET_SALT, Viewer, bearer_of, owner_of, ticket, viewer_of, viewer_of_scope
+from jobs.access import (
+    TICKET_SALT,
+    Viewer,
+    bearer_of,
+    owner_of,
+    ticket,
+    viewer_of,
+    viewer_of_scope,
+)
+from jobs.core.record import Record
 from jobs.exceptions import JobNotFound
 from jobs.job import Job
-from jobs.record import Record
 from jobs.states import JobState
 
 from .factories import ANN, BOB, OWNER, browser, create_job, request_of, staff, user
@@ -105,7 +113,9 @@ def test_a_visitor_gets_a_random_token_once():
 
 
 def test_a_new_job_without_user_and_session_is_refused_with_advice():
-    with pytest.raises(ImproperlyConfigured, match="/pay/ has neither a user nor a session.*SessionMiddleware"):
+    with pytest.raises(
+        ImproperlyConfigured, match="/pay/ has neither a user nor a session.*SessionMiddleware"
+    ):
         owner_of(RequestFactory().get("/pay/"))
 
 
@@ -138,7 +148,13 @@ def who(may, job):
 
 
 def test_a_job_is_seen_by_its_owner_staff_and_the_bearers_of_its_tickets():
-    assert who("may_see", ANNS) == {"owner", "staff", "job's ticket", "owner's ticket", "tag's ticket"}
+    assert who("may_see", ANNS) == {
+        "owner",
+        "staff",
+        "job's ticket",
+        "owner's ticket",
+        "tag's ticket",
+    }
 
 
 def test_only_the_owner_may_claim():
@@ -156,7 +172,11 @@ def test_owner_and_staff_may_cancel():
 
 @pytest.mark.parametrize(
     ("state", "asked", "who_may"),
-    [(JobState.RUNNING, True, {"staff"}), (JobState.RUNNING, False, set()), (JobState.CANCELLED, True, set())],
+    [
+        (JobState.RUNNING, True, {"staff"}),
+        (JobState.RUNNING, False, set()),
+        (JobState.CANCELLED, True, set()),
+    ],
 )
 def test_only_staff_may_kill_a_task_and_only_one_that_does_not_listen(state, asked, who_may):
     job = Job(ANNS.record.replace(state=state, cancel_asked=asked))

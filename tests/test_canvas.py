@@ -5,6 +5,7 @@ from celery import chain, chord, group, shared_task
 
 from jobs.canvas import start_canvas
 from jobs.exceptions import JobError
+from jobs.queues.celery.parts import begin_part, finish_part
 from jobs.repository import JobRepository
 from jobs.tasks import job_task
 from project.celery import app
@@ -63,9 +64,9 @@ def test_a_canvas_fails_with_the_first_part_that_does():
 def test_a_part_that_is_counted_twice_counts_once():
     job = JobRepository().create()
     job.record = job.record.replace(total=2)
-    job.start_part()
+    begin_part(job)
     for _redelivery in range(3):
-        job.end_part("task-1")
+        finish_part(job, "task-1")
     assert (job.refresh().state, job.progress.current) == ("running", 1)
 
 

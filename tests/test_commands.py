@@ -6,12 +6,12 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import OperationalError
 
-from jobs import link
-from jobs.doctor import Finding
+from jobs.doctor.walk import Finding
 from jobs.exceptions import StoreUnavailable
+from jobs.store import scripts
+from tests.upkeep.test_purge import archived, left
 
 from .factories import create_job, ended_job, plant, started_job
-from .test_retention import archived, left
 
 
 def run(name, *arguments):
@@ -24,7 +24,9 @@ def run(name, *arguments):
 def test_the_purge_says_how_many(settings):
     settings.JOBS = settings.JOBS | {"ARCHIVE_DAYS": 10}
     archived(9, 11, 13)
-    assert run("purge_jobs", "--batch", "1") == "2 jobs deleted that ended more than 10 days ago.\n"
+    assert (
+        run("purge_jobs", "--batch", "1") == "2 jobs deleted that ended more than 10 days ago.\n"
+    )
     assert left() == ["parcel-0"]
 
 
@@ -35,7 +37,9 @@ def test_the_purge_takes_another_age():
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("arguments", [("--batch", "0"), ("--days", "0"), ("--days", "-3"), ("--days", "nan")])
+@pytest.mark.parametrize(
+    "arguments", [("--batch", "0"), ("--days", "0"), ("--days", "-3"), ("--days", "nan")]
+)
 def test_a_purge_that_makes_no_sense_deletes_nothing(arguments):
     archived(3)
     with pytest.raises(CommandError):
@@ -45,7 +49,7 @@ def test_a_purge_that_makes_no_sense_deletes_nothing(arguments):
 
 @pytest.mark.django_db
 def test_the_sweep_says_what_there_was_to_do():
-    plant(link.client(), create_job(), deadline=1)
+    plant(scripts.client(), create_job(), deadline=1)
     started_job()
     ended_job()
     assert run("sweep_jobs") == "1 alive, 1 ended as overdue, 0 archived late.\n"
@@ -63,15 +67,18 @@ def test_a_sweep_that_cannot_be_made_says_why(monkeypatch, error):
 
 @pytest.mark.django_db
 def test_a_sweep_that_could_not_archive_exits_with_1(monkeypatch):
-    monkeypatch.setattr("jobs.sweep._not_archived", lambda ended: ended)
-    monkeypatch.setattr("jobs.sweep.archive", lambda record: False)
+    monkeypatch.setattr("jobs.upkeep.sweep._not_archived", lambda ended: ended)
+    monkeypatch.setattr("jobs.upkeep.sweep.archive", lambda record: False)
     ended_job()
     with pytest.raises(CommandError, match="1 jobs could not be archived"):
         run("sweep_jobs")
 
 
 def test_the_doctor_prints_a_line_for_each_step_and_names_what_is_wrong(monkeypatch):
-    findings = [Finding("store", "answers"), Finding("worker", "No worker. Start one.", is_ok=False)]
+    findings = [
+        Finding("store", "answers"),
+        Finding("worker", "No worker. Start one.", is_ok=False),
+    ]
     monkeypatch.setattr("jobs.management.commands.jobs_doctor.examine", lambda url: findings)
     out = StringIO()
     with pytest.raises(CommandError, match=r"^Wrong: worker\.$"):
@@ -83,7 +90,9 @@ def test_the_doctor_prints_a_line_for_each_step_and_names_what_is_wrong(monkeypa
 
 def test_the_doctor_takes_the_public_address(monkeypatch):
     asked = []
-    monkeypatch.setattr("jobs.management.commands.jobs_doctor.examine", lambda url: asked.append(url) or [])
+    monkeypatch.setattr(
+        "jobs.management.commands.jobs_doctor.examine", lambda url: asked.append(url) or []
+    )
     assert run("jobs_doctor", "--url", "https://example.org/some/page") == ""
     assert asked == ["https://example.org"]
 

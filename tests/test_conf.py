@@ -44,7 +44,10 @@ def test_the_defaults_are_those_of_the_settings_table(settings):
 def test_every_default_is_of_its_type(field):
     value = getattr(JobsSettings(), field.name)
     wanted = {"str": str, "bool": bool, "int": int, "float": int | float, "list[str]": list}
-    assert isinstance(value, wanted[getattr(field.type, "__name__", field.type)] if field.type != list[str] else list)
+    assert isinstance(
+        value,
+        wanted[getattr(field.type, "__name__", field.type)] if field.type != list[str] else list,
+    )
 
 
 def test_what_a_project_sets_is_in_force_at_once_and_no_longer_than_it_is_set(settings):

@@ -8,11 +8,12 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured
 from django.db import transaction
 
-from jobs import django_tasks, indexes, store
+from jobs import django_tasks
 from jobs.django_tasks import current_job, start_job, submit_job
 from jobs.exceptions import HandlerNotFound, StoreUnavailable, UnserializableData
 from jobs.models import JobRecord
 from jobs.repository import JobRepository
+from jobs.store import indexes, records
 from jobs.testing import capture_events, pass_time, store_away
 
 from .factories import ANN, OWNER, browser, eventually, request_of
@@ -99,16 +100,28 @@ def test_a_task_that_enqueues_others_keeps_its_own_job():
 @since_6
 def test_the_long_form_names_handler_data_tags_and_owner():
     job = submit_job(
-        None, tasks.send_letter, ["books"], handler_class="jobs.handlers.JobHandler", tags=["post"], owner="user:5"
+        None,
+        tasks.send_letter,
+        ["books"],
+        handler_class="jobs.handlers.JobHandler",
+        tags=["post"],
+        owner="user:5",
     )
-    assert (job.handler_class, job.tags, job.owner) == ("jobs.handlers.JobHandler", ("post",), "user:5")
+    assert (job.handler_class, job.tags, job.owner) == (
+        "jobs.handlers.JobHandler",
+        ("post",),
+        "user:5",
+    )
     assert dict(job.data) == {"receipt": "books sent"}
 
 
 @since_6
 def test_nothing_is_enqueued_that_cannot_be_a_job(monkeypatch):
     enqueued = []
-    monkeypatch.setattr("django.tasks.backends.immediate.ImmediateBackend.enqueue", lambda *args: enqueued.append(1))
+    monkeypatch.setattr(
+        "django.tasks.backends.immediate.ImmediateBackend.enqueue",
+        lambda *args: enqueued.append(1),
+    )
     with pytest.raises(HandlerNotFound):
         submit_job(None, tasks.plain, handler_class="os.system")
     with pytest.raises(UnserializableData):
@@ -153,18 +166,28 @@ def test_a_backend_that_takes_no_task_fails_the_job_that_it_has_announced(monkey
 @since_6
 def test_a_task_that_is_silent_is_kept_alive_and_its_heart_stops_with_it(settings, monkeypatch):
     settings.JOBS = settings.JOBS | {"HEARTBEAT": 0.05}
-    beat, beaten = store.beat, []
+    beat, beaten = records.beat, []
     monkeypatch.setattr(
-        store, "beat", lambda ids, lost_after: (beat(ids, lost_after), beaten.extend(ids), tasks.BEATEN.set())
+        records,
+        "beat",
+        lambda ids, lost_after: (beat(ids, lost_after), beaten.extend(ids), tasks.BEATEN.set()),
     )
     job = start_job(None, tasks.be_silent)
     assert (job.state, set(beaten)) == ("complete", {job.id})
-    eventually(lambda: not [thread for thread in threading.enumerate() if thread.name.startswith("jobs-heart-")])
+    eventually(
+        lambda: (
+            not [
+                thread for thread in threading.enumerate() if thread.name.startswith("jobs-heart-")
+            ]
+        )
+    )
 
 
 @since_6
 @pytest.mark.parametrize(("task", "state"), [("plain", "complete"), ("fail_quickly", "failed")])
-def test_a_worker_that_is_done_before_the_record_is_there_leaves_nobody_waiting(settings, task, state):
+def test_a_worker_that_is_done_before_the_record_is_there_leaves_nobody_waiting(
+    settings, task, state
+):
     settings.TASKS = {"default": {"BACKEND": "tests.django_tasks.QuickBackend"}}
     job = start_job(ann(), getattr(tasks, task))
     assert (job.state, JobRepository().find(job.id).state) == (state, state)

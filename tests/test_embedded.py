@@ -58,7 +58,10 @@ def test_it_comes_back_empty_on_the_same_port():
 
 
 def test_it_listens_on_loopback_only_and_writes_nothing():
-    with EmbeddedServer() as server, redis.Redis.from_url(server.url, decode_responses=True) as client:
+    with (
+        EmbeddedServer() as server,
+        redis.Redis.from_url(server.url, decode_responses=True) as client,
+    ):
         settings = client.config_get("bind", "save", "appendonly")
     assert settings == {"bind": "127.0.0.1", "save": "", "appendonly": "no"}
 
@@ -113,7 +116,10 @@ def test_the_tests_have_a_redis_of_their_own(redis_client):
         ("redis://127.0.0.1:6379/0", "redis://127.0.0.1:6379/0"),
         ("redis://:secret@a/0", "redis://:***@a/0"),
         ("redis://ann:p%40ss@a/0?password=secret", "redis://ann:***@a/0"),
-        ("redis+sentinel://:secret@a,b/main?sentinel_password=secret", "redis+sentinel://:***@a,b/main"),
+        (
+            "redis+sentinel://:secret@a,b/main?sentinel_password=secret",
+            "redis+sentinel://:***@a,b/main",
+        ),
     ],
 )
 def test_an_address_is_shown_without_its_password(url, shown):

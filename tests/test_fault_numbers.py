@@ -9,7 +9,9 @@ import pytest
 
 HERE = Path(__file__).parent
 FAULTS = [f"f{number:02}" for number in range(1, 55)]  # what goes wrong in the life of a job
-HOSTILE = [f"h{number:02}" for number in range(1, 25)] + ["h01b"]  # what people and colleagues may send
+HOSTILE = [f"h{number:02}" for number in range(1, 25)] + [
+    "h01b"
+]  # what people and colleagues may send
 NUMBERED = re.compile(r"test_([fh]\d+b?)_")
 EXCUSES = {"skip", "skipif", "xfail"}
 
@@ -19,9 +21,14 @@ def numbered_tests():
     """Return each test whose name bears a number, with that number."""
     trees = [ast.parse(file.read_text()) for file in HERE.rglob("test_*.py")]
     functions = [
-        node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        node
+        for tree in trees
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
     ]
-    return [(match[1], function) for function in functions if (match := NUMBERED.match(function.name))]
+    return [
+        (match[1], function) for function in functions if (match := NUMBERED.match(function.name))
+    ]
 
 
 @pytest.mark.parametrize("number", FAULTS + HOSTILE)

@@ -10,9 +10,9 @@ from hypothesis import example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from jobs import store
+from jobs.live.subscription import Subscription
 from jobs.repository import JobRepository
-from jobs.subscriptions import Subscription
+from jobs.store import records
 from jobs.testing import JobCommunicator
 from project.celery import app
 
@@ -22,12 +22,19 @@ from .tasks import send_parcel
 
 pytestmark = pytest.mark.usefixtures("database_file")
 
-PUBSUB, CORE = "channels_redis.pubsub.RedisPubSubChannelLayer", "channels_redis.core.RedisChannelLayer"
+PUBSUB, CORE = (
+    "channels_redis.pubsub.RedisPubSubChannelLayer",
+    "channels_redis.core.RedisChannelLayer",
+)
 R = 0.3  # seconds; RECONCILE_SECONDS here
 
 
 @pytest.mark.parametrize("when", ["before the join", "between join and read", "after the read"])
-async def test_f01_whenever_a_job_ends_during_the_connect_ready_is_heard_once(when, monkeypatch, nothing_left):  # noqa: F811
+async def test_f01_whenever_a_job_ends_during_the_connect_ready_is_heard_once(
+    when,
+    monkeypatch,
+    nothing_left,  # noqa: F811
+):
     job = await sync_to_async(started_job)()
     really_read, really_open = Subscription._read, Subscription.open
 
@@ -81,7 +88,11 @@ def complete(job, how):
 
 
 @pytest.mark.parametrize("where", ["inside the event loop", "in a thread"])
-async def test_f02_an_end_is_recorded_and_heard_whatever_the_layer_does(layer, where, nothing_left):  # noqa: F811
+async def test_f02_an_end_is_recorded_and_heard_whatever_the_layer_does(
+    layer,
+    where,
+    nothing_left,  # noqa: F811
+):
     job = await sync_to_async(started_job)()
     page = JobCommunicator(dict(ANN), job.id)
     await page.connect()
@@ -131,12 +142,14 @@ def test_f29_no_pair_of_numbers_makes_progress_fail(current, total):
 
 
 @pytest.mark.parametrize("hours", [1, -1])
-def test_f32_a_clock_of_ours_that_is_wrong_by_an_hour_ends_no_job(hours, monkeypatch, redis_client):
+def test_f32_a_clock_of_ours_that_is_wrong_by_an_hour_ends_no_job(
+    hours, monkeypatch, redis_client
+):
     waiting, running = create_job(), started_job()
     really = time.time
     monkeypatch.setattr(time, "time", lambda: really() + hours * 3600)
     later, now = create_job(), started_job()
-    store.beat([running.id, now.id], 45)
+    records.beat([running.id, now.id], 45)
     for job in (waiting, running, later, now):
         assert not JobRepository().find(job.id).is_ended
     versions = [JobRepository().find(job.id).version for job in (waiting, running, later, now)]

@@ -22,11 +22,21 @@ def test_a_nested_handler_is_found_by_its_path():
 
 
 def test_handlers_of_the_installed_apps_have_been_loaded():
-    assert find_handler("project.classrooms.handlers.TransferHandler").__name__ == "TransferHandler"
+    assert (
+        find_handler("project.classrooms.handlers.TransferHandler").__name__ == "TransferHandler"
+    )
 
 
 @pytest.mark.parametrize(
-    "path", ["os.system", "builtins.eval", "tests.handlers.messages", "", "..", "tests.handlers.PostHandler.__init__"]
+    "path",
+    [
+        "os.system",
+        "builtins.eval",
+        "tests.handlers.messages",
+        "",
+        "..",
+        "tests.handlers.PostHandler.__init__",
+    ],
 )
 def test_a_path_that_names_no_handler_is_not_found(path):
     with pytest.raises(HandlerNotFound, match="No JobHandler"):
@@ -39,7 +49,9 @@ def test_a_class_that_is_no_handler_is_not_found():
 
 
 def test_a_module_that_nobody_has_imported_is_not_imported(tmp_path, monkeypatch):
-    (tmp_path / "sleeping_handlers.py").write_text("from tests.handlers import PostHandler as SleepingHandler")
+    (tmp_path / "sleeping_handlers.py").write_text(
+        "from tests.handlers import PostHandler as SleepingHandler"
+    )
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(HandlerNotFound):
         find_handler("sleeping_handlers.SleepingHandler")

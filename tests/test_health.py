@@ -7,11 +7,11 @@ from django.urls import path
 
 from jobs import health as module
 from jobs.health import health
-from jobs.hub import hub
-from jobs.reader import async_reader
+from jobs.push.hub import hub
+from jobs.store.reader import async_reader
+from tests.push.test_hub import Page
 
 from .factories import NOWHERE
-from .test_hub import Page
 
 pytestmark = [pytest.mark.django_db, pytest.mark.urls(__name__)]
 urlpatterns = [path("health/", health)]
@@ -32,7 +32,10 @@ async def test_all_is_well_with_a_store_and_an_archive():
 
 async def test_without_its_store_a_process_is_not_healthy(settings):
     settings.JOBS = settings.JOBS | {"REDIS_URL": NOWHERE}
-    assert await ask() == (503, {"status": "down", "store": "down", "archive": "ok", "hub": "idle"})
+    assert await ask() == (
+        503,
+        {"status": "down", "store": "down", "archive": "ok", "hub": "idle"},
+    )
 
 
 async def test_without_its_database_neither(monkeypatch):
@@ -40,7 +43,10 @@ async def test_without_its_database_neither(monkeypatch):
         raise OperationalError("could not log in with password hunter2")
 
     monkeypatch.setattr(module, "_ask_archive", fail)
-    assert await ask() == (503, {"status": "down", "store": "ok", "archive": "down", "hub": "idle"})
+    assert await ask() == (
+        503,
+        {"status": "down", "store": "ok", "archive": "down", "hub": "idle"},
+    )
 
 
 async def test_an_archive_that_is_turned_off_is_not_asked(settings, monkeypatch):
@@ -54,8 +60,11 @@ async def test_a_hub_that_hears_is_told_from_one_that_is_deaf(monkeypatch):
     await hub().watch("job:parcel-1", page)
     try:
         assert (await ask())[1]["hub"] == "ok"
-        monkeypatch.setattr("jobs.hub.DEAF_AFTER", -1)
-        assert await ask() == (200, {"status": "ok", "store": "ok", "archive": "ok", "hub": "deaf"})
+        monkeypatch.setattr("jobs.push.hub.DEAF_AFTER", -1)
+        assert await ask() == (
+            200,
+            {"status": "ok", "store": "ok", "archive": "ok", "hub": "deaf"},
+        )
     finally:
         await hub().unwatch("job:parcel-1", page)
 

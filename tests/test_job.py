@@ -8,7 +8,7 @@ import pytest
 from django.contrib.auth.models import Group
 from django.db import transaction
 
-from jobs import events, store
+from jobs import events
 from jobs.exceptions import (
     JobCancelled,
     JobEnded,
@@ -18,7 +18,10 @@ from jobs.exceptions import (
 from jobs.job import Job
 from jobs.models import JobRecord
 from jobs.states import JobState
+from jobs.store import records
 from jobs.testing import capture_events
+from jobs.waiting.claim import mark_claimed
+from jobs.waiting.leases import give_back, take_lease
 
 from .factories import (
     again,
@@ -72,7 +75,11 @@ def test_a_job_tells_each_moment_of_its_life():
     assert (job.state, job.is_ended) == ("complete", True)
     assert job.created_at < job.started_at < job.ended_at
     known = again(job)
-    assert (known.created_at, known.started_at, known.ended_at) == (job.created_at, job.started_at, job.ended_at)
+    assert (known.created_at, known.started_at, known.ended_at) == (
+        job.created_at,
+        job.started_at,
+        job.ended_at,
+    )
 
 
 def test_the_first_of_many_ends_wins_and_nobody_hears_of_the_others(redis_client):
@@ -81,10 +88,19 @@ def test_the_first_of_many_ends_wins_and_nobody_hears_of_the_others(redis_client
     jobs = [again(job) for _ in ends]
     with capture_events() as frames:
         results = at_once(
-            [lambda one=one, end=end: one.end(end, end.value) for one, end in zip(jobs, ends, strict=True)]
+            [
+                lambda one=one, end=end: one.end(end, end.value)
+                for one, end in zip(jobs, ends, strict=True)
+            ]
         )
-    finals = [end for end, result in zip(ends, results, strict=True) if result is None and end is not JobState.LOST]
-    assert len(finals) == 1 and again(job).state is finals[0] and again(job).error == finals[0].value
+    finals = [
+        end
+        for end, result in zip(ends, results, strict=True)
+        if result is None and end is not JobState.LOST
+    ]
+    assert (
+        len(finals) == 1 and again(job).state is finals[0] and again(job).error == finals[0].value
+    )
     assert all(isinstance(result, JobEnded | None) for result in results)
     assert [name for name in event_names(frames) if name != "lost"] == [events.OF_STATE[finals[0]]]
     assert JobRecord.objects.get(pk=job.id).state == finals[0].value
@@ -112,7 +128,12 @@ def test_a_late_writer_learns_how_it_ended():
 def test_versions_of_a_job_only_grow():
     job = create_job()
     versions = [job.version]
-    for change in (job.start, lambda: job.data.update(x=1), lambda: job.set_progress(1), job.complete):
+    for change in (
+        job.start,
+        lambda: job.data.update(x=1),
+        lambda: job.set_progress(1),
+        job.complete,
+    ):
         change()
         versions.append(job.version)
     assert versions == sorted(set(versions)) and again(job).version == versions[-1]
@@ -121,7 +142,13 @@ def test_versions_of_a_job_only_grow():
 def test_a_verb_of_a_job_that_is_nowhere_says_so(redis_client):
     job = create_job()
     redis_client.flushall()
-    for verb in (job.complete, job.start, job.cancel, lambda: job.set_progress(1), lambda: job.data.update(x=1)):
+    for verb in (
+        job.complete,
+        job.start,
+        job.cancel,
+        lambda: job.set_progress(1),
+        lambda: job.data.update(x=1),
+    ):
         with pytest.raises(JobNotFound, match=job.id):
             verb()
     assert redis_client.dbsize() == 0
@@ -154,7 +181,7 @@ def test_refreshing_finds_an_ended_job_in_the_archive(redis_client):
 def test_refreshing_enforces_the_deadline(settings):
     settings.JOBS = settings.JOBS | {"START_TIMEOUT": 0.01}
     job = create_job()
-    eventually(lambda: store.read(job.id).now > store.read(job.id).record.deadline)
+    eventually(lambda: records.read(job.id).now > records.read(job.id).record.deadline)
     assert job.refresh().state is JobState.EXPIRED
 
 
@@ -196,7 +223,7 @@ def test_a_job_whose_transaction_is_rolled_back_has_not_ended():
 
 def test_who_hears_ready_sees_what_the_transaction_has_written(monkeypatch):
     seen = []
-    really_write = store.write
+    really_write = records.write
 
     def write(*args, **kwargs):
         seen.extend(at_once([lambda: Group.objects.filter(name="moved").exists()]))
@@ -206,7 +233,7 @@ def test_who_hears_ready_sees_what_the_transaction_has_written(monkeypatch):
     with transaction.atomic():
         Group.objects.create(name="moved")
         job.complete()
-        monkeypatch.setattr(store, "write", write)
+        monkeypatch.setattr(records, "write", write)
     assert seen == [True]
 
 
@@ -335,16 +362,20 @@ def test_one_of_many_gets_the_lease():
 
 def test_a_lease_that_is_given_back_or_has_passed_can_be_taken():
     job = ended_job()
-    assert job.lease("a", 30) and not again(job).lease("b", 30)
-    job.release("a")
-    assert again(job).lease("b", 0.01)
-    eventually(lambda: again(job).lease("a", 30))
+    assert take_lease(job, "a", 30) and not take_lease(again(job), "b", 30)
+    give_back(job, "a")
+    assert take_lease(again(job), "b", 0.01)
+    eventually(lambda: take_lease(again(job), "a", 30))
 
 
 def test_a_lease_is_prolonged_and_given_back_by_its_holder_alone():
     job = ended_job()
-    assert job.lease("a", 30) and again(job).lease("a", 60)
-    for verb in (again(job).release, lambda token: again(job).mark_claimed("/x/", token)):
+    assert take_lease(job, "a", 30) and take_lease(again(job), "a", 60)
+    verbs = (
+        lambda token: give_back(again(job), token),
+        lambda token: mark_claimed(again(job), "/x/", token),
+    )
+    for verb in verbs:
         with pytest.raises(JobEnded, match="the lease has run out"):
             verb("b")
     assert again(job).record.leased_by == "a" and not again(job).claimed_url
@@ -352,9 +383,9 @@ def test_a_lease_is_prolonged_and_given_back_by_its_holder_alone():
 
 def test_a_job_that_has_not_ended_or_was_claimed_cannot_be_leased():
     with pytest.raises(JobEnded, match="it is running"):
-        started_job().lease("a", 30)
+        take_lease(started_job(), "a", 30)
     job = ended_job()
-    job.mark_claimed("/parcels/")
+    mark_claimed(job, "/parcels/")
     with pytest.raises(JobEnded, match="it is claimed"):
-        again(job).lease("a", 30)
+        take_lease(again(job), "a", 30)
     assert again(job).claimed_url == "/parcels/"

@@ -5,16 +5,22 @@ from django.contrib.auth.models import Group
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
-from jobs import link, store
-from jobs.claim import claim
 from jobs.exceptions import JobCancelled, JobEnded
 from jobs.handlers import JobHandler
 from jobs.job import Job
 from jobs.models import JobRecord
 from jobs.repository import JobRepository
 from jobs.states import ENDED, JobState
+from jobs.store import records, scripts
+from jobs.waiting.claim import claim
 
 from .factories import ANN, create_job, request_of
 from .surroundings import database_file  # noqa: F401 - a fixture
@@ -42,7 +48,7 @@ class JobLife(RuleBasedStateMachine):
         JobRecord.objects.all().delete()
         Group.objects.all().delete()
         self.job_id = create_job(handler_class=LifeHandler).id
-        self.backup = link.client().hgetall(store.job_key(self.job_id))
+        self.backup = scripts.client().hgetall(records.job_key(self.job_id))
         self.state, self.attempt, self.data = PENDING, 0, {}
         self.is_cancel_asked = self.is_claimed = False
         self.held: dict[int, int] = {}  # by worker: the attempt that it is working on
@@ -92,7 +98,9 @@ class JobLife(RuleBasedStateMachine):
         worker = data.draw(st.sampled_from(sorted(self.held)))
         error = self.what_writing_meets(worker)
         handle = self.handles[worker]
-        if self.is_cancel_asked:  # which the worker may know without having heard of what came after
+        if (
+            self.is_cancel_asked
+        ):  # which the worker may know without having heard of what came after
             error = (JobCancelled, error or JobCancelled)
         handle._throttle._next = 0  # as if the interval had passed
         self.expect(lambda: handle.set_progress(step, 5), error)
@@ -145,7 +153,7 @@ class JobLife(RuleBasedStateMachine):
     @precondition(lambda self: self.state not in ENDED)
     @rule()
     def let_the_deadline_pass(self):
-        link.client().hset(store.job_key(self.job_id), "deadline", 1)
+        scripts.client().hset(records.job_key(self.job_id), "deadline", 1)
         self.state = LOST if self.state is RUNNING else EXPIRED
 
     @precondition(lambda self: self.state in ENDED)
@@ -153,7 +161,9 @@ class JobLife(RuleBasedStateMachine):
     def call_back(self):
         """The owner's page posts; the first time the hook runs."""
         job = self.found()
-        urls = {claim(job, request_of(dict(ANN), None, "/", HTTP_HOST="testserver")) for _ in range(2)}
+        urls = {
+            claim(job, request_of(dict(ANN), None, "/", HTTP_HOST="testserver")) for _ in range(2)
+        }
         assert len(urls) == 1
         self.is_claimed = True
 
@@ -161,16 +171,16 @@ class JobLife(RuleBasedStateMachine):
     def forget_everything(self):
         """Redis restarts empty; who works on the job, or its message, writes it anew."""
         job = self.found()
-        link.client().flushall()
+        scripts.client().flushall()
         if self.state not in ENDED:
-            Job(job.record).restore(keep_version=True)
+            Job(job.record).stored.restore(keep_version=True)
 
     @precondition(lambda self: self.state in ENDED)
     @rule()
     def go_back_to_a_backup(self):
         """Redis is restored from a backup made when the job was new; what has ended is in the archive."""
-        link.client().delete(store.job_key(self.job_id))
-        link.client().hset(store.job_key(self.job_id), mapping=self.backup)
+        scripts.client().delete(records.job_key(self.job_id))
+        scripts.client().hset(records.job_key(self.job_id), mapping=self.backup)
 
     @invariant()
     def the_store_says_what_the_model_says(self):
@@ -178,7 +188,9 @@ class JobLife(RuleBasedStateMachine):
         assert (job.state, job.attempt, dict(job.data)) == (self.state, self.attempt, self.data)
         assert job.version >= self.version
         if self.state in ENDED:
-            assert JobRecord.objects.get().state == self.state  # archived; a claim's own versions may be lost again
+            assert (
+                JobRecord.objects.get().state == self.state
+            )  # archived; a claim's own versions may be lost again
         else:
             self.version = job.version
         assert Group.objects.count() == int(self.is_claimed)  # the hook has run once, or not yet
@@ -188,6 +200,9 @@ class JobLife(RuleBasedStateMachine):
 def test_every_life_of_a_job_agrees_with_the_model(settings):
     settings.JOBS = settings.JOBS | {"READY_LEASE": 0.01}
     limits = hypothesis_settings(
-        max_examples=60, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
+        max_examples=60,
+        stateful_step_count=25,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
     )
     run_state_machine_as_test(JobLife, settings=limits)

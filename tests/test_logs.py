@@ -68,9 +68,9 @@ def test_a_copied_context_knows_the_job(ids):
 @pytest.mark.parametrize(
     ("name", "message", "arguments", "found"),
     [
-        ("jobs.claim", "job %s: claimed by %s", ("parcel-1", "ann"), "parcel-1"),
-        ("jobs.hub", "%d of %d jobs could not be read", (1, 2), "-"),
-        ("jobs.hub", "job %s", (), "-"),
+        ("jobs.waiting.claim", "job %s: claimed by %s", ("parcel-1", "ann"), "parcel-1"),
+        ("jobs.push.hub", "%d of %d jobs could not be read", (1, 2), "-"),
+        ("jobs.push.hub", "job %s", (), "-"),
         ("shop.orders", "job %s: mine, not yours", ("engineer",), "-"),
     ],
 )
@@ -110,14 +110,19 @@ def ours():
 
 @pytest.mark.parametrize("form", ["%s", "%r"])
 @pytest.mark.parametrize(
-    "value", [FORGED, ValueError(FORGED), gettext_lazy(FORGED), [FORGED]], ids=lambda value: type(value).__name__
+    "value",
+    [FORGED, ValueError(FORGED), gettext_lazy(FORGED), [FORGED]],
+    ids=lambda value: type(value).__name__,
 )
 def test_h23_nothing_that_is_logged_breaks_a_line(ours, form, value):
     logger, written = ours
     logger.error(f"job %s: {form} by %d", "parcel-1\nCRITICAL", value, 7)
     line = written()
     assert line.count("\n") == 1 and line.rstrip("\n").isprintable()
-    assert line.startswith("ERROR parcel-1\\nCRITICAL job parcel-1\\nCRITICAL: ") and "x\\n2026-11-28" in line
+    assert (
+        line.startswith("ERROR parcel-1\\nCRITICAL job parcel-1\\nCRITICAL: ")
+        and "x\\n2026-11-28" in line
+    )
 
 
 def test_h23_a_forged_line_in_a_traceback_is_indented_like_the_rest(ours):
@@ -127,7 +132,9 @@ def test_h23_a_forged_line_in_a_traceback_is_indented_like_the_rest(ours):
     except ValueError:
         logger.exception("job %s: failed", "parcel-1")
     first, *rest = written().rstrip("\n").split("\n")
-    assert first == "ERROR parcel-1 job parcel-1: failed" and rest[-1].startswith("  2026-11-28 03:00:00 CRITICAL")
+    assert first == "ERROR parcel-1 job parcel-1: failed" and rest[-1].startswith(
+        "  2026-11-28 03:00:00 CRITICAL"
+    )
     assert all(line.startswith("  ") and line.isprintable() for line in rest)
 
 
@@ -145,5 +152,9 @@ def test_what_is_harmless_is_logged_as_it_is(ours):
 
 
 def test_every_module_of_ours_escapes_what_it_logs():
-    users = {file.name for file in Path(jobs.__file__).parent.rglob("*.py") if "getLogger" in file.read_text()}
+    users = {
+        file.name
+        for file in Path(jobs.__file__).parent.rglob("*.py")
+        if "getLogger" in file.read_text()
+    }
     assert users == {"logs.py"}

@@ -10,13 +10,14 @@ from asgiref.sync import sync_to_async
 from django.test import RequestFactory
 from prometheus_client import REGISTRY
 
-from jobs import link, metrics, signals
+from jobs import metrics, signals
 from jobs.apps import JobsConfig, MeasuredJobsConfig
-from jobs.events import Push
-from jobs.hub import hub
-from jobs.reader import async_reader
+from jobs.push.hub import hub
 from jobs.repository import JobRepository
 from jobs.states import JobState
+from jobs.store import scripts
+from jobs.store.reader import async_reader
+from jobs.store.records import Push
 from jobs.testing import JobCommunicator
 
 from .factories import ANN, NOWHERE, commands, create_job, ended_job, plant, started_job
@@ -41,7 +42,8 @@ def grown():
     """Return a function that tells how much a figure has grown since the test began."""
     before = figures()
     return lambda name, **labels: (
-        figures().get((name, *sorted(labels.items())), 0) - before.get((name, *sorted(labels.items())), 0)
+        figures().get((name, *sorted(labels.items())), 0)
+        - before.get((name, *sorted(labels.items())), 0)
     )
 
 
@@ -68,7 +70,7 @@ def test_jobs_are_counted_by_handler_and_outcome(grown):
 def test_waiting_and_running_are_timed_by_redis_s_clock(grown):
     job = create_job()
     job.start()
-    plant(link.client(), job, started_at=job.record.created_at + 1, state="running")
+    plant(scripts.client(), job, started_at=job.record.created_at + 1, state="running")
     job.refresh().record = job.record.replace(started_at=job.version - 7_000_000)
     job.end(JobState.COMPLETE)
     assert grown("jobs_waiting_seconds_count", **HANDLER) == 1
@@ -85,7 +87,7 @@ def test_a_second_attempt_has_not_waited_again(grown):
 def test_what_is_alive_is_counted_when_somebody_asks():
     create_job()
     started_job()
-    plant(link.client(), create_job(), deadline=1)  # overdue: whoever reads it ends it
+    plant(scripts.client(), create_job(), deadline=1)  # overdue: whoever reads it ends it
     ended_job()
     assert [figure("jobs_alive", state=state) for state in ("pending", "running")] == [1, 1]
     assert figure("jobs_alive", state="retrying") == 0
@@ -121,14 +123,20 @@ async def test_sockets_and_deliveries_are_counted(grown, settings):
 
 
 @pytest.mark.usefixtures("nothing_left")
-async def test_a_push_that_was_lost_is_counted_when_the_page_is_told_after_all(grown, settings, monkeypatch):
+async def test_a_push_that_was_lost_is_counted_when_the_page_is_told_after_all(
+    grown, settings, monkeypatch
+):
     settings.JOBS = settings.JOBS | {"ARCHIVE": False}
     job = await JobRepository().acreate(owner="visitor:ann")
     async with JobCommunicator(ANN, job.id) as page:
         await page.event("created")
         await hub().look_again()
-        assert grown("jobs_reconcile_hits_total", kind="end") == grown("jobs_reconcile_hits_total", kind="change") == 0
-        monkeypatch.setattr("jobs.publisher.prepare", lambda message, channels: Push((), b""))
+        assert (
+            grown("jobs_reconcile_hits_total", kind="end")
+            == grown("jobs_reconcile_hits_total", kind="change")
+            == 0
+        )
+        monkeypatch.setattr("jobs.push.publisher.prepare", lambda message, channels: Push((), b""))
         await sync_to_async(job.end)(JobState.COMPLETE)
         await hub().look_again()
         await page.event("ready")
@@ -168,7 +176,10 @@ def test_the_view_answers_a_scrape():
     ended_job()
     answer = metrics.expose(RequestFactory().get("/metrics"))
     assert answer.status_code == 200 and answer["Content-Type"].startswith("text/plain")
-    assert 'jobs_ended_total{handler="tests.handlers.PostHandler",state="complete"}' in answer.content.decode()
+    assert (
+        'jobs_ended_total{handler="tests.handlers.PostHandler",state="complete"}'
+        in answer.content.decode()
+    )
     assert metrics.expose(RequestFactory().post("/metrics")).status_code == 405
 
 

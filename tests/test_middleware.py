@@ -46,7 +46,9 @@ def test_any_other_error_is_left_alone(middleware, error):
     ],
 )
 def test_after_a_form_the_way_back_is_the_page_that_it_was_sent_from(middleware, referrer, link):
-    response = answer(middleware, RequestFactory().post("/parcels/", headers={"Referer": referrer}))
+    response = answer(
+        middleware, RequestFactory().post("/parcels/", headers={"Referer": referrer})
+    )
     assert f'href="{link}"'.encode() in response.content
 
 

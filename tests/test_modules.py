@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from tests import front
+from . import front
 
 USE = """
 import {{ JobsClient }} from "{static}/jobs/client.js";
@@ -19,9 +19,13 @@ def check(tmp_path):
     """Return a function that checks the types of what it is given, and returns the complaints."""
 
     def complaints(*files):
-        settings = json.loads((front.HERE / "tsconfig.json").read_text()) | {"files": [str(file) for file in files]}
+        settings = json.loads((front.HERE / "tsconfig.json").read_text()) | {
+            "files": [str(file) for file in files]
+        }
         (tmp_path / "tsconfig.json").write_text(json.dumps(settings))
-        return subprocess.run([front.tool("tsc"), "-p", tmp_path], capture_output=True, text=True).stdout
+        return subprocess.run(
+            [front.tool("tsc"), "-p", tmp_path], capture_output=True, text=True
+        ).stdout
 
     return complaints
 
@@ -51,8 +55,19 @@ def test_bundles_are_made_of_the_modules_as_they_are_now(tmp_path, name):
 
 
 def test_a_bundler_takes_the_modules_as_they_are(tmp_path):
-    bundle = [front.tool("esbuild"), user_of(tmp_path, "mine"), "--bundle", "--format=esm", "--splitting", "--minify"]
-    made = subprocess.run([*bundle, f"--outdir={tmp_path / 'made'}"], capture_output=True, text=True)
+    bundle = [
+        front.tool("esbuild"),
+        user_of(tmp_path, "mine"),
+        "--bundle",
+        "--format=esm",
+        "--splitting",
+        "--minify",
+    ]
+    made = subprocess.run(
+        [*bundle, f"--outdir={tmp_path / 'made'}"], capture_output=True, text=True
+    )
     assert made.returncode == 0, made.stderr
     assert "warning" not in made.stderr
-    assert len(list((tmp_path / "made").glob("*.js"))) > 1  # what few pages need stays a part of its own
+    assert (
+        len(list((tmp_path / "made").glob("*.js"))) > 1
+    )  # what few pages need stays a part of its own

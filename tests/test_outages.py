@@ -6,12 +6,12 @@ import time
 import pytest
 from django.db import DataError, OperationalError
 
-from jobs import backlog
-from jobs.announce import find_archived
+from jobs.archive.writer import find_archived
 from jobs.exceptions import JobCancelled, StoreUnavailable
 from jobs.job import Job
 from jobs.models import JobRecordQuerySet
 from jobs.repository import JobRepository
+from jobs.runtime import backlog
 from jobs.states import JobState
 
 from .factories import NOWHERE, create_job, eventually, hash_of, plant, started_job
@@ -26,7 +26,7 @@ def test_f04_a_heart_that_missed_the_last_changes_does_not_undo_them(redis_clien
     job.start()
     job.data["receipt"] = "kept"
     redis_client.flushall()
-    assert Job(seen_by_the_heart).restore(keep_version=True)
+    assert Job(seen_by_the_heart).stored.restore(keep_version=True)
     assert hash_of(redis_client, job)["state"] == '"pending"'
     job.set_progress(1, 2)
     job.end(JobState.COMPLETE)
@@ -66,7 +66,7 @@ def test_f04_a_cancel_on_what_the_heart_restored_stops_the_task(redis_client):
     known = JobRepository().find(job.id).record
     job.set_progress(1, 2)
     redis_client.flushall()
-    Job(known).restore(keep_version=True)
+    Job(known).stored.restore(keep_version=True)
     JobRepository().find(job.id).cancel()
     with pytest.raises(JobCancelled, match="asked to stop"):
         for step in range(100):
@@ -88,7 +88,9 @@ def test_f06_a_replica_that_refuses_to_be_read_is_unavailable_and_no_damage(redi
     assert JobRepository().find(job.id).state == "pending"
 
 
-def test_f04_what_a_task_stores_while_redis_is_away_is_read_back_and_saved_when_it_answers(settings):
+def test_f04_what_a_task_stores_while_redis_is_away_is_read_back_and_saved_when_it_answers(
+    settings,
+):
     job, here = started_job(), settings.JOBS
     job.data["draft"] = "old"
     settings.JOBS = here | {"REDIS_URL": NOWHERE}
@@ -97,7 +99,7 @@ def test_f04_what_a_task_stores_while_redis_is_away_is_read_back_and_saved_when_
     assert dict(job.data) == {"receipt": "kept"}
     settings.JOBS = here
     eventually(lambda: dict(JobRepository().find(job.id).data) == {"receipt": "kept"})
-    eventually(lambda: not job._unsaved)
+    eventually(lambda: not job.stored.pending.data)
 
 
 @pytest.mark.parametrize("is_back", [True, False], ids=["which is back", "which is still away"])
@@ -113,7 +115,9 @@ def test_f04_what_a_task_stored_while_redis_was_away_is_part_of_its_outcome(
     job.complete()
     settings.JOBS = here
     eventually(lambda: hash_of(redis_client, job)["state"] == '"complete"')
-    assert json.loads(hash_of(redis_client, job)["data.receipt"]) == json.loads(find_archived(job.id).data["receipt"])
+    assert json.loads(hash_of(redis_client, job)["data.receipt"]) == json.loads(
+        find_archived(job.id).data["receipt"]
+    )
     assert JobRepository().find(job.id).data["receipt"] == "kept"
 
 
@@ -169,4 +173,6 @@ def test_f35_a_record_that_no_database_takes_keeps_no_other_waiting(monkeypatch,
         job.complete()
     eventually(lambda: find_archived(good.id))
     assert find_archived(bad.id) is None
-    assert f"job {bad.id}: cannot be archived" in caplog.text  # said before the next one's turn came
+    assert (
+        f"job {bad.id}: cannot be archived" in caplog.text
+    )  # said before the next one's turn came

@@ -8,12 +8,19 @@ from asgiref.sync import sync_to_async
 from django.contrib.auth.models import AnonymousUser, User
 from django.utils.translation import gettext_lazy, override
 
-from jobs import reader, signals, store
-from jobs.exceptions import HandlerNotFound, JobExists, JobNotFound, StoreUnavailable, UnserializableData
+from jobs import signals
+from jobs.exceptions import (
+    HandlerNotFound,
+    JobExists,
+    JobNotFound,
+    StoreUnavailable,
+    UnserializableData,
+)
 from jobs.handlers import JobHandler
 from jobs.models import JobRecord
 from jobs.repository import JobRepository, is_id, owner_name
 from jobs.states import JobState
+from jobs.store import reader, records
 
 from .factories import (
     NOWHERE,
@@ -49,12 +56,24 @@ def nested(levels):
 def test_a_job_is_created_with_everything_that_was_said_of_it():
     user = create_user()
     job = repository.create(
-        id="parcel-1", handler_class=PostHandler, owner=user, tags=["post"], data={"weight": 3}, parcel="books"
+        id="parcel-1",
+        handler_class=PostHandler,
+        owner=user,
+        tags=["post"],
+        data={"weight": 3},
+        parcel="books",
     )
     known = repository.find("parcel-1")
-    assert (known.id, known.state, known.owner, known.tags) == ("parcel-1", "pending", f"user:{user.pk}", ("post",))
+    assert (known.id, known.state, known.owner, known.tags) == (
+        "parcel-1",
+        "pending",
+        f"user:{user.pk}",
+        ("post",),
+    )
     assert known.data == job.data == {"weight": 3, "parcel": "books"}
-    assert known.handler_class == "tests.handlers.PostHandler" and isinstance(known.handler, PostHandler)
+    assert known.handler_class == "tests.handlers.PostHandler" and isinstance(
+        known.handler, PostHandler
+    )
     assert known.version == job.version and known.created_at == job.created_at
 
 
@@ -133,7 +152,9 @@ def test_of_many_who_create_the_same_job_one_does():
         ({"handler_class": 7}, HandlerNotFound, "7"),
     ],
 )
-def test_what_cannot_be_a_job_is_refused_and_nothing_is_written(redis_client, values, error, named):
+def test_what_cannot_be_a_job_is_refused_and_nothing_is_written(
+    redis_client, values, error, named
+):
     with pytest.raises(error, match=named):
         create_job(**values)
     assert redis_client.dbsize() == 0
@@ -278,7 +299,9 @@ def test_a_damaged_job_is_found_as_failed_with_one_log_line(redis_client, caplog
     job = started_job()
     plant(redis_client, job, attempt="often")
     assert repository.find(job.id).state is JobState.FAILED
-    assert [(record.name, record.levelno) for record in caplog.records] == [("jobs.record", logging.ERROR)]
+    assert [(record.name, record.levelno) for record in caplog.records] == [
+        ("jobs.core.record", logging.ERROR)
+    ]
 
 
 # Lists
@@ -302,14 +325,17 @@ def test_ended_jobs_are_listed_after_redis_was_emptied(redis_client):
 def test_a_user_who_was_a_visitor_sees_the_jobs_of_both():
     user = create_user()
     before, after = create_job(), create_job(owner=user)
-    assert [job.id for job in repository.for_owners([owner_name(user), OWNER])] == [after.id, before.id]
+    assert [job.id for job in repository.for_owners([owner_name(user), OWNER])] == [
+        after.id,
+        before.id,
+    ]
     assert [job.id for job in repository.for_owner(user)] == [after.id]
 
 
 def test_a_list_enforces_deadlines(settings):
     settings.JOBS = settings.JOBS | {"START_TIMEOUT": 0.02}
     job = create_job(tags=["post"])
-    eventually(lambda: store.read(job.id).now > store.read(job.id).record.deadline)
+    eventually(lambda: records.read(job.id).now > records.read(job.id).record.deadline)
     assert [job.state for job in repository.of_topic("tag:post")] == [JobState.EXPIRED]
 
 
@@ -349,7 +375,12 @@ def test_owners_are_users_visitors_or_nobody():
 def test_nobody_has_no_jobs_whatever_scripts_have_started(redis_client):
     ended = ended_job(owner=None)
     assert ended.owner == "" and JobRecord.objects.filter(owner="").exists()
-    assert repository.for_owner(None) == repository.for_owner(AnonymousUser()) == repository.for_owner("") == []
+    assert (
+        repository.for_owner(None)
+        == repository.for_owner(AnonymousUser())
+        == repository.for_owner("")
+        == []
+    )
 
 
 def test_listeners_hear_of_a_new_job_that_can_be_found():

@@ -7,9 +7,9 @@ from uuid import uuid4
 import pytest
 from django.contrib.admin.models import LogEntry
 
-from jobs.arguments import as_data
 from jobs.exceptions import JobError, JobExists
 from jobs.models import JobRecord
+from jobs.queues.arguments import as_data
 from jobs.repository import JobRepository
 from jobs.rerun import obstacle, start_again, successor_of
 from jobs.testing import run_at_once
@@ -51,7 +51,11 @@ def test_it_starts_as_a_new_job_of_the_same_owner_with_the_same_arguments():
     again = start_again(send_again, job).refresh()
     assert RUNS == [("books", 3)] * 2
     assert (again.owner, again.tags, again.state) == (OWNER, ("post",), "complete")
-    assert again.id != job.id and dict(again.data) == {"parcel": "books", "weight": 3, "receipt": "books sent"}
+    assert again.id != job.id and dict(again.data) == {
+        "parcel": "books",
+        "weight": 3,
+        "receipt": "books sent",
+    }
 
 
 def test_what_the_task_has_added_to_the_data_is_no_argument_of_the_next_run():
@@ -85,7 +89,9 @@ def test_one_whose_arguments_are_not_in_its_data_is_refused_by_their_names():
     assert RUNS == []
 
 
-@pytest.mark.parametrize("value", [uuid4(), date(2026, 1, 2), datetime(2026, 1, 2), time(3, 4), Decimal("1.20")])
+@pytest.mark.parametrize(
+    "value", [uuid4(), date(2026, 1, 2), datetime(2026, 1, 2), time(3, 4), Decimal("1.20")]
+)
 def test_an_argument_whose_text_was_kept_is_given_as_it_was(value):
     again = start_again(see, see.start_job(None, value).refresh()).refresh()
     assert [value] * 2 == RUNS and again.data["thing"] == as_data(value)
@@ -115,7 +121,11 @@ def test_staff_is_asked_first_and_nothing_starts_by_looking(sam):
     job = sent()
     assert page_of(job) in sam.get(f"/admin/jobs/jobrecord/{job.id}/change/").content.decode()
     page = sam.get(page_of(job)).content.decode()
-    assert "Yes, run it again" in page and OWNER[:12] in page and OWNER not in page.replace(OWNER + "…", "")
+    assert (
+        "Yes, run it again" in page
+        and OWNER[:12] in page
+        and OWNER not in page.replace(OWNER + "…", "")
+    )
     assert len(RUNS) == 1 and successor_of(job) is None
 
 
@@ -125,7 +135,10 @@ def test_staff_confirms_and_it_is_written_down_who_did(sam):
     again = successor_of(job)
     assert again.is_ended and f"as job {again.id}" in answer.content.decode()
     entry = LogEntry.objects.get()
-    assert (entry.object_id, entry.user.username) == (job.id, "sam") and again.id in entry.change_message
+    assert (entry.object_id, entry.user.username) == (
+        job.id,
+        "sam",
+    ) and again.id in entry.change_message
 
 
 def test_a_double_click_starts_one(sam):
@@ -154,18 +167,25 @@ def test_what_the_handler_raises_is_logged_and_not_shown(sam, caplog):
     assert "no such table: parcels" in caplog.text and job.id in caplog.text
 
 
-@pytest.mark.parametrize("permissions", [(), ("view_job",), ("rerun_job",), ("view_jobrecord", "view_job")])
+@pytest.mark.parametrize(
+    "permissions", [(), ("view_job",), ("rerun_job",), ("view_jobrecord", "view_job")]
+)
 def test_nobody_else_may(permissions):
     job = sent()
     member = browser(user=staff("tom", *permissions))
-    assert member.get(page_of(job)).status_code == 403 and member.post(page_of(job)).status_code == 403
+    assert (
+        member.get(page_of(job)).status_code == 403
+        and member.post(page_of(job)).status_code == 403
+    )
     assert browser().post(page_of(job)).status_code == 302  # to log in
     assert len(RUNS) == 1
 
 
 def test_without_the_permission_there_is_no_button():
     job = sent()
-    page = browser(user=staff("tom", "view_job", "view_jobrecord")).get(f"/admin/jobs/jobrecord/{job.id}/change/")
+    page = browser(user=staff("tom", "view_job", "view_jobrecord")).get(
+        f"/admin/jobs/jobrecord/{job.id}/change/"
+    )
     assert page.status_code == 200 and page_of(job) not in page.content.decode()
 
 

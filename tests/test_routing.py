@@ -8,7 +8,7 @@ from django.core.handlers.asgi import ASGIHandler
 from django.urls import Resolver404
 from django.urls.resolvers import RegexPattern
 
-from jobs.consumers import JobConsumer, NotFoundConsumer
+from jobs.live.consumer import JobConsumer, NotFoundConsumer
 from jobs.routing import websocket_application, websocket_urlpatterns, with_sockets
 
 from .surroundings import database_file  # noqa: F401 - a fixture
@@ -31,7 +31,9 @@ def test_there_is_a_socket_for_all_jobs_and_one_for_each():
 NEWLINE = "ws/jobs/a\nb/c"
 
 
-@pytest.mark.parametrize("path", ["ws/jobs/a/b/", "ws/jobs/a", "ws/jobs//", "ws/jobs/a/b", NEWLINE])
+@pytest.mark.parametrize(
+    "path", ["ws/jobs/a/b/", "ws/jobs/a", "ws/jobs//", "ws/jobs/a/b", NEWLINE]
+)
 def test_all_else_below_is_not_found(path):
     assert consumer_at(path)[0] is NotFoundConsumer
 
@@ -46,13 +48,19 @@ def test_other_paths_are_left_to_the_project(path):
 async def test_the_application_brings_the_session_and_does_not_load_it_before_it_must(monkeypatch):
     loaded = []
     monkeypatch.setattr(SessionStore, "load", lambda self: loaded.append(self.session_key) or {})
-    headers = [(b"host", b"testserver"), (b"origin", b"http://testserver"), (b"cookie", b"sessionid=parcel-1-session")]
+    headers = [
+        (b"host", b"testserver"),
+        (b"origin", b"http://testserver"),
+        (b"cookie", b"sessionid=parcel-1-session"),
+    ]
     communicator = WebsocketCommunicator(websocket_application, "/ws/jobs/", headers=headers)
     assert (await communicator.connect())[0]
     await communicator.send_json_to({"action": "ping"})
     assert await communicator.receive_json_from() == {"event": "pong"} and loaded == []
     await communicator.send_json_to({"action": "subscribe", "mine": True})
-    assert (await communicator.receive_json_from())["code"] == "not_found" and loaded == ["parcel-1-session"]
+    assert (await communicator.receive_json_from())["code"] == "not_found" and loaded == [
+        "parcel-1-session"
+    ]
     await communicator.disconnect()
 
 
@@ -115,8 +123,12 @@ async def test_a_project_s_own_sockets_stay_its_own():
     assert await heard("/ws/echo/", theirs) == {"action": "ping"}
 
 
-@pytest.mark.parametrize(("path", "application"), [("/ws/", ASGIHandler()), ("/ws/jobs/a/b/", theirs)])
-async def test_a_socket_that_nobody_serves_is_closed_so_that_the_browser_sees_why(path, application):
+@pytest.mark.parametrize(
+    ("path", "application"), [("/ws/", ASGIHandler()), ("/ws/jobs/a/b/", theirs)]
+)
+async def test_a_socket_that_nobody_serves_is_closed_so_that_the_browser_sees_why(
+    path, application
+):
     communicator = socket_to(path, application)
     assert (await communicator.connect())[0]
     assert await communicator.receive_output() == {"type": "websocket.close", "code": 4404}
@@ -124,7 +136,9 @@ async def test_a_socket_that_nobody_serves_is_closed_so_that_the_browser_sees_wh
 
 @pytest.mark.parametrize("kind", ["http", "lifespan"])
 async def test_all_that_is_no_socket_is_left_to_the_project(kind):
-    communicator = ApplicationCommunicator(with_sockets(theirs), {"type": kind, "path": "/ws/jobs/"})
+    communicator = ApplicationCommunicator(
+        with_sockets(theirs), {"type": kind, "path": "/ws/jobs/"}
+    )
     assert await communicator.receive_output() == {"type": "theirs", "of": kind}
 
 

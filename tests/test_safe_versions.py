@@ -8,31 +8,42 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.version import Version
 
-from .documents import ROOT
+from tests.docs.documents import ROOT
 
 ROWS = re.findall(r"^\| (`?)([\w-]+)\1(?: ([\d.]+)| \([\w-]+\))? \| ([\d., ]+) \|",
                   (ROOT / "SECURITY.md").read_text(), re.MULTILINE)  # fmt: skip
 PACKAGES = [(name, series, Version(least)) for quoted, name, series, least in ROWS if quoted]
 SERVERS = {
-    name: [Version(least) for least in leasts.split(",")] for quoted, name, _series, leasts in ROWS if not quoted
+    name: [Version(least) for least in leasts.split(",")]
+    for quoted, name, _series, leasts in ROWS
+    if not quoted
 }
 REQUIRED = {
     required.name: required
-    for required in map(Requirement, tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"])
+    for required in map(
+        Requirement,
+        tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"],
+    )
 }
 
 
 @pytest.mark.parametrize(("name", "series", "least"), PACKAGES, ids=str)
 def test_what_is_installed_has_no_hole_that_is_known(name, series, least):
     installed = Version(version(name))
-    if not series or installed.release[:2] == Version(series).release:  # another series has a row of its own, or none
+    if (
+        not series or installed.release[:2] == Version(series).release
+    ):  # another series has a row of its own, or none
         assert installed >= least
 
 
-@pytest.mark.parametrize(("name", "least"), [(name, least) for name, series, least in PACKAGES if not series], ids=str)
+@pytest.mark.parametrize(
+    ("name", "least"), [(name, least) for name, series, least in PACKAGES if not series], ids=str
+)
 def test_the_wheel_demands_no_version_with_a_hole(name, least):
     if name in REQUIRED:
-        lowest = min(Version(part.version) for part in REQUIRED[name].specifier if part.operator == ">=")
+        lowest = min(
+            Version(part.version) for part in REQUIRED[name].specifier if part.operator == ">="
+        )
         assert lowest >= least
 
 
@@ -43,7 +54,8 @@ def test_the_embedded_server_has_no_hole_that_is_known(redis_client):
 
 
 @pytest.mark.parametrize(
-    ("text", "safe"), [("7.2.10", False), ("7.2.11", True), ("8.0.5", False), ("8.1.3", False), ("9.0.0", True)]
+    ("text", "safe"),
+    [("7.2.10", False), ("7.2.11", True), ("8.0.5", False), ("8.1.3", False), ("9.0.0", True)],
 )
 def test_a_server_is_measured_by_its_own_series(text, safe):
     assert is_safe(Version(text), SERVERS["Valkey"]) == safe

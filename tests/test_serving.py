@@ -49,7 +49,9 @@ def connect():
         there.settimeout(3)
         reactor = Reactor()
         serving._write_at_once(reactor, Page)
-        connection = Server(here, protocol(), ("127.0.0.1", 0), SimpleNamespace(_realPortNumber=0), 0, reactor)
+        connection = Server(
+            here, protocol(), ("127.0.0.1", 0), SimpleNamespace(_realPortNumber=0), 0, reactor
+        )
         return connection, there, reactor
 
     yield make

@@ -30,7 +30,9 @@ def test_a_state_is_the_word_that_travels():
 def test_every_state_is_alive_or_ended():
     assert {state.value for state in ENDED} == set(ENDS.split())
     assert set(JobState) == ALIVE | ENDED and not ALIVE & ENDED
-    assert [state for state in JobState if state.is_ended] == [state for state in JobState if state in ENDED]
+    assert [state for state in JobState if state.is_ended] == [
+        state for state in JobState if state in ENDED
+    ]
 
 
 def test_every_state_has_a_name_for_people():

@@ -16,20 +16,38 @@ from django.shortcuts import redirect
 from django.utils.translation import override
 from kombu import Connection
 
-from jobs import store
 from jobs.conf import jobs_settings
-from jobs.detached import DetachedJob
-from jobs.events import HEADER
-from jobs.exceptions import HandlerNotFound, JobError, JobNotFound, StoreUnavailable, UnserializableData
+from jobs.exceptions import (
+    HandlerNotFound,
+    JobError,
+    JobNotFound,
+    StoreUnavailable,
+    UnserializableData,
+)
+from jobs.lifecycle.detached_record import DetachedRecord
 from jobs.models import JobRecord
+from jobs.queues.celery.headers import HEADER
 from jobs.repository import JobRepository
 from jobs.states import JobState
+from jobs.store import records
 from jobs.tasks import JobTask, job_task
 from jobs.testing import capture_events, run_job
 from project.celery import app
 
 from . import tasks
-from .factories import ANN, NOWHERE, OWNER, again, browser, commands, create_job, eventually, hash_of, request_of, user
+from .factories import (
+    ANN,
+    NOWHERE,
+    OWNER,
+    again,
+    browser,
+    commands,
+    create_job,
+    eventually,
+    hash_of,
+    request_of,
+    user,
+)
 from .surroundings import database_file  # noqa: F401 - a fixture
 from .tasks import (
     PACK,
@@ -76,7 +94,13 @@ def deliver(message, **changes):
     """Run a message's task as a process of a worker does."""
     args, kwargs, embed = message.payload
     task = app.tasks[message.headers["task"]]
-    request = {**message.headers, **embed, "hostname": "worker@here", "delivery_info": {}, **changes}
+    request = {
+        **message.headers,
+        **embed,
+        "hostname": "worker@here",
+        "delivery_info": {},
+        **changes,
+    }
     return build_tracer(task.name, task, app=app)(message.headers["id"], args, kwargs, request)
 
 
@@ -122,7 +146,10 @@ def test_a_job_is_its_user_s_or_its_visitor_s_or_nobody_s():
     assert send_parcel.start_job(None, parcel="x").owner == ""
     assert send_parcel.submit_job(annas(), ["x"], owner="visitor:bob").owner == "visitor:bob"
     fresh = request_of({}, AnonymousUser())
-    assert send_parcel.start_job(fresh, parcel="x").owner == f"visitor:{fresh.session['jobs_visitor']}"
+    assert (
+        send_parcel.start_job(fresh, parcel="x").owner
+        == f"visitor:{fresh.session['jobs_visitor']}"
+    )
 
 
 def test_a_visitor_s_job_is_still_theirs_after_login():
@@ -144,7 +171,11 @@ def test_the_long_form_says_everything_by_itself(broker):
     )
     message = broker()
     known = again(job)
-    assert (known.id, known.handler_class, known.tags) == ("parcel-1", "tests.handlers.BrokenHandler", ("post",))
+    assert (known.id, known.handler_class, known.tags) == (
+        "parcel-1",
+        "tests.handlers.BrokenHandler",
+        ("post",),
+    )
     assert known.data == {"note": "fragile"} and message.payload[:2] == [["books"], {"weight": 3}]
     assert message.headers["trace"] == "abc"
 
@@ -167,7 +198,9 @@ def test_the_handler_is_the_task_s_unless_another_is_named():
         (lambda: send_parcel.submit_job(None, ["x"], tags=[""]), ValueError),
     ],
 )
-def test_what_cannot_be_started_is_refused_and_neither_stored_nor_sent(redis_client, broker, start, error):
+def test_what_cannot_be_started_is_refused_and_neither_stored_nor_sent(
+    redis_client, broker, start, error
+):
     with pytest.raises(error):
         start()
     assert redis_client.dbsize() == 0 and broker() is None
@@ -175,7 +208,7 @@ def test_what_cannot_be_started_is_refused_and_neither_stored_nor_sent(redis_cli
 
 def test_a_job_whose_task_has_a_due_time_does_not_expire_before_it():
     job = send_parcel.submit_job(None, ["books"], countdown=10_000)
-    left = (store.read(job.id).record.deadline - job.record.created_at) / 1_000_000
+    left = (records.read(job.id).record.deadline - job.record.created_at) / 1_000_000
     assert 13_599 < left < 13_601
 
 
@@ -191,7 +224,7 @@ def test_a_job_that_is_due_after_the_ttl_is_kept_and_listed_until_then(redis_cli
 
 def test_a_task_may_say_how_long_its_jobs_wait_for_a_worker():
     job = try_again.start_job(None, countdown=5)
-    left = (store.read(job.id).record.deadline - job.record.created_at) / 1_000_000
+    left = (records.read(job.id).record.deadline - job.record.created_at) / 1_000_000
     assert 6.9 < left < 7.1
 
 
@@ -203,12 +236,24 @@ def test_positional_arguments_are_sent_as_they_are_and_kept_by_their_names(broke
     message = broker()
     assert message.payload[:2] == [["books"], {"weight": 3}]
     deliver(message)
-    assert again(job).data == {"parcel": "books", "weight": 3, "receipt": "books sent"} and runs == ["books"]
+    assert again(job).data == {
+        "parcel": "books",
+        "weight": 3,
+        "receipt": "books sent",
+    } and runs == ["books"]
 
 
-@pytest.mark.parametrize("value", [uuid4(), date(2026, 1, 2), datetime(2026, 1, 2, tzinfo=UTC), Decimal("1.20")])
-def test_an_argument_that_celery_carries_arrives_as_it_is_and_its_text_is_kept(broker, runs, value):
-    jobs = [see.start_job(annas(), value), see.start_job(annas(), thing=value), see.start_job(annas(), [value])]
+@pytest.mark.parametrize(
+    "value", [uuid4(), date(2026, 1, 2), datetime(2026, 1, 2, tzinfo=UTC), Decimal("1.20")]
+)
+def test_an_argument_that_celery_carries_arrives_as_it_is_and_its_text_is_kept(
+    broker, runs, value
+):
+    jobs = [
+        see.start_job(annas(), value),
+        see.start_job(annas(), thing=value),
+        see.start_job(annas(), [value]),
+    ]
     for _ in jobs:
         deliver(broker())
     text = value.isoformat() if isinstance(value, date) else str(value)
@@ -229,7 +274,10 @@ def test_an_argument_that_celery_s_json_cannot_carry_is_refused_by_its_name(redi
 
 
 def test_an_argument_that_is_excluded_from_data_reaches_the_task_alone(broker, runs, redis_client):
-    jobs = [use_token.start_job(annas(), 1, "hunter2"), use_token.start_job(annas(), year=1, access_token="hunter2")]
+    jobs = [
+        use_token.start_job(annas(), 1, "hunter2"),
+        use_token.start_job(annas(), year=1, access_token="hunter2"),
+    ]
     for job in jobs:
         assert "hunter2" not in str(hash_of(redis_client, job))
         message = broker()
@@ -362,7 +410,9 @@ def test_a_task_that_returns_completes_its_job(broker, runs):
     assert [frame["event"] for frame in frames] == ["started", "progress", "ready"]
 
 
-def test_outcome_and_data_are_read_by_another_process_after_redis_was_emptied(broker, redis_client):
+def test_outcome_and_data_are_read_by_another_process_after_redis_was_emptied(
+    broker, redis_client
+):
     job = send_parcel.start_job(annas(), parcel="books")
     deliver(broker())
     redis_client.flushall()
@@ -424,7 +474,9 @@ def test_a_job_whose_transaction_is_rolled_back_has_failed(broker):
     assert again(job).state is JobState.FAILED and not Group.objects.exists()
 
 
-@pytest.mark.parametrize("end", [JobState.COMPLETE, JobState.FAILED, JobState.CANCELLED, JobState.EXPIRED])
+@pytest.mark.parametrize(
+    "end", [JobState.COMPLETE, JobState.FAILED, JobState.CANCELLED, JobState.EXPIRED]
+)
 def test_a_message_whose_job_has_ended_runs_nothing(broker, runs, end):
     job = send_parcel.start_job(annas(), parcel="books")
     again(job).end(end)
@@ -435,7 +487,7 @@ def test_a_message_whose_job_has_ended_runs_nothing(broker, runs, end):
 def test_a_message_that_comes_after_the_deadline_runs_nothing(broker, runs, settings):
     settings.JOBS = settings.JOBS | {"START_TIMEOUT": 0.01}
     job = send_parcel.start_job(annas(), parcel="books")
-    eventually(lambda: store.read(job.id).now > store.read(job.id).record.deadline)
+    eventually(lambda: records.read(job.id).now > records.read(job.id).record.deadline)
     deliver(broker())
     assert runs == [] and again(job).state is JobState.EXPIRED
 
@@ -458,9 +510,12 @@ def test_a_redelivered_task_starts_another_attempt(broker, runs):
 
 
 @pytest.mark.parametrize(
-    ("task", "kwargs", "most"), [(send_parcel, {"parcel": "x"}, 4), (try_again, {"countdown": 1}, 3)]
+    ("task", "kwargs", "most"),
+    [(send_parcel, {"parcel": "x"}, 4), (try_again, {"countdown": 1}, 3)],
 )
-def test_a_task_that_kills_its_process_again_and_again_is_given_up(broker, runs, task, kwargs, most):
+def test_a_task_that_kills_its_process_again_and_again_is_given_up(
+    broker, runs, task, kwargs, most
+):
     job = task.start_job(annas(), **kwargs)
     for _ in range(most):
         again(job).start()
@@ -481,30 +536,48 @@ def test_a_retry_waits_with_its_job_and_goes_on(broker, runs):
     assert again(job).state is JobState.FAILED and again(job).attempt == 3
 
 
-def test_a_record_that_redis_has_lost_before_the_start_is_written_anew_from_the_message(broker, redis_client, runs):
-    job = send_parcel.submit_job(annas(), ["books"], {"weight": 3}, data={"weight": 3, "x": [1]}, tags=["post"])
+def test_a_record_that_redis_has_lost_before_the_start_is_written_anew_from_the_message(
+    broker, redis_client, runs
+):
+    job = send_parcel.submit_job(
+        annas(), ["books"], {"weight": 3}, data={"weight": 3, "x": [1]}, tags=["post"]
+    )
     before, message = hash_of(redis_client, job), broker()
     redis_client.flushall()
     deliver(message)
     known = again(job)
-    assert (known.state, known.owner, known.tags, runs) == ("complete", OWNER, ("post",), ["books"])
+    assert (known.state, known.owner, known.tags, runs) == (
+        "complete",
+        OWNER,
+        ("post",),
+        ["books"],
+    )
     assert known.data == {"weight": 3, "x": [1], "receipt": "books sent"}
     assert known.version > int(before["version"])
 
 
-def test_f04_large_data_that_redis_has_lost_before_the_start_is_gone_and_the_task_runs(broker, redis_client, runs):
+def test_f04_large_data_that_redis_has_lost_before_the_start_is_gone_and_the_task_runs(
+    broker, redis_client, runs
+):
     data = {"weight": 3, "text": "x" * 100_000}
     job = send_parcel.submit_job(annas(), ["books"], {"weight": 3}, data=data, tags=["post"])
     message = broker()
     redis_client.flushall()
     deliver(message)
     known = again(job)
-    assert (known.state, known.owner, known.tags, runs) == ("complete", OWNER, ("post",), ["books"])
+    assert (known.state, known.owner, known.tags, runs) == (
+        "complete",
+        OWNER,
+        ("post",),
+        ["books"],
+    )
     assert known.data == {"weight": 3, "receipt": "books sent"}
 
 
 @pytest.mark.parametrize(("size", "reads"), [(10, 0), (100_000, 1)])
-def test_a_worker_reads_a_job_only_if_its_message_does_not_hold_all(broker, redis_client, size, reads):
+def test_a_worker_reads_a_job_only_if_its_message_does_not_hold_all(
+    broker, redis_client, size, reads
+):
     carry.submit_job(annas(), data={"text": "x" * size})
     message = broker()
     assert commands(redis_client, lambda: deliver(message)).count("HGETALL") == reads
@@ -514,15 +587,21 @@ def test_a_worker_that_gets_a_message_late_runs_the_job_as_it_has_become(broker,
     job = send_parcel.start_job(annas(), parcel="books")
     again(job).data["weight"] = 3
     deliver(broker())
-    assert again(job).data["weight"] == 3 and again(job).state is JobState.COMPLETE and runs == ["books"]
+    assert (
+        again(job).data["weight"] == 3
+        and again(job).state is JobState.COMPLETE
+        and runs == ["books"]
+    )
 
 
 @pytest.mark.parametrize("end", [JobState.COMPLETE, JobState.CANCELLED])
-def test_a_message_whose_job_redis_has_forgotten_the_end_of_runs_nothing(broker, redis_client, runs, end):
+def test_a_message_whose_job_redis_has_forgotten_the_end_of_runs_nothing(
+    broker, redis_client, runs, end
+):
     job = send_parcel.start_job(annas(), parcel="books")
-    backup = redis_client.hgetall(store.job_key(job.id))
+    backup = redis_client.hgetall(records.job_key(job.id))
     again(job).end(end)
-    redis_client.hset(store.job_key(job.id), mapping=backup)  # restored from an old backup
+    redis_client.hset(records.job_key(job.id), mapping=backup)  # restored from an old backup
     deliver(broker())
     assert runs == [] and again(job).state is end
 
@@ -568,7 +647,9 @@ def test_a_task_that_is_sent_again_under_the_id_of_a_job_that_has_ended_does_not
 
 
 @pytest.mark.parametrize("task_id", ["nobody-has-this-id", "no id at all!"])
-def test_a_task_that_is_sent_under_an_id_of_its_own_stays_a_plain_one(broker, redis_client, runs, task_id):
+def test_a_task_that_is_sent_under_an_id_of_its_own_stays_a_plain_one(
+    broker, redis_client, runs, task_id
+):
     send_parcel.apply_async(["books"], task_id=task_id)
     assert deliver(broker()).retval == "kept by nobody"
     assert runs == ["books"] and redis_client.dbsize() == 0
@@ -645,7 +726,7 @@ def test_a_plain_run_s_job_is_its_own():
     def look_at_itself(self):
         first = self.job
         self.job.data["x"] = 1
-        return isinstance(first, DetachedJob), self.job is first, dict(self.job.data)
+        return isinstance(first.stored, DetachedRecord), self.job is first, dict(self.job.data)
 
     assert look_at_itself() == (True, True, {"x": 1})
     assert look_at_itself.apply().get() == (True, True, {"x": 1})
@@ -667,7 +748,11 @@ def test_a_job_task_takes_the_options_of_celery_s_tasks():
         """Do nothing."""
 
     assert isinstance(with_options, JobTask)
-    assert (with_options.name, with_options.rate_limit, with_options.max_retries) == ("tests.with_options", "5/m", 7)
+    assert (with_options.name, with_options.rate_limit, with_options.max_retries) == (
+        "tests.with_options",
+        "5/m",
+        7,
+    )
     assert with_options.start_timeout == 3
 
 
@@ -675,7 +760,11 @@ def test_a_class_is_a_job_task_too(broker, runs):
     job = PACK.start_job(annas(), "books", ribbon="red")
     deliver(broker())
     known = again(job)
-    assert (known.state, known.data, runs) == ("complete", {"parcel": "books", "ribbon": "red"}, ["books in red"])
+    assert (known.state, known.data, runs) == (
+        "complete",
+        {"parcel": "books", "ribbon": "red"},
+        ["books in red"],
+    )
     with pytest.raises(TypeError):
         PACK.start_job(annas(), colour="red")
     with pytest.raises(TypeError):
@@ -735,7 +824,9 @@ def test_a_handler_s_path_is_looked_up_when_a_job_is_made_and_not_before():
 
     with pytest.raises(HandlerNotFound, match="HandlerToCome"):
         of_a_handler_to_come.start_job(None)
-    app.tasks.unregister(of_a_handler_to_come.name)  # or the system checks complain of it in later tests
+    app.tasks.unregister(
+        of_a_handler_to_come.name
+    )  # or the system checks complain of it in later tests
 
 
 def test_a_job_that_was_created_before_cannot_be_started_again(broker):

@@ -13,14 +13,17 @@ from jobs.exceptions import JobNotFound
 from jobs.states import JobState
 from jobs.templatetags.jobs import in_percent, moment
 from jobs.views import waiting_context
-from tests.factories import ANN, BOB, create_job, ended_job, request_of, started_job
+
+from .factories import ANN, BOB, create_job, ended_job, request_of, started_job
 
 pytestmark = pytest.mark.django_db
 
 
 def render(text, session=ANN, **context):
     """Render a template that loads the tags, for somebody's request."""
-    return Template("{% load jobs %}" + text).render(Context({"request": request_of(session), **context}))
+    return Template("{% load jobs %}" + text).render(
+        Context({"request": request_of(session), **context})
+    )
 
 
 def ticket_of(html):
@@ -41,7 +44,10 @@ def test_a_status_can_be_read_before_its_script_runs():
 
 def test_a_bar_without_a_total_has_no_value():
     job = started_job()
-    assert " value=" not in render("{% job_progress job %}", job=job).split("<progress")[1].split(">")[0]
+    assert (
+        " value="
+        not in render("{% job_progress job %}", job=job).split("<progress")[1].split(">")[0]
+    )
     job.set_progress(1, 4, "a parcel")
     assert 'value="25"' in render("{% job_progress job %}", job=job)
 
@@ -49,7 +55,9 @@ def test_a_bar_without_a_total_has_no_value():
 def test_a_list_by_tag_has_a_ticket_for_the_tag():
     tagged, other = create_job(tags=["classroom:42"]), create_job()
     viewer = ticket_of(render('{% job_list tag="classroom:42" %}'))
-    assert viewer.topics_for({"tag": "classroom:42"}) and not viewer.topics_for({"tag": "classroom:43"})
+    assert viewer.topics_for({"tag": "classroom:42"}) and not viewer.topics_for(
+        {"tag": "classroom:43"}
+    )
     assert viewer.may_see(tagged) and not viewer.may_see(other)
 
 
@@ -81,19 +89,31 @@ class LazyNonce:
 
 def nonces_of(html):
     """Return the nonce of each script and style tag of ours; None for one without."""
-    tags = [tag for tag in re.findall(r"<(?:script|link rel=.stylesheet.)[^>]*>", html) if "/jobs/" in tag]
+    tags = [
+        tag
+        for tag in re.findall(r"<(?:script|link rel=.stylesheet.)[^>]*>", html)
+        if "/jobs/" in tag
+    ]
     assert tags
     return [(re.search(r' nonce="([^"]*)"', tag) or [None, None])[1] for tag in tags]
 
 
-TAGS = ["{% job_bell %}", "{% job_list %}", "{% job_status job %}", "{% job_progress job %}", "{% job_waiting job %}"]
+TAGS = [
+    "{% job_bell %}",
+    "{% job_list %}",
+    "{% job_status job %}",
+    "{% job_progress job %}",
+    "{% job_waiting job %}",
+]
 
 
 @pytest.mark.parametrize("tag", TAGS)
 def test_scripts_and_styles_of_every_tag_carry_the_nonce_of_django_csp(tag):
     request = request_of(ANN)
     request.csp_nonce = LazyNonce()
-    html = Template("{% load jobs %}" + tag).render(Context({"request": request, "job": create_job()}))
+    html = Template("{% load jobs %}" + tag).render(
+        Context({"request": request, "job": create_job()})
+    )
     assert set(nonces_of(html)) == {"r4nd&quot;m"}
 
 
@@ -113,7 +133,9 @@ def test_scripts_and_styles_of_every_page_carry_the_nonce(template):
     job, request = create_job(), request_of(ANN)
     request.csp_nonce = "r4nd0m"
     context = waiting_context(request, job, viewer_of(request))
-    assert set(nonces_of(render_to_string(f"jobs/{template}.html", context, request))) == {"r4nd0m"}
+    assert set(nonces_of(render_to_string(f"jobs/{template}.html", context, request))) == {
+        "r4nd0m"
+    }
 
 
 @pytest.mark.parametrize("tag", TAGS)
@@ -127,7 +149,9 @@ def test_every_tag_says_where_the_socket_is(settings, tag):
 def test_the_waiting_page_fits_into_a_page_of_ones_own():
     html = render("{% job_waiting job %}", job=create_job())
     assert (
-        'class="jobs-card jobs-waiting"' in html and "jobs/bundle/waiting.js" in html and 'data-part="ready"' in html
+        'class="jobs-card jobs-waiting"' in html
+        and "jobs/bundle/waiting.js" in html
+        and 'data-part="ready"' in html
     )
 
 

@@ -23,6 +23,7 @@ from jobs.testing import (
     store_away,
     worker_killed,
 )
+from jobs.waiting.leases import take_lease
 
 from .factories import ANN, OWNER, browser, create_job, ended_job, request_of, started_job
 from .surroundings import database_file, nothing_left  # noqa: F401 - fixtures
@@ -142,7 +143,9 @@ async def test_a_page_from_elsewhere_can_be_played():
         (ended_job, 3600, "complete", "complete"),
     ],
 )
-def test_what_was_to_happen_meanwhile_has_happened_when_time_has_passed(make, seconds, before, after):
+def test_what_was_to_happen_meanwhile_has_happened_when_time_has_passed(
+    make, seconds, before, after
+):
     job = make()
     pass_time(seconds - 5, job)
     assert job.refresh().state == before
@@ -163,9 +166,9 @@ def test_redis_forgets_a_job_in_time_and_the_archive_does_not(redis_client):
 @pytest.mark.django_db
 def test_a_lease_ends_and_a_creation_is_longer_ago_when_time_has_passed():
     job, created = ended_job(), JobRepository().find(ended_job().id).created_at
-    assert job.lease("a", 30)
+    assert take_lease(job, "a", 30)
     pass_time(31, job)
-    assert job.refresh().lease("b", 30)
+    assert take_lease(job.refresh(), "b", 30)
     assert (created - job.refresh().created_at).total_seconds() == pytest.approx(31, abs=5)
 
 

@@ -27,8 +27,18 @@ CATALOGS = {
     ROOT / "jobs" / "locale": [ROOT / "jobs", ROOT / "frontend" / "templates"],
     EXAMPLE / "locale": [EXAMPLE],
 }
-EVERY = [pytest.param(place, code, id=f"{place.parent.name}-{code}") for place in CATALOGS for code in LANGUAGES]
-KEYWORDS = {"gettext": None, "gettext_lazy": None, "_": None, "ngettext": (1, 2), "ngettext_lazy": (1, 2)}
+EVERY = [
+    pytest.param(place, code, id=f"{place.parent.name}-{code}")
+    for place in CATALOGS
+    for code in LANGUAGES
+]
+KEYWORDS = {
+    "gettext": None,
+    "gettext_lazy": None,
+    "_": None,
+    "ngettext": (1, 2),
+    "ngettext_lazy": (1, 2),
+}
 PLACE = re.compile(r"%\(\w+\)s")
 
 
@@ -45,7 +55,11 @@ def message_ids(locale):
     """Return every text that a catalog is for: a string, or singular and plural."""
     texts = itertools.chain.from_iterable(map(sources, CATALOGS[locale]))
     found = (extract("python", io.BytesIO(source.encode()), KEYWORDS) for source in texts)
-    return list(dict.fromkeys(message for messages in found for _line, message, _comments, _context in messages))
+    return list(
+        dict.fromkeys(
+            message for messages in found for _line, message, _comments, _context in messages
+        )
+    )
 
 
 def catalog(locale, language):
@@ -85,7 +99,9 @@ def test_translations_keep_the_places_of_the_values(locale, language):
     for message in catalog(locale, language):
         if message.id:
             for text in strings(message):
-                assert set(PLACE.findall(text)) == set(PLACE.findall(first(message.id))), message.id
+                assert set(PLACE.findall(text)) == set(PLACE.findall(first(message.id))), (
+                    message.id
+                )
 
 
 @pytest.mark.parametrize(("locale", "language"), EVERY)
@@ -101,7 +117,9 @@ def test_the_compiled_file_is_that_of_the_source(locale, language):
 def test_pages_and_states_speak_the_language_that_is_active():
     with translation.override("de"):
         assert str(JobState.COMPLETE.label) == "Fertig"
-        assert 'data-word-offline="Sie sind offline.' in render_to_string("jobs/words.html", {"names": "offline"})
+        assert 'data-word-offline="Sie sind offline.' in render_to_string(
+            "jobs/words.html", {"names": "offline"}
+        )
     with translation.override("ar"):
         assert "جاهز" in render_to_string("jobs/word.html", {"name": "complete"})
         assert "{time}" in render_to_string("jobs/words.html", {"names": "left"})

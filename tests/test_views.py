@@ -57,7 +57,11 @@ def hooks():
 
 def error_of(response):
     """Return all that tells one answer from another."""
-    headers = {name: value for name, value in response.headers.items() if name not in ("Set-Cookie", "Expires")}
+    headers = {
+        name: value
+        for name, value in response.headers.items()
+        if name not in ("Set-Cookie", "Expires")
+    }
     return response.status_code, response.content, headers
 
 
@@ -92,7 +96,9 @@ def test_the_page_of_an_ended_job_shows_no_cancel_and_a_claimed_one_its_link(ann
     assert not ann.get(url(job)).context["may_cancel"]
     ann.post(url(job, "ready/"))
     response = ann.get(url(job))
-    assert response.context["claimed_url"] == "/parcels/" and b'href="/parcels/"' in response.content
+    assert (
+        response.context["claimed_url"] == "/parcels/" and b'href="/parcels/"' in response.content
+    )
 
 
 def test_an_ended_job_is_shown_after_redis_was_emptied(ann, redis_client):
@@ -101,7 +107,9 @@ def test_an_ended_job_is_shown_after_redis_was_emptied(ann, redis_client):
     assert ann.get(url(job)).context["frame"]["state"] == "complete"
 
 
-@pytest.mark.parametrize("field", [{"handler_class": "shop.Gone"}, {"handler_class": "os.system"}, {"version": "x"}])
+@pytest.mark.parametrize(
+    "field", [{"handler_class": "shop.Gone"}, {"handler_class": "os.system"}, {"version": "x"}]
+)
 def test_a_damaged_job_has_a_page_with_a_way_out(ann, redis_client, field):
     job = started_job()
     plant(redis_client, job, **field)
@@ -127,10 +135,16 @@ def test_a_script_gets_202_and_when_to_ask_again_while_the_job_runs(ann):
     assert (response.status_code, response["Retry-After"]) == (202, "2")
     assert response["Content-Type"] == "application/json"
     frame = response.json()
-    assert (frame["event"], frame["job"]["id"], frame["job"]["version"]) == ("started", job.id, job.version)
+    assert (frame["event"], frame["job"]["id"], frame["job"]["version"]) == (
+        "started",
+        job.id,
+        job.version,
+    )
 
 
-@pytest.mark.parametrize(("state", "event"), [("complete", "ready"), ("failed", "failed"), ("cancelled", "cancelled")])
+@pytest.mark.parametrize(
+    ("state", "event"), [("complete", "ready"), ("failed", "failed"), ("cancelled", "cancelled")]
+)
 def test_a_script_gets_200_when_the_job_has_ended(ann, state, event):
     response = ann.get(url(ended_job(JobState(state))), **JSON)
     assert (response.status_code, response.json()["event"]) == (200, event)
@@ -187,7 +201,9 @@ def test_the_list_is_not_kept_by_a_cache_either(ann, headers):
 
 @pytest.mark.parametrize("headers", [{}, JSON], ids=["page", "frame"])
 @pytest.mark.parametrize("method", ["get", "head"])
-@pytest.mark.parametrize("make", [create_job, started_job, ended_job], ids=["pending", "running", "ended"])
+@pytest.mark.parametrize(
+    "make", [create_job, started_job, ended_job], ids=["pending", "running", "ended"]
+)
 def test_looking_changes_nothing(ann, redis_client, method, headers, make):
     job = make()
     before = hash_of(redis_client, job)
@@ -210,7 +226,9 @@ def test_data_is_not_in_page_or_frame_and_public_data_is(ann):
 @pytest.mark.parametrize("headers", [{}, JSON], ids=["page", "frame"])
 @pytest.mark.parametrize(("method", "route"), ROUTES)
 @pytest.mark.parametrize("session", [BOB, None], ids=["a stranger", "nobody"])
-def test_someone_else_s_job_is_answered_as_an_unknown_one(redis_client, session, method, route, headers):
+def test_someone_else_s_job_is_answered_as_an_unknown_one(
+    redis_client, session, method, route, headers
+):
     job, client = started_job(), browser(session)
     before = hash_of(redis_client, job)
     hidden = getattr(client, method)(url(job, route), **headers)
@@ -223,12 +241,19 @@ def test_someone_else_s_job_is_answered_as_an_unknown_one(redis_client, session,
 def test_someone_else_s_jobs_are_not_in_my_list(ann, bob):
     job = started_job()
     assert [one["id"] for one in ann.get("/jobs/", **JSON).json()["jobs"]] == [job.id]
-    assert bob.get("/jobs/", **JSON).json() == browser().get("/jobs/", **JSON).json() == {"jobs": []}
+    assert (
+        bob.get("/jobs/", **JSON).json() == browser().get("/jobs/", **JSON).json() == {"jobs": []}
+    )
 
 
 @pytest.mark.parametrize(
     ("permissions", "values", "status"),
-    [(["view_job"], {}, 200), ([], {}, 404), (["view_jobrecord"], {}, 404), (["view_job"], {"is_active": False}, 404)],
+    [
+        (["view_job"], {}, 200),
+        ([], {}, 404),
+        (["view_jobrecord"], {}, 404),
+        (["view_job"], {"is_active": False}, 404),
+    ],
     ids=["with the permission", "without", "with another", "inactive"],
 )
 def test_staff_sees_someone_else_s_page_only_with_the_permission(permissions, values, status):
@@ -284,7 +309,10 @@ def test_the_bearer_of_a_ticket_looks_on_and_changes_nothing(bob):
 def test_a_job_without_an_owner_is_claimed_with_its_ticket(bob):
     job = ended_job(owner=None)
     assert bob.post(url(job, "ready/")).status_code == 404
-    assert bob.post(url(job, "ready/"), {"ticket": ticket(f"job:{job.id}")})["Location"] == "/parcels/"
+    assert (
+        bob.post(url(job, "ready/"), {"ticket": ticket(f"job:{job.id}")})["Location"]
+        == "/parcels/"
+    )
 
 
 def test_a_ticket_for_another_job_opens_nothing(bob):
@@ -300,7 +328,9 @@ def test_the_page_calls_back_and_its_owner_is_sent_on_with_a_message(ann):
     response = ann.post(url(job, "ready/"))
     assert (response.status_code, response["Location"]) == (303, "/parcels/")
     assert hooks() == ["delivered 0"]
-    assert [str(message) for message in ann.get("/jobs/").context["messages"]] == ["Your parcel is here."]
+    assert [str(message) for message in ann.get("/jobs/").context["messages"]] == [
+        "Your parcel is here."
+    ]
 
 
 def test_a_script_that_calls_back_is_told_where_to_go(ann):
@@ -324,7 +354,9 @@ def test_twenty_calls_at_once_run_the_hook_once_and_go_to_the_same_place():
         return client.post(url(job, "ready/"))
 
     responses = at_once([call] * 20)
-    assert [(response.status_code, response["Location"]) for response in responses] == [(303, "/parcels/")] * 20
+    assert [(response.status_code, response["Location"]) for response in responses] == [
+        (303, "/parcels/")
+    ] * 20
     assert hooks() == ["delivered 0"]
     assert sum("messages" in response.cookies for response in responses) == 1
 
@@ -350,16 +382,24 @@ def test_a_hook_that_raises_shows_a_way_out_and_not_its_text(ann, redis_client, 
     job = ended_job(fragile=True)
     page = ann.post(url(job, "ready/"))
     frame = ann.post(url(job, "ready/"), **JSON)
-    assert (page.status_code, frame.status_code, frame.json()["job"]["state"]) == (500, 500, "complete")
+    assert (page.status_code, frame.status_code, frame.json()["job"]["state"]) == (
+        500,
+        500,
+        "complete",
+    )
     assert page.context["stuck"] and b'href="/jobs/"' in page.content
     assert b"hunter2" not in page.content + frame.content
     assert "the parcel broke, password hunter2" in caplog.text and hooks() == []
     plant(redis_client, job, **{"data.fragile": "false"})
     assert ann.post(url(job, "ready/")).status_code == 303
-    assert [str(message) for message in ann.get("/jobs/").context["messages"]] == ["Your parcel is here."]
+    assert [str(message) for message in ann.get("/jobs/").context["messages"]] == [
+        "Your parcel is here."
+    ]
 
 
-@pytest.mark.parametrize("elsewhere", ["//evil.example/", "https://evil.example/", "javascript:alert(1)", "/\\evil"])
+@pytest.mark.parametrize(
+    "elsewhere", ["//evil.example/", "https://evil.example/", "javascript:alert(1)", "/\\evil"]
+)
 def test_nobody_is_sent_to_another_place(ann, elsewhere, caplog):
     job = ended_job(data={"next": elsewhere})
     assert ann.post(url(job, "ready/"))["Location"] == "/jobs/"
@@ -398,7 +438,11 @@ def test_a_running_job_is_asked_to_stop(ann):
 def test_cancelling_twice_or_after_the_end_is_harmless(ann):
     done, pending = ended_job(), create_job()
     assert ann.post(url(done, "cancel/")).status_code == 303
-    assert ann.post(url(pending, "cancel/")).status_code == ann.post(url(pending, "cancel/")).status_code == 303
+    assert (
+        ann.post(url(pending, "cancel/")).status_code
+        == ann.post(url(pending, "cancel/")).status_code
+        == 303
+    )
     assert (again(done).state, again(pending).state) == (JobState.COMPLETE, JobState.CANCELLED)
 
 
@@ -476,7 +520,9 @@ def test_a_page_tells_of_a_job_that_nobody_has_started_in_time(ann, settings):
 def test_a_list_tells_of_a_job_whose_worker_is_gone(ann, settings):
     settings.JOBS = settings.JOBS | {"LOST_AFTER": 0.02}
     started_job()
-    eventually(lambda: [job["state"] for job in ann.get("/jobs/", **JSON).json()["jobs"]] == ["lost"])
+    eventually(
+        lambda: [job["state"] for job in ann.get("/jobs/", **JSON).json()["jobs"]] == ["lost"]
+    )
 
 
 # The list
@@ -485,7 +531,9 @@ def test_a_list_tells_of_a_job_whose_worker_is_gone(ann, settings):
 def test_the_list_shows_my_newest_jobs_first(ann):
     jobs = [started_job(), ended_job(), create_job()]
     response = ann.get("/jobs/")
-    assert [frame["id"] for frame in response.context["frames"]] == [job.id for job in reversed(jobs)]
+    assert [frame["id"] for frame in response.context["frames"]] == [
+        job.id for job in reversed(jobs)
+    ]
     assert response.context["socket_path"] == "/ws/jobs/" and response.status_code == 200
 
 
@@ -515,7 +563,10 @@ def test_an_ended_job_is_shown_and_claimed_while_the_store_is_away(ann, settings
 
 
 def test_a_project_that_demands_login_everywhere_lets_visitors_see_their_jobs(ann, settings):
-    settings.MIDDLEWARE = [*settings.MIDDLEWARE, "django.contrib.auth.middleware.LoginRequiredMiddleware"]
+    settings.MIDDLEWARE = [
+        *settings.MIDDLEWARE,
+        "django.contrib.auth.middleware.LoginRequiredMiddleware",
+    ]
     assert ann.get(url(started_job())).status_code == 200
 
 

@@ -6,7 +6,8 @@ import re
 import sys
 import zipfile
 
-from .documents import ROOT
+from tests.docs.documents import ROOT
+
 from .wheels import clean_environment, run
 
 REPORT = """
@@ -44,9 +45,15 @@ def files(*path):
 
 def test_the_wheel_holds_the_app_with_its_scripts_pages_and_types(wheel):
     app = {f"jobs/{name}" for name in files("jobs")}
-    pages = {f"jobs/{kind}/{name}" for kind in ("static", "templates") for name in files("frontend", kind)}
+    pages = {
+        f"jobs/{kind}/{name}"
+        for kind in ("static", "templates")
+        for name in files("frontend", kind)
+    }
     assert {"jobs/py.typed", "jobs/templates/jobs/waiting.html"} <= app | pages
-    assert any(name.endswith(".lua") for name in app) and any(name.endswith(".js") for name in pages)
+    assert any(name.endswith(".lua") for name in app) and any(
+        name.endswith(".js") for name in pages
+    )
     assert (app | pages) - names(wheel) == set()
 
 
@@ -58,7 +65,9 @@ def test_the_wheel_holds_nothing_but_the_app(wheel):
 
 def test_an_installed_app_finds_its_templates_and_static_files(installed_python, tmp_path):
     static = sorted(files("frontend", "static"))
-    report = json.loads(run(str(installed_python), "-c", REPORT, *static, cwd=tmp_path, env=clean_environment()))
+    report = json.loads(
+        run(str(installed_python), "-c", REPORT, *static, cwd=tmp_path, env=clean_environment())
+    )
     prefix = str(installed_python.parent.parent)
     assert report["package"].startswith(prefix)
     assert report["template"].startswith(prefix)
@@ -81,12 +90,31 @@ def test_a_project_s_type_checker_sees_the_types_of_the_installed_app(installed_
 
 
 def test_what_the_app_imports_is_what_the_wheel_depends_on(wheel):
-    own = {*sys.stdlib_module_names, "jobs", "kombu", "billiard", "asgiref"}  # celery's and Django's own
-    trees = [ast.parse((ROOT / "jobs" / name).read_text()) for name in files("jobs") if name.endswith(".py")]
-    imported = {name.partition(".")[0] for tree in trees for node in ast.walk(tree) for name in imports(node)} - own
+    own = {
+        *sys.stdlib_module_names,
+        "jobs",
+        "kombu",
+        "billiard",
+        "asgiref",
+    }  # celery's and Django's own
+    trees = [
+        ast.parse((ROOT / "jobs" / name).read_text())
+        for name in files("jobs")
+        if name.endswith(".py")
+    ]
+    imported = {
+        name.partition(".")[0]
+        for tree in trees
+        for node in ast.walk(tree)
+        for name in imports(node)
+    } - own
     with zipfile.ZipFile(wheel) as archive:
-        metadata = archive.read(next(name for name in archive.namelist() if name.endswith("/METADATA"))).decode()
-    required = {line.split()[1] for line in metadata.splitlines() if line.startswith("Requires-Dist: ")}
+        metadata = archive.read(
+            next(name for name in archive.namelist() if name.endswith("/METADATA"))
+        ).decode()
+    required = {
+        line.split()[1] for line in metadata.splitlines() if line.startswith("Requires-Dist: ")
+    }
     needed = {re.split(r"[^\w-]", name)[0].replace("-", "_") for name in required}
     assert {name.lower() for name in imported} <= needed
 

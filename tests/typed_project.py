@@ -10,9 +10,9 @@ from typing import Any, assert_type
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 
+from jobs.core.snapshot import Progress
 from jobs.handlers import JobHandler
 from jobs.job import Job
-from jobs.known import Progress
 from jobs.repository import JobRepository
 from jobs.states import JobState
 from jobs.tasks import JobTask, job_task
@@ -82,7 +82,9 @@ def view(request: HttpRequest) -> HttpResponse:
     assert_type(run_job(export, request, 2026), Job)
     assert_type(fetch.start_job(request, date(2026, 1, 2), token="secret"), Job)
     assert_type(Fetch().start_job(request, date(2026, 1, 2), token="secret"), Job)
-    assert_type(close.submit_job(request, [2026], unique="close", unique_scope="owner").is_reused, bool)
+    assert_type(
+        close.submit_job(request, [2026], unique="close", unique_scope="owner").is_reused, bool
+    )
     assert_type(run_job_twice(close, request, year=2026), tuple[Job, Job])
     with capture_events() as events:
         assert_type(events, list[dict[str, Any]])

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from .documents import ROOT
+from tests.docs.documents import ROOT
 
 SCRIPTS = ("celery", "daphne", "django-admin")
 SCRIPT = """#!{python}
@@ -49,7 +49,9 @@ def give_dependencies(environment: Path) -> None:
     for name, point in points.items():
         script = environment / "bin" / name
         script.write_text(
-            SCRIPT.format(python=environment / "bin" / "python", module=point.module, function=point.attr)
+            SCRIPT.format(
+                python=environment / "bin" / "python", module=point.module, function=point.attr
+            )
         )
         script.chmod(0o755)
 
@@ -58,7 +60,16 @@ def give_dependencies(environment: Path) -> None:
 def wheel(tmp_path_factory):
     """Build the wheel by the tools that are installed, without the network."""
     folder = tmp_path_factory.mktemp("wheel")
-    run(sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(ROOT))
+    run(
+        sys.executable,
+        "-m",
+        "build",
+        "--wheel",
+        "--no-isolation",
+        "--outdir",
+        str(folder),
+        str(ROOT),
+    )
     return next(folder.glob("django_waitroom-*.whl"))
 
 

@@ -4,9 +4,14 @@ import os
 import dj_database_url
 
 DEBUG = False
-SECRET_KEY = os.environ["SECRET_KEY"]  # the same in every process: tickets and sessions are signed with it
+SECRET_KEY = os.environ[
+    "SECRET_KEY"
+]  # the same in every process: tickets and sessions are signed with it
 ALLOWED_HOSTS = os.environ["ALLOWED_HOSTS"].split(",")
-SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")  # nginx overwrites what a client says
+SECURE_PROXY_SSL_HEADER = (
+    "HTTP_X_FORWARDED_PROTO",
+    "https",
+)  # nginx overwrites what a client says
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = True
 STATIC_ROOT = "/srv/mysite/static"  # manage.py collectstatic; nginx serves it
 

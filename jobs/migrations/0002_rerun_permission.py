@@ -2,7 +2,7 @@
 
 from django.db import migrations
 
-from ..label import app_label
+from ..core.app_label import app_label
 
 
 class Migration(migrations.Migration):

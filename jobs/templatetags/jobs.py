@@ -15,12 +15,13 @@ from django.utils.html import format_html
 from django.utils.timezone import localdate, localtime, now
 from django.utils.translation import gettext as _
 
-from jobs import events
 from jobs.access import ticket, viewer_of
+from jobs.archive.database_time import aware_time
 from jobs.conf import socket_path
-from jobs.database_time import aware_time
+from jobs.core import topics
+from jobs.core.app_label import url_of
 from jobs.job import Job
-from jobs.label import url_of
+from jobs.push import frames
 from jobs.views import waiting_context
 
 try:
@@ -53,7 +54,9 @@ def moment(iso: str | None) -> str:
     at = localtime(parse_datetime(iso)) if iso else None
     if at is None:
         return ""
-    return date_format(at, "TIME_FORMAT" if at.date() == localdate(aware_time(now())) else "DATE_FORMAT")
+    return date_format(
+        at, "TIME_FORMAT" if at.date() == localdate(aware_time(now())) else "DATE_FORMAT"
+    )
 
 
 @register.simple_tag
@@ -118,7 +121,9 @@ def job_bell(context: template.Context) -> Context:
 @register.inclusion_tag("jobs/job_list_tag.html", takes_context=True)
 def job_list(context: template.Context, tag: str = "") -> Context:
     """List my jobs, live; with `tag` everybody's that carry it, to look on."""
-    return _element(context) | ({"tag": tag, "ticket": ticket(events.tag_topic(tag))} if tag else {})
+    return _element(context) | (
+        {"tag": tag, "ticket": ticket(topics.tag_topic(tag))} if tag else {}
+    )
 
 
 @register.inclusion_tag("jobs/job_waiting.html", takes_context=True)
@@ -131,8 +136,8 @@ def job_waiting(context: template.Context, job: Job) -> Context:
 
 
 def _of_job(context: template.Context, job: Job) -> Context:
-    topic = events.job_topic(job.id)
-    return _element(context) | {"frame": events.job_object(job), "ticket": ticket(topic)}
+    topic = topics.job_topic(job.id)
+    return _element(context) | {"frame": frames.job_object(job), "ticket": ticket(topic)}
 
 
 def _element(context: template.Context) -> Context:

@@ -22,7 +22,9 @@ class TransferForm(forms.Form):
         Classroom.objects.none(),
         label=gettext_lazy("Move all students to"),
         empty_label=gettext_lazy("Choose a classroom"),
-        error_messages={"invalid_choice": gettext_lazy("Choose another classroom of this school.")},
+        error_messages={
+            "invalid_choice": gettext_lazy("Choose another classroom of this school.")
+        },
     )
 
     def __init__(self, classroom: Classroom, *args, **kwargs):
@@ -55,7 +57,9 @@ class RosterForm(forms.Form):
         roster = self.cleaned_data["roster"]
         if roster.size > MAX_ROSTER:
             raise ValidationError(
-                _("The file is larger than 5 MB. Split it, and import the parts one after the other.")
+                _(
+                    "The file is larger than 5 MB. Split it, and import the parts one after the other."
+                )
             )
         return roster
 
@@ -77,7 +81,9 @@ class StudentRow(forms.Form):
             "max_length": gettext_lazy("The last name is longer than 60 characters."),
         },
     )
-    born = forms.CharField(error_messages={"required": gettext_lazy("The date of birth is missing.")})
+    born = forms.CharField(
+        error_messages={"required": gettext_lazy("The date of birth is missing.")}
+    )
     email = forms.EmailField(
         max_length=254,
         error_messages={
@@ -93,9 +99,13 @@ class StudentRow(forms.Form):
         try:
             born = datetime.strptime(text, "%Y-%m-%d").date()
         except ValueError:
-            raise ValidationError(_("“%(date)s” is not a date like 2014-09-23.") % {"date": text}) from None
+            raise ValidationError(
+                _("“%(date)s” is not a date like 2014-09-23.") % {"date": text}
+            ) from None
         if not EARLIEST_BIRTH <= born <= timezone.localdate():
-            raise ValidationError(_("%(date)s cannot be a student’s date of birth.") % {"date": text})
+            raise ValidationError(
+                _("%(date)s cannot be a student’s date of birth.") % {"date": text}
+            )
         return born
 
     def clean_email(self) -> str:

@@ -83,7 +83,13 @@ class ImportHandler(JobHandler):
 
     def on_failed(self, request):
         """Say why nobody was enrolled."""
-        messages.error(request, self.job.error or _("The import was stopped. Nobody was enrolled."))
+        messages.error(
+            request, self.job.error or _("The import was stopped. Nobody was enrolled.")
+        )
 
     def _upload(self):
-        return RosterUpload.objects.select_related("classroom").defer("content").get(pk=self.job.data["upload_id"])
+        return (
+            RosterUpload.objects.select_related("classroom")
+            .defer("content")
+            .get(pk=self.job.data["upload_id"])
+        )

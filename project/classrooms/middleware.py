@@ -11,7 +11,9 @@ DEBUG_PAGES = {404, 500}  # Django's own pages for developers are made of inline
 class ContentSecurityPolicyMiddleware(MiddlewareMixin):
     """Allow what this host serves, and nothing else: no inline script, no inline style, no frame."""
 
-    def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+    def process_response(
+        self, request: HttpRequest, response: HttpResponseBase
+    ) -> HttpResponseBase:
         """Add the policy to a response that has none of its own."""
         if not (settings.DEBUG and response.status_code in DEBUG_PAGES):
             response.headers.setdefault("Content-Security-Policy", POLICY)

@@ -28,15 +28,24 @@ class School(models.Model):
 class Classroom(models.Model):
     """A classroom of a school, taught by one teacher."""
 
-    school = models.ForeignKey(School, models.CASCADE, related_name="classrooms", verbose_name=_("school"))
+    school = models.ForeignKey(
+        School, models.CASCADE, related_name="classrooms", verbose_name=_("school")
+    )
     name = models.CharField(_("name"), max_length=50)
     teacher = models.ForeignKey(
-        settings.AUTH_USER_MODEL, models.PROTECT, related_name="classrooms", verbose_name=_("teacher")
+        settings.AUTH_USER_MODEL,
+        models.PROTECT,
+        related_name="classrooms",
+        verbose_name=_("teacher"),
     )
 
     class Meta:
         ordering = ["school__name", "name"]
-        constraints = [models.UniqueConstraint(fields=["school", "name"], name="one_classroom_of_a_name_per_school")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["school", "name"], name="one_classroom_of_a_name_per_school"
+            )
+        ]
         verbose_name = _("classroom")
         verbose_name_plural = _("classrooms")
 
@@ -60,7 +69,9 @@ class Classroom(models.Model):
 class Student(models.Model):
     """A student, who sits in one classroom at a time."""
 
-    classroom = models.ForeignKey(Classroom, models.CASCADE, related_name="students", verbose_name=_("classroom"))
+    classroom = models.ForeignKey(
+        Classroom, models.CASCADE, related_name="students", verbose_name=_("classroom")
+    )
     first_name = models.CharField(_("first name"), max_length=60)
     last_name = models.CharField(_("last name"), max_length=60)
     born = models.DateField(_("born"))
@@ -91,11 +102,15 @@ class RosterUpload(models.Model):
     The file waits here for the worker, so that only the row's key travels; once it is settled, its content is dropped.
     """
 
-    classroom = models.ForeignKey(Classroom, models.CASCADE, related_name="uploads", verbose_name=_("classroom"))
+    classroom = models.ForeignKey(
+        Classroom, models.CASCADE, related_name="uploads", verbose_name=_("classroom")
+    )
     name = models.CharField(_("file name"), max_length=200)
     content = models.BinaryField(_("content"))
     imported = models.PositiveIntegerField(_("students imported"), null=True, editable=False)
-    problems = models.JSONField(_("problems"), default=list, editable=False)  # [{"line": 7, "text": "…"}, …]
+    problems = models.JSONField(
+        _("problems"), default=list, editable=False
+    )  # [{"line": 7, "text": "…"}, …]
     problem_count = models.PositiveIntegerField(_("number of problems"), default=0, editable=False)
     created_at = models.DateTimeField(_("uploaded"), auto_now_add=True)
 

@@ -40,7 +40,9 @@ class Roster:
             return content.decode("utf-8-sig")
         except UnicodeDecodeError as error:
             line = error.object.count(b"\n", 0, error.start) + 1
-            self._report(line, _("The file is not in UTF-8. Save it as “CSV UTF-8”, and upload it again."))
+            self._report(
+                line, _("The file is not in UTF-8. Save it as “CSV UTF-8”, and upload it again.")
+            )
             return ""
 
     def _split(self, text: str) -> list[Row]:
@@ -52,7 +54,9 @@ class Roster:
                     rows.append((line, values))
                 line = reader.line_num + 1
         except csv.Error:
-            self._report(line, _("From here on the file cannot be read: check the quotation marks."))
+            self._report(
+                line, _("From here on the file cannot be read: check the quotation marks.")
+            )
         return rows
 
     def _below_header(self, rows: list[Row]) -> list[Row]:
@@ -63,7 +67,9 @@ class Roster:
         line, header = rows[0]
         if [name.strip().lower() for name in header] != COLUMNS:
             names = {"expected": ",".join(COLUMNS), "found": ",".join(header)}
-            self._report(line, _("The header must be “%(expected)s”, but it is “%(found)s”.") % names)
+            self._report(
+                line, _("The header must be “%(expected)s”, but it is “%(found)s”.") % names
+            )
             return []
         if len(rows) == 1 and not self.problems:
             self._report(line + 1, _("There is no student below the header."))
@@ -81,16 +87,25 @@ class Roster:
                 self._report(line, text)
         email = row.cleaned_data.get("email")
         if email and self._line_of_email.setdefault(email, line) != line:
-            self._report(line, _("The e-mail address is the same as in line %s.") % self._line_of_email[email])
+            self._report(
+                line,
+                _("The e-mail address is the same as in line %s.") % self._line_of_email[email],
+            )
         elif row.is_valid():
             self.students.append(Student(**row.cleaned_data))
         return email
 
     def _report_enrolled(self, emails: dict[int, str | None]):
-        enrolled = set(Student.objects.filter(email__in=filter(None, emails.values())).values_list("email", flat=True))
+        enrolled = set(
+            Student.objects.filter(email__in=filter(None, emails.values())).values_list(
+                "email", flat=True
+            )
+        )
         for line, email in emails.items():
             if email in enrolled:
-                self._report(line, _("A student with the e-mail address %s is enrolled already.") % email)
+                self._report(
+                    line, _("A student with the e-mail address %s is enrolled already.") % email
+                )
 
     def _report(self, line: int, sentence: str):
         self.problems.append({"line": line, "text": sentence[:MAX_SENTENCE]})

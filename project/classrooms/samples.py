@@ -33,7 +33,12 @@ def student_row(number: int) -> list[str]:
     first = FIRST_NAMES[number * 5 % len(FIRST_NAMES)]
     last = LAST_NAMES[number * 7 % len(LAST_NAMES)]
     born = FIRST_BIRTHDAY + timedelta(days=number * 613 % BIRTHDAYS)
-    return [first, last, born.isoformat(), f"{slugify(first)}.{slugify(last)}.{number}@example.org"]
+    return [
+        first,
+        last,
+        born.isoformat(),
+        f"{slugify(first)}.{slugify(last)}.{number}@example.org",
+    ]
 
 
 def with_mistakes(rows: list[list[str]]) -> list[list[str]]:

@@ -20,7 +20,10 @@ class RosterError(JobError):
 
 @job_task(
     handler_class="project.classrooms.handlers.TransferHandler",
-    unique_on=("classroom_id", "target_id"),  # a double click, or a second tab, gets the job that runs
+    unique_on=(
+        "classroom_id",
+        "target_id",
+    ),  # a double click, or a second tab, gets the job that runs
 )
 def transfer_students(self, classroom_id, target_id):
     """Move the students to another classroom, one by one; a cancel takes effect between two of them."""
@@ -96,7 +99,9 @@ def settle(upload, roster):
             upload.accept(roster.students)
     except IntegrityError as error:
         raise RosterError(
-            _("Nothing was imported: somebody else enrolled some of these students meanwhile. Upload the file again.")
+            _(
+                "Nothing was imported: somebody else enrolled some of these students meanwhile. Upload the file again."
+            )
         ) from error
 
 

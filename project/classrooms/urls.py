@@ -16,6 +16,10 @@ urlpatterns = [
     path("classrooms/<int:pk>/transfer/", views.transfer, name="transfer"),
     path("classrooms/<int:pk>/import/", views.import_students, name="import"),
     path("classrooms/<int:pk>/import/sample.csv", views.sample, name="sample"),
-    path("classrooms/<int:pk>/import/mistakes.csv", views.sample_with_mistakes, name="sample_with_mistakes"),
+    path(
+        "classrooms/<int:pk>/import/mistakes.csv",
+        views.sample_with_mistakes,
+        name="sample_with_mistakes",
+    ),
     path("imports/<int:pk>/", views.report, name="report"),
 ]

@@ -32,15 +32,21 @@ DRILLS = {
 
 def my_classroom(request, pk):
     """Return the classroom if the user teaches it; for anybody else there is none (404)."""
-    return get_object_or_404(Classroom.objects.select_related("school"), pk=pk, teacher=request.user)
+    return get_object_or_404(
+        Classroom.objects.select_related("school"), pk=pk, teacher=request.user
+    )
 
 
 @require_safe
 @login_required
 def classroom_list(request):
     """List the classrooms that the user teaches, and those of the colleagues, to look on."""
-    classrooms = request.user.classrooms.select_related("school").annotate(student_count=Count("students"))
-    others = classrooms_at_my_schools(request).exclude(teacher=request.user).select_related("teacher")
+    classrooms = request.user.classrooms.select_related("school").annotate(
+        student_count=Count("students")
+    )
+    others = (
+        classrooms_at_my_schools(request).exclude(teacher=request.user).select_related("teacher")
+    )
     return render(request, "classrooms/list.html", {"classrooms": classrooms, "others": others})
 
 
@@ -63,7 +69,9 @@ def transfer(request, pk):
     target = form.cleaned_data["target"]
     arguments = {"classroom_id": classroom.pk, "target_id": target.pk}
     tags = [classroom.tag, target.tag]
-    return redirect(transfer_students.submit_job(request, kwargs=arguments, data=arguments, tags=tags))
+    return redirect(
+        transfer_students.submit_job(request, kwargs=arguments, data=arguments, tags=tags)
+    )
 
 
 @require_safe
@@ -76,7 +84,11 @@ def watch(request, pk):
 
 def classrooms_at_my_schools(request):
     """Return all classrooms of the schools at which the user teaches."""
-    return Classroom.objects.filter(school__classrooms__teacher=request.user).select_related("school").distinct()
+    return (
+        Classroom.objects.filter(school__classrooms__teacher=request.user)
+        .select_related("school")
+        .distinct()
+    )
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -111,8 +123,14 @@ def start_drill(request, kind):
 
 def classroom_page(request, classroom, form):
     """Render a classroom with the transfer's form."""
-    students = Paginator(classroom.students.all(), STUDENTS_PER_PAGE).get_page(request.GET.get("page"))
-    return render(request, "classrooms/detail.html", {"classroom": classroom, "students": students, "form": form})
+    students = Paginator(classroom.students.all(), STUDENTS_PER_PAGE).get_page(
+        request.GET.get("page")
+    )
+    return render(
+        request,
+        "classrooms/detail.html",
+        {"classroom": classroom, "students": students, "form": form},
+    )
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -144,7 +162,9 @@ def report(request, pk):
     """Show what became of an uploaded roster."""
     uploads = RosterUpload.objects.select_related("classroom__school").defer("content")
     upload = get_object_or_404(uploads, pk=pk, classroom__teacher=request.user)
-    return render(request, "classrooms/report.html", {"upload": upload, "classroom": upload.classroom})
+    return render(
+        request, "classrooms/report.html", {"upload": upload, "classroom": upload.classroom}
+    )
 
 
 @require_safe
@@ -167,7 +187,10 @@ def sample(request, pk):
 def sample_with_mistakes(request, pk):
     """Offer a roster in which every kind of mistake occurs."""
     my_classroom(request, pk)
-    return csv_file("roster-with-mistakes.csv", roster_csv(with_mistakes(new_students(400, after=last_student_pk()))))
+    return csv_file(
+        "roster-with-mistakes.csv",
+        roster_csv(with_mistakes(new_students(400, after=last_student_pk()))),
+    )
 
 
 def last_student_pk():

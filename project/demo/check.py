@@ -52,7 +52,9 @@ class Check:
                 step = method.__doc__.removesuffix(".")
                 finding = self._do(step, method)
                 now = time.perf_counter()
-                self.say(f"{(now - start) * 1000:7.0f} {(now - before) * 1000:7.0f}  {step}: {finding}")
+                self.say(
+                    f"{(now - start) * 1000:7.0f} {(now - before) * 1000:7.0f}  {step}: {finding}"
+                )
                 before = now
         finally:
             self.close()
@@ -78,7 +80,9 @@ class Check:
             if students and target:
                 self.form, self.target, self.students = form, target, students
                 return f"{self.visitor.address}, {len(students)} students"
-        raise CheckError(f"{USERNAME} has no classroom with students and another one to move them to")
+        raise CheckError(
+            f"{USERNAME} has no classroom with students and another one to move them to"
+        )
 
     def post_transfer(self) -> str:
         """Post the transfer."""
@@ -133,13 +137,17 @@ class Check:
         self.visitor.visit(f"/classrooms/{self.target}/")
         arrived = self.students & self.emails()
         if left or arrived != self.students:
-            raise CheckError(f"{len(left)} have stayed, {len(arrived)} of {len(self.students)} have arrived")
+            raise CheckError(
+                f"{len(left)} have stayed, {len(arrived)} of {len(self.students)} have arrived"
+            )
         return f"all {len(arrived)}"
 
     def emails(self) -> set[str]:
         """Return the students on this page and on those that follow it, by their e-mail addresses."""
         found = {text for text in self.visitor.page.texts if "@" in text}
-        following = next((href for href, rel in self.visitor.page.links.items() if rel == "next"), None)
+        following = next(
+            (href for href, rel in self.visitor.page.links.items() if rel == "next"), None
+        )
         if following:
             self.visitor.visit(following)
             found |= self.emails()
@@ -149,6 +157,10 @@ class Check:
         try:
             return method()
         except TimeoutError as error:
-            raise CheckError(f"The check failed at “{step}”: no answer within {PATIENCE} seconds.") from error
+            raise CheckError(
+                f"The check failed at “{step}”: no answer within {PATIENCE} seconds."
+            ) from error
         except (ProcessError, httpx.HTTPError, WebSocketException, OSError) as error:
-            raise CheckError(f"The check failed at “{step}”: {error or type(error).__name__}") from error
+            raise CheckError(
+                f"The check failed at “{step}”: {error or type(error).__name__}"
+            ) from error

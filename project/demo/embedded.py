@@ -110,7 +110,9 @@ class EmbeddedServer:
                 ping(port)
                 self.port = port
                 return
-        raise ProcessError(f"The embedded Redis found no free port on {HOST} in {PORT_ATTEMPTS} attempts.")
+        raise ProcessError(
+            f"The embedded Redis found no free port on {HOST} in {PORT_ATTEMPTS} attempts."
+        )
 
     def _command(self, port: int) -> list[str]:
         options = {
@@ -120,7 +122,11 @@ class EmbeddedServer:
             "--appendonly": "no",
             "--dir": self.directory.name,
         }
-        return [find_binary(), *(word for option in options.items() for word in option), *self.arguments]
+        return [
+            find_binary(),
+            *(word for option in options.items() for word in option),
+            *self.arguments,
+        ]
 
     def _found_port_taken(self) -> bool:
         return any("Address already in use" in line for line in self.child.lines)

@@ -13,13 +13,17 @@ class PrivateStack(Stack):
 
     grace = 0.0  # nothing in it is worth waiting for
 
-    def __init__(self, pace: float = 0.0, on_line: Callable[[Child, str], object] = lambda child, line: None):
+    def __init__(
+        self, pace: float = 0.0, on_line: Callable[[Child, str], object] = lambda child, line: None
+    ):
         super().__init__(on_line=on_line)
         self.directory: tempfile.TemporaryDirectory | None = None
         self.extra_env = {
             "DJANGO_SETTINGS_MODULE": "project.settings",
             "DEBUG": "1",
-            **dict.fromkeys(("CELERY_BROKER_URL", "SECRET_KEY", "ALLOWED_HOSTS"), ""),  # as if nobody had set them
+            **dict.fromkeys(
+                ("CELERY_BROKER_URL", "SECRET_KEY", "ALLOWED_HOSTS"), ""
+            ),  # as if nobody had set them
             "DEMO_PACE": str(pace),
         }
 

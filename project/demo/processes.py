@@ -73,13 +73,19 @@ class Child:
     @property
     def last_words(self) -> str:
         """Return the last line that it printed; after an exception, that is what was raised."""
-        return next((line for line in reversed(self.lines) if line.strip()), "it printed nothing").strip()
+        return next(
+            (line for line in reversed(self.lines) if line.strip()), "it printed nothing"
+        ).strip()
 
     @property
     def obituary(self) -> str:
         """Say how it ended, with its last words."""
         code = self._process.returncode
-        how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+        how = (
+            f"was killed by {signal.Signals(-code).name}"
+            if code < 0
+            else f"ended with exit code {code}"
+        )
         return f"{self.name} {how}: {self.last_words}"
 
     def await_line(self, pattern: str, seconds: float) -> re.Match[str]:
@@ -91,7 +97,9 @@ class Child:
         if found is None and self.has_ended:
             raise ProcessError(self.obituary)
         if found is None:
-            raise ProcessError(f"{self.name} was not ready within {seconds:g} seconds: {self.last_words}")
+            raise ProcessError(
+                f"{self.name} was not ready within {seconds:g} seconds: {self.last_words}"
+            )
         return found
 
     def await_exit(self, seconds: float) -> bool:
@@ -102,7 +110,9 @@ class Child:
     def await_success(self, seconds: float) -> None:
         """Wait until it has ended well."""
         if not self.await_exit(seconds):
-            raise ProcessError(f"{self.name} took longer than {seconds:g} seconds: {self.last_words}")
+            raise ProcessError(
+                f"{self.name} took longer than {seconds:g} seconds: {self.last_words}"
+            )
         if self._process.returncode:
             raise ProcessError(self.obituary)
 

@@ -17,7 +17,14 @@ from .processes import Child, ProcessError, manage
 
 COMMAND_TIMEOUT = 120  # seconds for the migrations or the sample data on a slow disk
 READY_TIMEOUT = 60  # seconds for the worker or the server to start on a busy machine
-WORKER_OPTIONS = ["--concurrency", "2", "--loglevel", "INFO", "--without-mingle", "--without-gossip"]
+WORKER_OPTIONS = [
+    "--concurrency",
+    "2",
+    "--loglevel",
+    "INFO",
+    "--without-mingle",
+    "--without-gossip",
+]
 BACKLOG = 1024  # connections that wait for the server
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - an address to listen on, not to reach anybody by  # nosec B104
 
@@ -72,7 +79,9 @@ class Stack:
     @property
     def children(self) -> list[Child]:
         """Return those that should be running, the one that is needed least first."""
-        return [child for child in (self.server, self.worker, self.redis and self.redis.child) if child]
+        return [
+            child for child in (self.server, self.worker, self.redis and self.redis.child) if child
+        ]
 
     def start(self) -> None:
         """Start all of it and return when pages are served and jobs are taken."""
@@ -109,11 +118,15 @@ class Stack:
         if self.listener or self.server:
             return
         try:
-            address = socket.getaddrinfo(self.host, self.port, socket.AF_INET, socket.SOCK_STREAM)[0][4]
+            address = socket.getaddrinfo(self.host, self.port, socket.AF_INET, socket.SOCK_STREAM)[
+                0
+            ][4]
             self.listener = socket.create_server(address, backlog=BACKLOG)
         except OSError as error:
             reason = os.strerror(error.errno) if (error.errno or 0) > 0 else error.strerror
-            raise ProcessError(f"Cannot serve on {self.host} port {self.port}: {reason}.") from error
+            raise ProcessError(
+                f"Cannot serve on {self.host} port {self.port}: {reason}."
+            ) from error
         self.port = self.listener.getsockname()[1]
 
     def start_redis(self) -> None:
@@ -169,7 +182,9 @@ class Stack:
         try:
             command = [sys.executable, "-m", "daphne", *self.server_options, "--fd", str(number)]
             command += [self.application]
-            self.server = Child("server", command, self.env, self.on_line, self.exits.put, keep_open=(number,))
+            self.server = Child(
+                "server", command, self.env, self.on_line, self.exits.put, keep_open=(number,)
+            )
         finally:
             os.close(number)
             self.listener.close()  # now only the server's: when it ends, the port is closed
@@ -178,12 +193,20 @@ class Stack:
     def await_server(self) -> None:
         """Wait until daphne answers a page."""
         try:
-            answer = httpx.get(self.base_url, timeout=READY_TIMEOUT, trust_env=False, follow_redirects=True)
+            answer = httpx.get(
+                self.base_url, timeout=READY_TIMEOUT, trust_env=False, follow_redirects=True
+            )
         except httpx.TransportError as error:
-            reason = self.server.obituary if self.server.await_exit(1) else f"no answer at {self.base_url}: {error}"
+            reason = (
+                self.server.obituary
+                if self.server.await_exit(1)
+                else f"no answer at {self.base_url}: {error}"
+            )
             raise ProcessError(reason) from error
         if answer.status_code >= 400:
-            raise ProcessError(f"server answers {self.base_url} with {answer.status_code}: {self.server.last_words}")
+            raise ProcessError(
+                f"server answers {self.base_url} with {answer.status_code}: {self.server.last_words}"
+            )
 
 
 def check_redis(url: str) -> None:
@@ -191,10 +214,16 @@ def check_redis(url: str) -> None:
     try:
         with redis.Redis.from_url(url, socket_timeout=5, socket_connect_timeout=5) as client:
             client.ping()
-    except ValueError as error:  # its text repeats a part of the address, which may be one of the password
-        raise ProcessError("REDIS_URL is malformed; give it like redis://:password@host:6379/0.") from error
+    except (
+        ValueError
+    ) as error:  # its text repeats a part of the address, which may be one of the password
+        raise ProcessError(
+            "REDIS_URL is malformed; give it like redis://:password@host:6379/0."
+        ) from error
     except redis.RedisError as error:
-        raise ProcessError(f"Redis does not answer at REDIS_URL={without_password(url)}: {error}") from error
+        raise ProcessError(
+            f"Redis does not answer at REDIS_URL={without_password(url)}: {error}"
+        ) from error
 
 
 def without_password(url: str) -> str:

@@ -62,7 +62,9 @@ class Supervisor:
         self.say = say
         self.started_at = time.monotonic()
         self.restarts = 0
-        self.delay: float | None = None  # seconds until the worker is started again; None while it runs
+        self.delay: float | None = (
+            None  # seconds until the worker is started again; None while it runs
+        )
 
     def watch(self) -> None:
         """Watch until a child ends for good, which is raised."""

@@ -51,7 +51,9 @@ class Visitor:
         target = urljoin(self.address, form.action)
         answer = self.client.post(target, data={**form.fields, **fields})
         if not answer.is_redirect:
-            raise VisitError(f"POST {target} was answered with {answer.status_code}, not with a redirect")
+            raise VisitError(
+                f"POST {target} was answered with {answer.status_code}, not with a redirect"
+            )
         return urlsplit(answer.headers["Location"]).path
 
     def log_in(self, username: str) -> None:

@@ -40,9 +40,15 @@ QUICK = Plan(
 def plan_of(arguments: list[str]) -> tuple[Plan, Path | None]:
     """Return what the command line asks for."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds: a look, not a result")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="append the line of JSON to this file")
-    parser.add_argument("--jobs", type=int, metavar="N", help="jobs a round that end at a walk, for the latency")
+    parser.add_argument(
+        "--quick", action="store_true", help="fewer and shorter rounds: a look, not a result"
+    )
+    parser.add_argument(
+        "--json", type=Path, metavar="FILE", help="append the line of JSON to this file"
+    )
+    parser.add_argument(
+        "--jobs", type=int, metavar="N", help="jobs a round that end at a walk, for the latency"
+    )
     parser.add_argument("--sockets", type=int, metavar="N", help="sockets open at a time")
     given = parser.parse_args(arguments)
     base = QUICK if given.quick else FULL
@@ -56,7 +62,9 @@ def main() -> int:
     """Measure, print, and return 0; or 1 and one line when something could not be measured; 130 when interrupted."""
     plan, file = plan_of(sys.argv[1:])
     allow_many_files()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that everything is stopped and removed
+    signal.signal(
+        signal.SIGTERM, signal.default_int_handler
+    )  # so that everything is stopped and removed
     keep_off_last_core()
     try:
         taken = measure(plan)

@@ -36,7 +36,10 @@ async def main(number: int) -> None:
     """Forward `<id> <frame>` from the Redis channel to the pages of that id."""
     listener = socket.socket(fileno=number)
     client = redis.asyncio.Redis.from_url(os.environ["REDIS_URL"], socket_timeout=None)
-    async with serve(page, sock=listener, compression=None, ping_interval=None), client.pubsub() as pubsub:
+    async with (
+        serve(page, sock=listener, compression=None, ping_interval=None),
+        client.pubsub() as pubsub,
+    ):
         await pubsub.subscribe(CHANNEL)
         sys.stdout.write(f"loop: {type(asyncio.get_running_loop()).__module__}\n")
         sys.stdout.flush()

@@ -17,6 +17,7 @@ from django.test import override_settings
 
 from jobs import events
 from jobs.job import Job
+from jobs.push import frames
 from jobs.repository import JobRepository
 
 from .bare import CHANNEL
@@ -47,13 +48,13 @@ class Costs:
 
 def _publish(calls: int) -> float:
     client = redis.Redis.from_url(settings.REDIS_URL)
-    payload = events.frame(events.READY, running_job())
+    payload = frames.frame(events.READY, running_job())
     return _per_call(lambda: client.publish(CHANNEL, payload), calls)
 
 
 def _group_send(calls: int) -> float:
     """Measure what the tutorials' workers do: a loop and a connection for each message."""
-    message = {"type": "job.ready", "job": events.job_object(running_job())}
+    message = {"type": "job.ready", "job": frames.job_object(running_job())}
     send = async_to_sync(get_channel_layer().group_send)
     return _per_call(lambda: send("job_1", message), calls)
 
@@ -68,7 +69,9 @@ def _progress_sent(calls: int) -> float:
     with override_settings(JOBS={**settings.JOBS, "PROGRESS_PER_SECOND": UNTHROTTLED}):
         job = running_job()
         numbers = iter(range(calls + WARM_UP))
-        return _per_call(lambda: job.set_progress(next(numbers), calls + WARM_UP, "A name passes by"), calls)
+        return _per_call(
+            lambda: job.set_progress(next(numbers), calls + WARM_UP, "A name passes by"), calls
+        )
 
 
 def _progress_throttled(calls: int) -> float:
@@ -76,7 +79,9 @@ def _progress_throttled(calls: int) -> float:
     job = running_job()
     numbers = iter(range(calls + WARM_UP))
     try:
-        return _per_call(lambda: job.set_progress(next(numbers), calls + WARM_UP, "A name passes by"), calls)
+        return _per_call(
+            lambda: job.set_progress(next(numbers), calls + WARM_UP, "A name passes by"), calls
+        )
     finally:
         job.complete()
 

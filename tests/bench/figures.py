@@ -25,9 +25,13 @@ class Spread:
         return cls(median(values), min(values), max(values))
 
 
-def _ratio(figure: str, ours: Subject, other: Subject, inverse: bool = False) -> Callable[[Rounds], list[float]]:
+def _ratio(
+    figure: str, ours: Subject, other: Subject, inverse: bool = False
+) -> Callable[[Rounds], list[float]]:
     over, under = (other, ours) if inverse else (ours, other)
-    return lambda rounds: [a[figure] / b[figure] for a, b in zip(rounds[over], rounds[under], strict=True)]
+    return lambda rounds: [
+        a[figure] / b[figure] for a, b in zip(rounds[over], rounds[under], strict=True)
+    ]
 
 
 def ratios_of(ours: Subject) -> dict[str, Callable[[Rounds], list[float]]]:
@@ -80,7 +84,9 @@ def results(taken: Taken) -> dict[str, Spread]:
     found = {name: Spread.of(ratios(rounds)) for name, ratios in ratios_of(OURS).items()}
     found["kb_per_socket"] = Spread.of([rounds[OURS][0]["kb_per_socket"]])
     for name, kind in CALL_RATIOS.items():
-        found[name] = Spread.of([a / b for a, b in zip(calls[kind], calls["publish"], strict=True)])
+        found[name] = Spread.of(
+            [a / b for a, b in zip(calls[kind], calls["publish"], strict=True)]
+        )
     found["progress_throttled_us"] = Spread.of(calls["progress_throttled"])
     found |= {name: Spread.of([value]) for name, value in taken.trips.items()}
     found["growth_sockets"] = Spread.of(growth(taken.by_sockets[OURS]))
@@ -95,10 +101,15 @@ def others(taken: Taken) -> dict[str, Spread]:
     return {
         "handshake_session_vs_naive": Spread.of(_ratio("handshake_us", SESSION, NAIVE)(rounds)),
         "complete_vs_group_send": Spread.of(
-            [a / b for a, b in zip(taken.calls["complete"], taken.calls["group_send"], strict=True)]
+            [
+                a / b
+                for a, b in zip(taken.calls["complete"], taken.calls["group_send"], strict=True)
+            ]
         ),
         "push_vs_tutorial": Spread.of(_ratio("push_us", OURS, PUBSUB)(rounds)),
-        "life_vs_task": Spread.of([life / median(taken.lives["task_ms"]) for life in taken.lives["life_ms"]]),
+        "life_vs_task": Spread.of(
+            [life / median(taken.lives["task_ms"]) for life in taken.lives["life_ms"]]
+        ),
         "round_trips_per_life_live": Spread.of([taken.lives["round_trips"]]),
     }
 
@@ -116,7 +127,9 @@ def growth(curve: Curve) -> list[float]:
 
 def lost(taken: Taken) -> float:
     """Return how many frames of ours, on either server, did not come."""
-    return taken.lost_growing + sum(turn["lost"] for ours in (OURS, UVICORN) for turn in taken.rounds[ours])
+    return taken.lost_growing + sum(
+        turn["lost"] for ours in (OURS, UVICORN) for turn in taken.rounds[ours]
+    )
 
 
 def verdict(name: str, value: float) -> str:

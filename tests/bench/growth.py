@@ -11,7 +11,9 @@ WALKED = 60  # jobs that end at each size
 MOST_POLLING = 300  # pages; with more the server is so far behind that they do not even open
 PAGES = 300  # open while the number of stored jobs matters
 
-Curve = dict[int, list[float]]  # of each number of sockets, or of stored jobs, the milliseconds at the median, a round
+Curve = dict[
+    int, list[float]
+]  # of each number of sockets, or of stored jobs, the milliseconds at the median, a round
 
 
 def by_sockets(setup: Setup, plan: Plan) -> tuple[dict[Subject, Curve], int]:

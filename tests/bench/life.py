@@ -18,6 +18,7 @@ from websockets.sync.client import connect
 
 from jobs import events
 from jobs.access import ticket
+from jobs.core import topics
 from jobs.job import Job
 
 from .tasks import nothing, nothing_to_wait_for
@@ -80,17 +81,24 @@ class Page:
 
     def _await_ready(self, job: Job) -> None:
         origin = f"http://{HOST}:{self._port}"
-        with connect(f"ws://{HOST}:{self._port}/ws/jobs/", origin=origin, compression=None) as socket:
-            topic = events.job_topic(job.id)
-            socket.send(json.dumps({"action": "subscribe", "job": job.id, "ticket": ticket(topic)}))
+        with connect(
+            f"ws://{HOST}:{self._port}/ws/jobs/", origin=origin, compression=None
+        ) as socket:
+            topic = topics.job_topic(job.id)
+            socket.send(
+                json.dumps({"action": "subscribe", "job": job.id, "ticket": ticket(topic)})
+            )
             while json.loads(socket.recv(PATIENCE))["event"] != events.READY:
                 pass
 
     def _call_back(self, job: Job) -> None:
-        cookies = (
-            f"{settings.SESSION_COOKIE_NAME}={self._session.session_key}; {settings.CSRF_COOKIE_NAME}={self._token}"
-        )
-        headers = {"Cookie": cookies, "X-CSRFToken": self._token, "Accept": "application/json", "Content-Length": "0"}
+        cookies = f"{settings.SESSION_COOKIE_NAME}={self._session.session_key}; {settings.CSRF_COOKIE_NAME}={self._token}"
+        headers = {
+            "Cookie": cookies,
+            "X-CSRFToken": self._token,
+            "Accept": "application/json",
+            "Content-Length": "0",
+        }
         self._connection.request("POST", f"{job.get_absolute_url()}ready/", headers=headers)
         response = self._connection.getresponse()
         answer = response.read()

@@ -78,7 +78,9 @@ def goals(run: Run, names: Iterable[str] = tuple(LABELS)) -> Iterator[str]:
     spans = {"growth": (plan["growth"][0], plan["growth"][-1]), "stored": plan["stored"]}
     for name in names:
         goal = f"≤ {AT_MOST[name]:g}" if name in AT_MOST else f"≥ {AT_LEAST[name]:g}"
-        other = _spread(run["uvicorn"], run["uvicorn_ranges"], name) if name in run["uvicorn"] else ""
+        other = (
+            _spread(run["uvicorn"], run["uvicorn_ranges"], name) if name in run["uvicorn"] else ""
+        )
         mine = _spread(run, run["ranges"], name)
         yield f"| {LABELS[name].format(**spans)} | {goal} | {mine} | {other} | {_word(run, name)} |"
 
@@ -97,7 +99,10 @@ def subjects(run: Run) -> Iterator[str]:
     yield f"| | {' | '.join(rounds)} |"
     yield f"| --- |{' --- |' * len(rounds)}"
     for figure, label in SUBJECT_ROWS.items():
-        cells = [_values([turn[figure] for turn in turns if figure in turn]) for turns in rounds.values()]
+        cells = [
+            _values([turn[figure] for turn in turns if figure in turn])
+            for turns in rounds.values()
+        ]
         yield f"| {label} | {' | '.join(cells)} |"
 
 
@@ -117,7 +122,10 @@ def calls(run: Run) -> Iterator[str]:
 def machine(run: Run) -> Iterator[str]:
     """Yield what it was measured on."""
     about = run["machine"]
-    versions = [f"{name} {about[name]}" for name in ("channels", "channels-redis", "daphne", "redis", "uvicorn")]
+    versions = [
+        f"{name} {about[name]}"
+        for name in ("channels", "channels-redis", "daphne", "redis", "uvicorn")
+    ]
     yield (
         f"{about['date'][:10]}, {about['cores']} cores, {about['system'].split('-')[0]}, Python {about['python']}, "
         f"Django {about['django']}, {', '.join(versions)}; the limit runs on {about['limit_loop'].split('.')[0]}; "
@@ -159,7 +167,11 @@ def _values(values: list[float]) -> str:
 
 
 def _span(middle: float, low: float, high: float) -> str:
-    return _number(middle) if low == high else f"{_number(middle)} ({_number(low)} to {_number(high)})"
+    return (
+        _number(middle)
+        if low == high
+        else f"{_number(middle)} ({_number(low)} to {_number(high)})"
+    )
 
 
 def _number(value: float) -> str:

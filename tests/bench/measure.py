@@ -14,7 +14,9 @@ from .turn import Figures, Plan, Turn, rounds
 
 START_TIMEOUT = 60.0  # seconds
 STOP_GRACE = 5.0  # seconds
-CELERY = "-m celery -A project worker --concurrency 1 --without-gossip --without-mingle --loglevel INFO"
+CELERY = (
+    "-m celery -A project worker --concurrency 1 --without-gossip --without-mingle --loglevel INFO"
+)
 
 
 @dataclass(frozen=True)

@@ -69,7 +69,10 @@ def row(pick, loaded):
         **{name: int(value * 1_000_000) for name, value in times.items()},
     )
     columns = {name: datetime.fromtimestamp(value, UTC) for name, value in times.items()}
-    columns |= {name: getattr(record, name) for name in ("id", "state", "handler_class", "owner", "version")}
+    columns |= {
+        name: getattr(record, name)
+        for name in ("id", "state", "handler_class", "owner", "version")
+    }
     return JobRecord(stored=to_hash(record), **columns)
 
 
@@ -95,10 +98,12 @@ def pages():
 def measure_admin():
     """Ask for each page as a superuser."""
     client = Client()
-    client.force_login(get_user_model().objects.create(username="root", is_staff=True, is_superuser=True))
+    client.force_login(
+        get_user_model().objects.create(username="root", is_staff=True, is_superuser=True)
+    )
 
     def get(address):
-        estimates.forget()
+        durations.forget()
         assert client.get(ADMIN + address, secure=True).status_code == 200, address
 
     for name, address in pages().items():
@@ -123,7 +128,11 @@ if __name__ == "__main__":
     rows = parser.parse_args().rows
     with EmbeddedServer() as server, tempfile.TemporaryDirectory() as folder:
         os.environ |= {"REDIS_URL": server.url, "DATABASE_URL": f"sqlite:///{folder}/db.sqlite3"}
-        os.environ |= {"DEBUG": "0", "SECRET_KEY": "a bench needs none", "ALLOWED_HOSTS": "testserver"}
+        os.environ |= {
+            "DEBUG": "0",
+            "SECRET_KEY": "a bench needs none",
+            "ALLOWED_HOSTS": "testserver",
+        }
         os.environ["DJANGO_SETTINGS_MODULE"] = "project.settings"
         django.setup()
         from django.contrib.auth import get_user_model
@@ -131,17 +140,17 @@ if __name__ == "__main__":
         from django.db import connection
         from django.test import Client
 
-        from jobs import estimates
-        from jobs.admin import MAX_PAGES
-        from jobs.admin_pages import LOOK
+        from jobs.admin.archive import MAX_PAGES
+        from jobs.admin.pages import LOOK
+        from jobs.archive import durations
+        from jobs.core.record import Record, to_hash
         from jobs.handlers import handler_paths
         from jobs.metrics import LIVING
         from jobs.models import JobRecord
-        from jobs.record import Record, to_hash
         from jobs.repository import JobRepository
-        from jobs.retention import purge
         from jobs.states import JobState
-        from jobs.sweep import sweep
+        from jobs.upkeep.purge import purge
+        from jobs.upkeep.sweep import sweep
 
         call_command("migrate", verbosity=0)
         say(f"{f'making {rows} rows':<30} {timed(lambda: fill(rows)):8.0f}")

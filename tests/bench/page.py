@@ -32,7 +32,11 @@ class Page(asyncio.Protocol):
     """One open page; `on_text(page, nanoseconds, payload)` is called for each frame after the greetings."""
 
     def __init__(
-        self, request: bytes, frame: str, greetings: int, on_text: Callable[["Page", int, bytes], None]
+        self,
+        request: bytes,
+        frame: str,
+        greetings: int,
+        on_text: Callable[["Page", int, bytes], None],
     ) -> None:
         self.opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -59,7 +63,9 @@ class Page(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         if not self.opened.done():
-            self.opened.set_exception(error or ConnectionError("the server closed before the page was open"))
+            self.opened.set_exception(
+                error or ConnectionError("the server closed before the page was open")
+            )
         self.closed.set_result(None)
 
     def close(self) -> None:
@@ -108,5 +114,7 @@ class Page(asyncio.Protocol):
         mask = os.urandom(4)
         masked = bytes(byte ^ mask[n % 4] for n, byte in enumerate(payload))
         size = len(payload)
-        length = bytes([0x80 | size]) if size < 126 else bytes([0x80 | 126]) + size.to_bytes(2, "big")
+        length = (
+            bytes([0x80 | size]) if size < 126 else bytes([0x80 | 126]) + size.to_bytes(2, "big")
+        )
         self._transport.write(bytes([0x80 | kind]) + length + mask + masked)

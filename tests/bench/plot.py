@@ -28,7 +28,9 @@ NAMES = {
     "tutorial": "tutorial, pubsub",
     "polling": "celery-progress",
 }
-STYLE = "text{font:13px sans-serif;fill:#222}.title{font-weight:600;font-size:15px}.axis{fill:#555}"
+STYLE = (
+    "text{font:13px sans-serif;fill:#222}.title{font-weight:600;font-size:15px}.axis{fill:#555}"
+)
 
 Series = dict[int, float]  # milliseconds of each number of sockets
 
@@ -67,7 +69,12 @@ class Plot:
 
     def _axes(self) -> Iterator[str]:
         right, bottom = WIDTH - RIGHT, HEIGHT - BOTTOM
-        yield _text(LEFT, 24, "From the worker's call to the frame at the page: median, milliseconds", "title")
+        yield _text(
+            LEFT,
+            24,
+            "From the worker's call to the frame at the page: median, milliseconds",
+            "title",
+        )
         for power in self.powers:
             y = self._top(10.0**power)
             yield f'<path d="M{LEFT} {y:.1f}H{right}" stroke="#ddd"/>'
@@ -76,20 +83,28 @@ class Plot:
             x = self._left(size)
             yield f'<path d="M{x:.1f} {TOP}V{bottom}" stroke="#eee"/>'
             yield _text(x, bottom + 18, f"{size:,}", "axis", "middle")
-        yield _text((LEFT + right) / 2, HEIGHT - 12, "open pages, one server process", "axis", "middle")
+        yield _text(
+            (LEFT + right) / 2, HEIGHT - 12, "open pages, one server process", "axis", "middle"
+        )
 
     def _curves(self) -> Iterator[str]:
         for name, curve in self.series.items():
-            points = [(self._left(size), self._top(value)) for size, value in sorted(curve.items())]
+            points = [
+                (self._left(size), self._top(value)) for size, value in sorted(curve.items())
+            ]
             line = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
             colour, width = COLOURS.get(name, "#000"), 3 if name == "ours" else 2
             yield f'<polyline points="{line}" fill="none" stroke="{colour}" stroke-width="{width}"/>'
-            yield from (f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5" fill="{colour}"/>' for x, y in points)
+            yield from (
+                f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5" fill="{colour}"/>' for x, y in points
+            )
 
     def _names(self) -> Iterator[str]:
         ends = {name: max(curve.items()) for name, curve in self.series.items()}
         wanted = sorted((self._top(value), name) for name, (_size, value) in ends.items())
-        for y, (_y, name) in zip(apart([y for y, _name in wanted], LINE_HEIGHT), wanted, strict=True):
+        for y, (_y, name) in zip(
+            apart([y for y, _name in wanted], LINE_HEIGHT), wanted, strict=True
+        ):
             x = self._left(ends[name][0]) + 9
             yield f'<text x="{x:.1f}" y="{y + 4:.1f}" style="fill:{COLOURS.get(name, "#000")}">{_label(name)}</text>'
 

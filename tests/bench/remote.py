@@ -22,7 +22,9 @@ class Remote:
         number = fcntl.fcntl(there, fcntl.F_DUPFD_CLOEXEC, 10)
         there.close()
         try:
-            self.child = Child(module, [sys.executable, "-m", module, str(number)], env, keep_open=(number,))
+            self.child = Child(
+                module, [sys.executable, "-m", module, str(number)], env, keep_open=(number,)
+            )
         finally:
             os.close(number)
         self._connection = Connection(here.detach())
@@ -32,11 +34,15 @@ class Remote:
         try:
             self._connection.send((method, args))
             if not self._connection.poll(TIMEOUT):
-                raise ProcessError(f"{self.child.name} took longer than {TIMEOUT:g} s for {method}")
+                raise ProcessError(
+                    f"{self.child.name} took longer than {TIMEOUT:g} s for {method}"
+                )
             answer = self._connection.recv()
         except (EOFError, OSError) as error:
             self.child.await_exit(STOP_GRACE)
-            raise ProcessError(f"{self.child.name} ended in {method}: {self.child.last_words}") from error
+            raise ProcessError(
+                f"{self.child.name} ended in {method}: {self.child.last_words}"
+            ) from error
         if isinstance(answer, Exception):
             raise answer
         return answer

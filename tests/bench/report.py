@@ -22,7 +22,12 @@ LIBRARIES = ("channels", "channels-redis", "daphne", "redis", "celery", "uvicorn
 
 def table(taken: Taken) -> str:
     """Return tables: what subjects, calls and lives took, growth, and the ratios with their goals."""
-    parts = [_of_subjects(taken), _of_calls(taken), _of_growth(taken), _of_results(results(taken), "result")]
+    parts = [
+        _of_subjects(taken),
+        _of_calls(taken),
+        _of_growth(taken),
+        _of_results(results(taken), "result"),
+    ]
     return "\n".join(line for part in parts for line in [*part, ""]) + "\n".join(
         _of_results(on_uvicorn(taken), "the same on uvicorn")
     )
@@ -35,7 +40,9 @@ def json_line(taken: Taken, plan: Plan) -> str:
     record["uvicorn"] = _medians(uvicorn)
     record["ranges"] = _ranges(found)
     record["uvicorn_ranges"] = _ranges(uvicorn)
-    record["missed"] = [name for name, spread in found.items() if verdict(name, spread.median).endswith("NO")]
+    record["missed"] = [
+        name for name, spread in found.items() if verdict(name, spread.median).endswith("NO")
+    ]
     record["rounds"] = {subject.name: turns for subject, turns in taken.rounds.items()}
     record["calls_us"] = dict(taken.calls)
     record["lives"] = dict(taken.lives)
@@ -59,7 +66,13 @@ def _of_subjects(taken: Taken) -> Iterator[str]:
     figures = dict.fromkeys(name for turns in rounds.values() for turn in turns for name in turn)
     yield _row("", *(subject.name for subject in rounds))
     for figure in figures:
-        yield _row(figure, *(_spread([turn[figure] for turn in turns if figure in turn]) for turns in rounds.values()))
+        yield _row(
+            figure,
+            *(
+                _spread([turn[figure] for turn in turns if figure in turn])
+                for turns in rounds.values()
+            ),
+        )
 
 
 def _of_calls(taken: Taken) -> Iterator[str]:

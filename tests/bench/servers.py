@@ -45,7 +45,9 @@ class Server:
             connection.request("GET", "/")
             connection.getresponse()
         except (OSError, HTTPException) as error:
-            raise ProcessError(f"{self.child.name} does not answer: {error!r}; {self.child.last_words}") from error
+            raise ProcessError(
+                f"{self.child.name} does not answer: {error!r}; {self.child.last_words}"
+            ) from error
         finally:
             connection.close()
         pin_to_last_core(self.child.pid)

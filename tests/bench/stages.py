@@ -16,7 +16,12 @@ from .usage import allow_many_files, keep_off_last_core
 
 PAGES = 1000
 JOBS = 150
-STAGES = ("worker: before the call to Redis's script", "Redis's script to the hub", "the hub to the page", "together")
+STAGES = (
+    "worker: before the call to Redis's script",
+    "Redis's script to the hub",
+    "the hub to the page",
+    "together",
+)
 STAGED = [
     replace(subject, server=subject.server.replace("project.asgi", "tests.bench.staged"))
     for subject in (OURS, UVICORN)
@@ -32,14 +37,18 @@ def stages_of(setup: Setup, subject: Subject) -> list[list[float]]:
     turn.server.child.lines.clear()
     moments = turn.moments(jobs[WARM : WARM + JOBS])
     versions = setup.worker.call("versions", list(moments))
-    arrived = dict(map(int, line.split()[1:]) for line in turn.server.child.lines if line.startswith("push "))
+    arrived = dict(
+        map(int, line.split()[1:]) for line in turn.server.child.lines if line.startswith("push ")
+    )
     turn.close()
     since_1970 = time.time_ns() - time.monotonic_ns()
     taken = []
     for job_id, (before, heard) in moments.items():
         version = versions[job_id]
         at = [before + since_1970, version * 1000, arrived[version], heard + since_1970]
-        taken.append([(b - a) / 1000 for a, b in [*zip(at, at[1:], strict=False), (at[0], at[-1])]])
+        taken.append(
+            [(b - a) / 1000 for a, b in [*zip(at, at[1:], strict=False), (at[0], at[-1])]]
+        )
     return [list(stage) for stage in zip(*taken, strict=True)]
 
 
@@ -51,7 +60,10 @@ def main() -> None:
         rows = {subject.name: stages_of(setup, subject) for subject in STAGED}
     sys.stdout.write(f"{'microseconds: p50 (p95)':45}{''.join(f'{name:>20}' for name in rows)}\n")
     for n, stage in enumerate(STAGES):
-        cells = (f"{quantile(taken[n], 0.5):.0f} ({quantile(taken[n], 0.95):.0f})" for taken in rows.values())
+        cells = (
+            f"{quantile(taken[n], 0.5):.0f} ({quantile(taken[n], 0.95):.0f})"
+            for taken in rows.values()
+        )
         sys.stdout.write(f"{stage:45}{''.join(f'{cell:>20}' for cell in cells)}\n")
 
 

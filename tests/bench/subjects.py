@@ -35,7 +35,13 @@ class Subject:
     def opening(self, key: str, job_id: str, cookie: str, ticket: str) -> Opening:
         """Return how a page of one job opens; the key tells it from others of the same job."""
         frame = {"action": "subscribe", "job": job_id, "ticket": ticket}
-        return Opening(key, self.path.format(job_id), cookie, json.dumps(frame) if self.asks else "", self.polls)
+        return Opening(
+            key,
+            self.path.format(job_id),
+            cookie,
+            json.dumps(frame) if self.asks else "",
+            self.polls,
+        )
 
 
 DAPHNE = "daphne --verbosity 0"
@@ -45,13 +51,17 @@ PROJECT = "project.asgi:application"
 
 LIMIT = Subject("limit", "tests.bench.bare", "/{}/", 1, "publish")
 OURS = Subject("ours", f"{DAPHNE} {PROJECT}", "/ws/jobs/", 2, "complete", asks=True)
-UVICORN = Subject("ours, uvicorn", f"{UVICORN_SERVER} {PROJECT}", "/ws/jobs/", 2, "complete", asks=True)
+UVICORN = Subject(
+    "ours, uvicorn", f"{UVICORN_SERVER} {PROJECT}", "/ws/jobs/", 2, "complete", asks=True
+)
 SESSION = Subject("ours, session", f"{DAPHNE} {PROJECT}", "/ws/jobs/{}/", 2)
 PUBSUB = Subject("tutorial", TUTORIAL, "/ws/pubsub/{}/", 0, "group_send_pubsub")
 CORE = Subject("tutorial, core", TUTORIAL, "/ws/core/{}/", 0, "group_send_core")
 NAIVE = Subject("naive", TUTORIAL, "/ws/naive/{}/", 1)
 # With more pages the server is busy with answering "not yet" and the latency is that of a queue: see the plot.
-POLLING = Subject("polling", TUTORIAL, "/celery-progress/{}/", 0, "store_result", polls=True, most=50)
+POLLING = Subject(
+    "polling", TUTORIAL, "/celery-progress/{}/", 0, "store_result", polls=True, most=50
+)
 
 # Who take a turn together. Never two of ours: each hears what is pushed to the other's pages, and they share a core.
 GROUPS = ((LIMIT, OURS), (UVICORN,), (SESSION,), (PUBSUB,), (CORE,), (NAIVE,), (POLLING,))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.documents import ROOT
+from tests.docs.documents import ROOT
 
 from .markdown import filled_in
 from .plot import Plot, last_run, series_of

@@ -18,7 +18,13 @@ PROMISED = """
 p50_vs_limit p50_vs_tutorial p50_vs_polling p95_vs_limit deliveries_vs_limit deliveries_vs_tutorial fanout_vs_tutorial
 kb_per_socket handshake_vs_naive complete_vs_publish round_trips_per_life growth_sockets growth_stored lost
 """
-FIGURES = {"p50_ms": 1.0, "p95_ms": 2.0, "delivery_us": 50.0, "fanout_ms": 40.0, "handshake_us": 900.0}
+FIGURES = {
+    "p50_ms": 1.0,
+    "p95_ms": 2.0,
+    "delivery_us": 50.0,
+    "fanout_ms": 40.0,
+    "handshake_us": 900.0,
+}
 PEERS = {
     LIMIT: {"p50_ms": 0.5, "delivery_us": 25.0},
     PUBSUB: {"p50_ms": 4.0, "fanout_ms": 200.0, "delivery_us": 300.0},
@@ -33,12 +39,26 @@ def taken():
     """Return figures of two rounds, the second of them on a machine that is twice as slow."""
     turns = {}
     for subject in SUBJECTS:
-        first = {"lost": 0, "kb_per_socket": 25.0, "push_us": 1.0, **FIGURES, **PEERS.get(subject, {})}
+        first = {
+            "lost": 0,
+            "kb_per_socket": 25.0,
+            "push_us": 1.0,
+            **FIGURES,
+            **PEERS.get(subject, {}),
+        }
         turns[subject] = [first, {name: 2 * value for name, value in first.items()}]
     calls = {"publish": [50.0, 100.0], "progress_throttled": [1.0, 2.0]}
-    calls |= {kind: [150.0, 300.0] for kind in ("complete", "complete_archived", "progress_sent", "group_send")}
+    calls |= {
+        kind: [150.0, 300.0]
+        for kind in ("complete", "complete_archived", "progress_sent", "group_send")
+    }
     trips = {f"{what}_per_complete": 1.0 for what in ("round_trips", "commands")}
-    lives = {"life_ms": [10.0, 20.0], "task_ms": [5.0], "round_trips": 7.0, "steps_ms": {"start": 1.0}}
+    lives = {
+        "life_ms": [10.0, 20.0],
+        "task_ms": [5.0],
+        "round_trips": 7.0,
+        "steps_ms": {"start": 1.0},
+    }
     curves = {OURS: {100: [1.0, 2.0], 5000: [1.1, 2.2]}, LIMIT: {100: [0.5], 5000: [0.5]}}
     trips |= {"connections_per_complete": 0.0, "round_trips_per_life": 6.0}
     return Taken("uvloop", turns, calls, trips, lives, curves, {1000: [1.0], 1_000_000: [1.3]}, 0)
@@ -81,7 +101,9 @@ def test_a_missed_goal_is_called_missed_everywhere(taken, run):
 
 
 def test_what_the_other_server_reaches_is_said(taken):
-    taken.rounds[UVICORN][:] = [turn | {"p50_ms": turn["p50_ms"] * 0.6} for turn in taken.rounds[UVICORN]]
+    taken.rounds[UVICORN][:] = [
+        turn | {"p50_ms": turn["p50_ms"] * 0.6} for turn in taken.rounds[UVICORN]
+    ]
     goals = "\n".join(TABLES["goals"](json.loads(json_line(taken, FULL))))
     assert "| missed, reached on uvicorn |" in goals
 

@@ -26,7 +26,9 @@ def setup():
 @pytest.fixture(scope="module")
 def figures(setup):
     """Return what both subjects took, one after the other."""
-    return together(setup, PLAN, (OURS,), is_first=True) | together(setup, PLAN, (PUBSUB,), is_first=True)
+    return together(setup, PLAN, (OURS,), is_first=True) | together(
+        setup, PLAN, (PUBSUB,), is_first=True
+    )
 
 
 def test_nothing_is_lost(figures):

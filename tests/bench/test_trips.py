@@ -5,7 +5,8 @@ import asyncio
 import pytest
 
 from jobs.access import ticket
-from jobs.events import STARTED, job_topic
+from jobs.core.topics import job_topic
+from jobs.events import STARTED
 from jobs.testing import JobCommunicator
 from tests.surroundings import database_file, nothing_left  # noqa: F401 - fixtures
 
@@ -14,7 +15,9 @@ from .trips import VERBS, a_request, count_verb, counted_trips, live
 
 pytestmark = pytest.mark.usefixtures("database_file")
 
-COMMANDS = 7  # EVALSHA, and in the script TIME, HMGET, HSET, EXPIRE, PUBLISH to the job and to its owner
+COMMANDS = (
+    7  # EVALSHA, and in the script TIME, HMGET, HSET, EXPIRE, PUBLISH to the job and to its owner
+)
 LIFE = 6  # round trips: create, start and complete in the worker, find, lease and mark in the view
 SOCKETS = 10
 

@@ -13,10 +13,10 @@ from django.test import RequestFactory, override_settings
 from redis.asyncio.connection import AbstractConnection as AsyncConnection
 from redis.connection import AbstractConnection
 
-from jobs.claim import claim
 from jobs.job import Job
 from jobs.repository import JobRepository
 from jobs.testing import run_at_once
+from jobs.waiting.claim import claim
 
 from .costs import UNTHROTTLED, running_job
 from .tasks import nothing_to_wait_for
@@ -54,7 +54,9 @@ def count_verb(verb: str, call: Callable[[Job], object], calls: int) -> dict[str
         sent = trips.count
     after = monitor.info("stats")
     monitor.close()
-    commands = after["total_commands_processed"] - before["total_commands_processed"] - 1  # the asking itself
+    commands = (
+        after["total_commands_processed"] - before["total_commands_processed"] - 1
+    )  # the asking itself
     opened = after["total_connections_received"] - before["total_connections_received"]
     return {
         f"round_trips_per_{verb}": sent / calls,
@@ -78,7 +80,12 @@ class TripCount:
 def counted_trips() -> Iterator[TripCount]:
     """Count what the clients in this process, synchronous and asynchronous, send to Redis."""
     with ExitStack() as stack:
-        yield TripCount(*(stack.enter_context(_counted(kind)) for kind in (AbstractConnection, AsyncConnection)))
+        yield TripCount(
+            *(
+                stack.enter_context(_counted(kind))
+                for kind in (AbstractConnection, AsyncConnection)
+            )
+        )
 
 
 def _counted(connection: Any) -> Any:

@@ -84,7 +84,9 @@ class Turn:
 
     def fan_out(self, plan: Plan) -> None:
         """End a job that all pages watch, some times."""
-        busy, lasted = zip(*(self._tell_all(plan.sockets) for _ in range(plan.fan_outs)), strict=True)
+        busy, lasted = zip(
+            *(self._tell_all(plan.sockets) for _ in range(plan.fan_outs)), strict=True
+        )
         self.figures["delivery_us"], self.figures["fanout_ms"] = median(busy), median(lasted)
 
     def start(self, count: int) -> Started:
@@ -135,16 +137,24 @@ class Turn:
         moments, busy = self._moments(job_ids, per_second)
         return [(heard - before) / 1e6 for before, heard in moments.values()], busy
 
-    def _moments(self, job_ids: list[str], per_second: float) -> tuple[dict[str, tuple[int, int]], int]:
+    def _moments(
+        self, job_ids: list[str], per_second: float
+    ) -> tuple[dict[str, tuple[int, int]], int]:
         self.setup.clients.call("expect", len(job_ids))
         busy = self.server.cpu_ns
         spans = self.setup.worker.call("end_jobs", self.subject.verb, job_ids, per_second)
-        heard = self.setup.clients.call("heard", PATIENCE_WITH_POLLING if self.subject.polls else PATIENCE)
+        heard = self.setup.clients.call(
+            "heard", PATIENCE_WITH_POLLING if self.subject.polls else PATIENCE
+        )
         busy = self.server.cpu_ns - busy
         self.figures["lost"] += len(job_ids) - len(heard)
         if not heard:
-            raise ProcessError(f"{self.subject.name}: no page heard anything; {self.server.child.last_words}")
-        return {job_id: (spans[job_id][0], heard[job_id]) for job_id in job_ids if job_id in heard}, busy
+            raise ProcessError(
+                f"{self.subject.name}: no page heard anything; {self.server.child.last_words}"
+            )
+        return {
+            job_id: (spans[job_id][0], heard[job_id]) for job_id in job_ids if job_id in heard
+        }, busy
 
     def _tell_all(self, pages: int) -> tuple[float, float]:
         """Tell a job to all pages; returns the server's microseconds for one, and the milliseconds to the last."""
@@ -153,12 +163,16 @@ class Turn:
         self.server.await_idle()
         self.setup.clients.call("expect", pages)
         busy = self.server.cpu_ns
-        before, _after = self.setup.worker.call("end_jobs", self.subject.verb, [job[0]], RUN)[job[0]]
+        before, _after = self.setup.worker.call("end_jobs", self.subject.verb, [job[0]], RUN)[
+            job[0]
+        ]
         heard = self.setup.clients.call("heard", PATIENCE)
         busy = self.server.cpu_ns - busy
         self.close()
         self.figures["lost"] += pages - len(heard)
-        return busy / 1000 / max(len(heard), 1), (max(heard.values(), default=before) - before) / 1e6
+        return busy / 1000 / max(len(heard), 1), (
+            max(heard.values(), default=before) - before
+        ) / 1e6
 
     def _commands(self) -> int:
         return self.setup.redis.info("stats")["total_commands_processed"]
@@ -169,17 +183,25 @@ def quantile(values: list[float], share: float) -> float:
     return sorted(values)[int(share * (len(values) - 1))]
 
 
-def rounds(setup: Setup, plan: Plan, groups: tuple[tuple[Subject, ...], ...]) -> dict[Subject, list[Figures]]:
+def rounds(
+    setup: Setup, plan: Plan, groups: tuple[tuple[Subject, ...], ...]
+) -> dict[Subject, list[Figures]]:
     """Let the groups of subjects take turns, in an order that moves on from round to round, as theirs does inside."""
-    taken: dict[Subject, list[Figures]] = {subject: [] for subjects in groups for subject in subjects}
+    taken: dict[Subject, list[Figures]] = {
+        subject: [] for subjects in groups for subject in subjects
+    }
     for number in range(plan.rounds):
         for subjects in rotated(groups, number):
-            for subject, figures in together(setup, plan, rotated(subjects, number), is_first=number == 0).items():
+            for subject, figures in together(
+                setup, plan, rotated(subjects, number), is_first=number == 0
+            ).items():
                 taken[subject].append(figures)
     return taken
 
 
-def together(setup: Setup, plan: Plan, subjects: Sequence[Subject], is_first: bool) -> dict[Subject, Figures]:
+def together(
+    setup: Setup, plan: Plan, subjects: Sequence[Subject], is_first: bool
+) -> dict[Subject, Figures]:
     """Have subjects take one turn, walking in slices; returns the figures of each."""
     turns = [Turn(setup, subject) for subject in subjects]
     for turn in turns:

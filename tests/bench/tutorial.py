@@ -16,7 +16,8 @@ from django.urls import path
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.bench.settings")
 django_application = get_asgi_application()  # fills the app registry, which the next import needs
 
-from jobs.events import OF_STATE, frame  # noqa: E402
+from jobs.events import OF_STATE  # noqa: E402
+from jobs.push.frames import frame  # noqa: E402
 from jobs.repository import JobRepository, owner_name  # noqa: E402
 
 
@@ -49,7 +50,9 @@ class NaiveConsumer(TutorialConsumer):
     """The same with an access check and a state read, as one would write them."""
 
     async def connect(self):
-        job = await database_sync_to_async(JobRepository().find)(self.scope["url_route"]["kwargs"]["job_id"])
+        job = await database_sync_to_async(JobRepository().find)(
+            self.scope["url_route"]["kwargs"]["job_id"]
+        )
         if job.owner != owner_name(self.scope["user"]):
             await self.close()
             return

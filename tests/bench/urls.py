@@ -2,4 +2,7 @@
 
 from django.urls import include, path
 
-urlpatterns = [path("celery-progress/", include("celery_progress.urls")), path("", include("project.urls"))]
+urlpatterns = [
+    path("celery-progress/", include("celery_progress.urls")),
+    path("", include("project.urls")),
+]

@@ -23,7 +23,9 @@ from django.test import Client  # noqa: E402
 
 from jobs import events  # noqa: E402
 from jobs.access import ticket  # noqa: E402
+from jobs.core import topics  # noqa: E402
 from jobs.job import Job  # noqa: E402
+from jobs.push import frames  # noqa: E402
 from jobs.repository import JobRepository  # noqa: E402
 
 from .costs import Costs  # noqa: E402
@@ -52,12 +54,16 @@ class Worker(Costs, Lives, Stock, Trips):
             job = JobRepository().create(owner=user)
             job.start()
             self._jobs[job.id] = job
-            started.append((job.id, cookie, ticket(events.job_topic(job.id))))
-        self._frame = events.frame(events.READY, job)  # what is pushed is the same for all subjects, and as long
-        self._job_object = events.job_object(job)
+            started.append((job.id, cookie, ticket(topics.job_topic(job.id))))
+        self._frame = frames.frame(
+            events.READY, job
+        )  # what is pushed is the same for all subjects, and as long
+        self._job_object = frames.job_object(job)
         return started
 
-    def end_jobs(self, verb: str, job_ids: list[str], per_second: float) -> dict[str, tuple[int, int]]:
+    def end_jobs(
+        self, verb: str, job_ids: list[str], per_second: float
+    ) -> dict[str, tuple[int, int]]:
         """End the jobs one by one; returns the nanoseconds before and after each call."""
         end: Callable[[str], None] = getattr(self, f"_{verb}")
         spans = {}
@@ -85,7 +91,9 @@ class Worker(Costs, Lives, Stock, Trips):
         self._redis.publish(CHANNEL, f"{job_id} {self._frame}")
 
     def _store_result(self, job_id: str) -> None:
-        current_app.backend.store_result(job_id, None, "SUCCESS")  # what a worker does when a task returns
+        current_app.backend.store_result(
+            job_id, None, "SUCCESS"
+        )  # what a worker does when a task returns
 
     def _group_send_pubsub(self, job_id: str) -> None:
         self._group_send("default", job_id)
@@ -102,7 +110,10 @@ def _visitor(name: str) -> tuple[Any, str]:
     user = get_user_model().objects.create_user(name)
     client = Client()
     client.force_login(user)
-    return user, f"{settings.SESSION_COOKIE_NAME}={client.cookies[settings.SESSION_COOKIE_NAME].value}"
+    return (
+        user,
+        f"{settings.SESSION_COOKIE_NAME}={client.cookies[settings.SESSION_COOKIE_NAME].value}",
+    )
 
 
 if __name__ == "__main__":

@@ -38,7 +38,13 @@ def packages() -> Path:
 def make_bundles(folder: Path) -> None:
     """Write the bundles into a folder."""
     entries = [STATIC / "jobs" / f"{name}.js" for name in ENTRIES]
-    options = ["--bundle", "--format=esm", "--minify", "--legal-comments=none", f"--banner:js={NOTE}"]
+    options = [
+        "--bundle",
+        "--format=esm",
+        "--minify",
+        "--legal-comments=none",
+        f"--banner:js={NOTE}",
+    ]
     command = [tool("esbuild"), *entries, *options, f"--outdir={folder}", "--log-level=warning"]
     subprocess.run(command, check=True)
 

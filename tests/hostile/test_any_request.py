@@ -21,7 +21,16 @@ def ann():
 
 
 hosts = st.sampled_from(
-    ["testserver", "evil.example", "testserver:99999", "[::1]", "a b", "", "x" * 300, "testserver,evil.example"]
+    [
+        "testserver",
+        "evil.example",
+        "testserver:99999",
+        "[::1]",
+        "a b",
+        "",
+        "x" * 300,
+        "testserver,evil.example",
+    ]
 )
 headers = st.dictionaries(
     st.sampled_from(
@@ -59,7 +68,18 @@ headers = st.dictionaries(
 )
 paths = st.one_of(
     st.sampled_from(
-        ["", "?", "celery/", "x/ready/", "x/cancel/", "x/ready", "x//ready/", "../", "x/%0a/", "?page=-1&page=%00"]
+        [
+            "",
+            "?",
+            "celery/",
+            "x/ready/",
+            "x/cancel/",
+            "x/ready",
+            "x//ready/",
+            "../",
+            "x/%0a/",
+            "?page=-1&page=%00",
+        ]
     ),
     st.text(max_size=20).map(lambda text: quote(text, errors="replace")),
 )
@@ -67,7 +87,9 @@ paths = st.one_of(
 
 @hypothesis_settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
-    method=st.sampled_from(["GET", "POST", "HEAD", "OPTIONS", "PUT", "PATCH", "DELETE", "TRACE", "BREW"]),
+    method=st.sampled_from(
+        ["GET", "POST", "HEAD", "OPTIONS", "PUT", "PATCH", "DELETE", "TRACE", "BREW"]
+    ),
     path=paths,
     host=hosts,
     headers=headers,
@@ -91,6 +113,11 @@ def test_h15_a_ticket_in_a_broken_form_is_no_server_error(ann):
         "multipart/form-data; boundary=x",
         "application/x-www-form-urlencoded; charset=klingon",
     ):
-        answer = browser().generic("POST", f"/jobs/{job.id}/ready/", b"\xff--x\r\n\r\nticket=", content_type=kind)
+        answer = browser().generic(
+            "POST", f"/jobs/{job.id}/ready/", b"\xff--x\r\n\r\nticket=", content_type=kind
+        )
         assert answer.status_code in (400, 404)
-    assert browser().get(f"/jobs/{job.id}/", HTTP_X_JOB_TICKET=ticket(f"job:{job.id}")).status_code == 200
+    assert (
+        browser().get(f"/jobs/{job.id}/", HTTP_X_JOB_TICKET=ticket(f"job:{job.id}")).status_code
+        == 200
+    )

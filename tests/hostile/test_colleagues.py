@@ -5,18 +5,21 @@ import pickle
 
 import pytest
 
-from jobs import checks
-from jobs.checks import check_celery
-from jobs.record import _CODECS
+from jobs.checks import settings
+from jobs.checks.settings import check_celery
+from jobs.core.record import _CODECS
 from jobs.repository import JobRepository
+from tests.checks.test_settings import StrangersApp
 from tests.factories import ANN, JSON, browser, create_job, plant, started_job
 from tests.handlers import PostHandler
 from tests.surroundings import database_file  # noqa: F401 - a fixture
-from tests.test_checks import StrangersApp
 
 pytestmark = pytest.mark.usefixtures("database_file")
 
-TYPED = {"__type__": "datetime", "__value__": "2024-01-01T00:00:00"}  # what kombu's JSON reads as a date
+TYPED = {
+    "__type__": "datetime",
+    "__value__": "2024-01-01T00:00:00",
+}  # what kombu's JSON reads as a date
 
 
 @pytest.fixture
@@ -53,7 +56,7 @@ def test_h17_typed_json_stays_the_dict_that_it_is(ann, redis_client):
 
 
 def test_h17_an_app_that_takes_pickle_is_warned_of(monkeypatch):
-    monkeypatch.setattr(checks, "celery_app", lambda: StrangersApp(accept=("json", "pickle")))
+    monkeypatch.setattr(settings, "celery_app", lambda: StrangersApp(accept=("json", "pickle")))
     assert [message.id for message in check_celery()] == ["jobs.W003"]
 
 

@@ -8,7 +8,17 @@ import pytest
 from jobs.exceptions import HandlerNotFound
 from jobs.models import JobRecord
 from jobs.testing import run_job
-from tests.factories import ANN, JSON, browser, create_job, ended_job, plant, request_of, staff, started_job
+from tests.factories import (
+    ANN,
+    JSON,
+    browser,
+    create_job,
+    ended_job,
+    plant,
+    request_of,
+    staff,
+    started_job,
+)
 from tests.handlers import PostHandler
 from tests.surroundings import database_file, nothing_left  # noqa: F401 - fixtures
 from tests.tasks import stumble

@@ -6,8 +6,8 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from jobs.record import _CODECS
-from jobs.store import job_key
+from jobs.core.record import _CODECS
+from jobs.store.records import job_key
 from jobs.testing import JobCommunicator
 from tests.factories import ANN, JSON, OWNER, browser, create_job, plant, started_job
 from tests.surroundings import database_file, nothing_left  # noqa: F401 - fixtures
@@ -62,7 +62,9 @@ def test_h13_rubbish_in_any_field_of_a_record_is_no_server_error(ann, field, red
         assert ann.get(f"/jobs/{healthy.id}/", **JSON).status_code == 202
 
 
-def test_h13_a_record_without_its_fields_or_of_another_type_harms_no_other(ann, redis_client, caplog):
+def test_h13_a_record_without_its_fields_or_of_another_type_harms_no_other(
+    ann, redis_client, caplog
+):
     healthy = create_job()
     for change in (
         lambda key: redis_client.hdel(key, "state", "version", "handler_class"),
@@ -79,19 +81,31 @@ def test_h13_a_record_without_its_fields_or_of_another_type_harms_no_other(ann, 
     assert ann.get(f"/jobs/{healthy.id}/", **JSON).status_code == 202
 
 
-async def test_h13_a_damaged_job_fails_on_its_page_and_its_neighbour_goes_on(redis_client, nothing_left):  # noqa: F811
+async def test_h13_a_damaged_job_fails_on_its_page_and_its_neighbour_goes_on(
+    redis_client,
+    nothing_left,  # noqa: F811
+):
     job, neighbour = await sync_to_async(started_job)(), await sync_to_async(started_job)()
-    async with JobCommunicator(dict(ANN), job.id) as page, JobCommunicator(dict(ANN), neighbour.id) as other:
+    async with (
+        JobCommunicator(dict(ANN), job.id) as page,
+        JobCommunicator(dict(ANN), neighbour.id) as other,
+    ):
         await page.event("started")
         await other.event("started")
         plant(redis_client, job, state="hibernating", current="[" * 100_000)
-    async with JobCommunicator(dict(ANN), job.id) as page, JobCommunicator(dict(ANN), neighbour.id) as other:
+    async with (
+        JobCommunicator(dict(ANN), job.id) as page,
+        JobCommunicator(dict(ANN), neighbour.id) as other,
+    ):
         assert (await page.event("failed"))["error"]
         await other.event("started")
 
 
 stored = st.dictionaries(
-    st.one_of(st.sampled_from([*_CODECS, "data.", "data.a", 'data."', "mark", "data.\\u"]), st.text(max_size=5)),
+    st.one_of(
+        st.sampled_from([*_CODECS, "data.", "data.a", 'data."', "mark", "data.\\u"]),
+        st.text(max_size=5),
+    ),
     st.one_of(
         st.text(max_size=30),
         st.integers().map(str),
@@ -109,7 +123,10 @@ def test_h13_whatever_a_record_holds_it_can_be_looked_at(stored, redis_client):
         job_key("planted"),
         mapping={
             "owner": OWNER,
-            **{key.encode("utf-8", "replace"): value.encode("utf-8", "replace") for key, value in stored.items()},
+            **{
+                key.encode("utf-8", "replace"): value.encode("utf-8", "replace")
+                for key, value in stored.items()
+            },
         },
     )
     redis_client.zadd(f"jobs:index:owner:{OWNER}", {"planted": 1})

@@ -10,7 +10,8 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from jobs.conf import jobs_settings
-from jobs.events import group_of, job_topic
+from jobs.core.topics import job_topic
+from jobs.push.groups import group_of
 from jobs.testing import JobCommunicator
 from tests.factories import ANN, browser, staff, started_job
 from tests.surroundings import database_file, nothing_left  # noqa: F401 - fixtures
@@ -57,7 +58,9 @@ RUBBISH = [
 
 
 async def send_text(socket, text):
-    await socket.send_input({"type": "websocket.receive", "text": text})  # send_to would not take an empty one
+    await socket.send_input(
+        {"type": "websocket.receive", "text": text}
+    )  # send_to would not take an empty one
 
 
 async def is_alive(socket):
@@ -69,7 +72,10 @@ async def is_alive(socket):
 @pytest.mark.parametrize("text", RUBBISH, ids=range(len(RUBBISH)))
 async def test_h06_rubbish_is_answered_with_an_error_and_harms_nobody(text, caplog):
     job = await sync_to_async(started_job)()
-    async with JobCommunicator(dict(ANN), job.id) as neighbour, JobCommunicator(dict(ANN)) as socket:
+    async with (
+        JobCommunicator(dict(ANN), job.id) as neighbour,
+        JobCommunicator(dict(ANN)) as socket,
+    ):
         await neighbour.event("started")
         await send_text(socket, text)
         answer = await socket.next()
@@ -128,7 +134,9 @@ async def test_h06_a_strange_tag_is_not_found_or_empty_even_for_staff(tag, caplo
         "text",
     ],
 )
-async def test_h06_a_spoofed_message_of_the_layer_closes_nothing_and_nobody_misses_what_follows(message):
+async def test_h06_a_spoofed_message_of_the_layer_closes_nothing_and_nobody_misses_what_follows(
+    message,
+):
     job = await sync_to_async(started_job)()
     topic = job_topic(job.id)
     async with JobCommunicator(dict(ANN), job.id) as page:
@@ -141,14 +149,19 @@ async def test_h06_a_spoofed_message_of_the_layer_closes_nothing_and_nobody_miss
         await get_channel_layer().flush()
 
 
-actions = st.one_of(st.sampled_from(["subscribe", "unsubscribe", "ping"]), st.text(), st.integers(), st.none())
+actions = st.one_of(
+    st.sampled_from(["subscribe", "unsubscribe", "ping"]), st.text(), st.integers(), st.none()
+)
 values = st.recursive(
     st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text()),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
     max_leaves=8,
 )
 targets = st.dictionaries(
-    st.one_of(st.sampled_from(["job", "mine", "tag", "ticket", "type", "__class__", "__proto__"]), st.text()),
+    st.one_of(
+        st.sampled_from(["job", "mine", "tag", "ticket", "type", "__class__", "__proto__"]),
+        st.text(),
+    ),
     st.one_of(values, st.sampled_from([True, "a", "..", "\x00", "*"])),
     max_size=4,
 )
@@ -165,5 +178,10 @@ async def test_h06_any_frames_in_any_order_are_answered_within_the_protocol(text
     async with JobCommunicator(dict(ANN)) as socket:
         for text in texts:
             await send_text(socket, text)
-            assert (await socket.next())["event"] in {"error", "subscribed", "unsubscribed", "pong"}
+            assert (await socket.next())["event"] in {
+                "error",
+                "subscribed",
+                "unsubscribed",
+                "pong",
+            }
         assert await is_alive(socket)

@@ -12,7 +12,20 @@ from tests.factories import ANN, browser, ended_job, staff, user
 
 pytestmark = pytest.mark.django_db
 
-NAMES = ["q", "p", "o", "e", "_popup", "state__exact", "handler", "ended_at__gte", "next", "page", "id", "action"]
+NAMES = [
+    "q",
+    "p",
+    "o",
+    "e",
+    "_popup",
+    "state__exact",
+    "handler",
+    "ended_at__gte",
+    "next",
+    "page",
+    "id",
+    "action",
+]
 
 
 def routes(patterns, prefix=""):
@@ -33,11 +46,31 @@ def is_ours(route):
 ROUTES = sorted(filter(is_ours, routes(get_resolver().url_patterns)))
 
 words = st.one_of(
-    st.sampled_from(["1", "0", "-1", "9" * 30, "x", "None", "..", "%00", "a%0d%0ab", "celery", "{}", "*", "é", "'\""]),
+    st.sampled_from(
+        [
+            "1",
+            "0",
+            "-1",
+            "9" * 30,
+            "x",
+            "None",
+            "..",
+            "%00",
+            "a%0d%0ab",
+            "celery",
+            "{}",
+            "*",
+            "é",
+            "'\"",
+        ]
+    ),
     st.text(max_size=12),
 )
 parameters = st.dictionaries(st.sampled_from(NAMES), words, max_size=3)
-bodies = st.one_of(st.binary(max_size=60), st.sampled_from([b"target=1", b"job=x&action=cancel", b"ticket=x", b"{}"]))
+bodies = st.one_of(
+    st.binary(max_size=60),
+    st.sampled_from([b"target=1", b"job=x&action=cancel", b"ticket=x", b"{}"]),
+)
 
 
 PEOPLE = {
@@ -61,9 +94,17 @@ def client(request):
 @settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data(), route=st.sampled_from(ROUTES), query=parameters, body=bodies)
 def test_h15_no_route_of_the_project_answers_with_a_server_error(client, data, route, query, body):
-    path = re.sub(r"<(?:\w+:)?\w+>", lambda _: quote(data.draw(words | st.just(client.job_id)), safe=""), route)
+    path = re.sub(
+        r"<(?:\w+:)?\w+>",
+        lambda _: quote(data.draw(words | st.just(client.job_id)), safe=""),
+        route,
+    )
     method = data.draw(st.sampled_from(["GET", "POST", "HEAD", "PUT", "OPTIONS"]))
-    kind = data.draw(st.sampled_from(["application/x-www-form-urlencoded", "application/json", "multipart/form-data"]))
+    kind = data.draw(
+        st.sampled_from(
+            ["application/x-www-form-urlencoded", "application/json", "multipart/form-data"]
+        )
+    )
     answer = client.generic(method, f"/{path}?{urlencode(query)}", body, content_type=kind)
     assert answer.status_code < 500, (method, path, query, answer.content[-1500:])
 

@@ -9,7 +9,7 @@ from django.core import signing
 
 from jobs.access import ticket
 from jobs.states import JobState
-from jobs.store import job_key
+from jobs.store.records import job_key
 from jobs.testing import JobCommunicator
 from tests.factories import ANN, BOB, JSON, browser, create_job, ended_job, hash_of, started_job
 from tests.factories import user as create_user
@@ -37,7 +37,9 @@ def answer_of(client, method, route, job_id, **headers):
 
 @pytest.mark.parametrize("who", STRANGERS)
 @pytest.mark.parametrize("headers", [{}, JSON], ids=["page", "json"])
-def test_h01_a_stranger_gets_the_answer_that_an_unknown_job_gets_and_changes_nothing(who, headers, redis_client):
+def test_h01_a_stranger_gets_the_answer_that_an_unknown_job_gets_and_changes_nothing(
+    who, headers, redis_client
+):
     stranger = STRANGERS[who]()
     job = started_job()
     before = hash_of(redis_client, job)
@@ -78,7 +80,9 @@ def test_h01_both_answers_take_the_same_time():
 
     for job_id in (job.id, "no-such-job"):
         took(job_id)
-    theirs, unknown = (median(took(job_id) for _ in range(20)) for job_id in (job.id, "no-such-job"))
+    theirs, unknown = (
+        median(took(job_id) for _ in range(20)) for job_id in (job.id, "no-such-job")
+    )
     assert abs(theirs - unknown) < 0.005 + 0.5 * max(theirs, unknown)
 
 
@@ -122,9 +126,13 @@ async def test_h04_a_ticket_that_is_not_good_opens_nothing(settings, nothing_lef
     job = await sync_to_async(started_job)()
     for kind, bad in bad_tickets(job, settings).items():
         async with JobCommunicator({}) as socket:
-            assert (await socket.subscribe(job=job.id, ticket=bad)).get("code") == "not_found", kind
+            assert (await socket.subscribe(job=job.id, ticket=bad)).get("code") == "not_found", (
+                kind
+            )
     async with JobCommunicator({}) as socket:  # and the guard: a good one does
-        assert (await socket.subscribe(job=job.id, ticket=ticket(f"job:{job.id}")))["event"] == "subscribed"
+        assert (await socket.subscribe(job=job.id, ticket=ticket(f"job:{job.id}")))[
+            "event"
+        ] == "subscribed"
 
 
 async def test_h04_an_expired_ticket_opens_nothing(settings, nothing_left, monkeypatch):  # noqa: F811

@@ -6,7 +6,17 @@ from urllib.parse import quote
 import pytest
 
 from jobs.testing import JobCommunicator
-from tests.factories import ANN, JSON, browser, commands, create_job, ended_job, hash_of, plant, started_job
+from tests.factories import (
+    ANN,
+    JSON,
+    browser,
+    commands,
+    create_job,
+    ended_job,
+    hash_of,
+    plant,
+    started_job,
+)
 from tests.surroundings import database_file, nothing_left  # noqa: F401 - fixtures
 
 pytestmark = pytest.mark.usefixtures("database_file")
@@ -96,17 +106,30 @@ def test_h03_without_the_csrf_token_nothing_happens(verb, has_middleware, redis_
 
 
 @pytest.mark.parametrize("job_id", IDS, ids=range(len(IDS)))
-def test_h09_a_strange_id_is_not_found_on_every_route_and_touches_no_other_key(ann, job_id, redis_client):
+def test_h09_a_strange_id_is_not_found_on_every_route_and_touches_no_other_key(
+    ann, job_id, redis_client
+):
     job = started_job()
-    before = {key: redis_client.type(key) for key in redis_client.keys("*")}, hash_of(redis_client, job)
+    before = (
+        {key: redis_client.type(key) for key in redis_client.keys("*")},
+        hash_of(redis_client, job),
+    )
     for method, route in [("get", ""), ("post", "ready/"), ("post", "cancel/")]:
         assert (
-            getattr(ann, method)(f"/jobs/{quote(job_id, safe='', errors='surrogatepass')}/{route}").status_code == 404
+            getattr(ann, method)(
+                f"/jobs/{quote(job_id, safe='', errors='surrogatepass')}/{route}"
+            ).status_code
+            == 404
         )
-    assert ({key: redis_client.type(key) for key in redis_client.keys("*")}, hash_of(redis_client, job)) == before
+    assert (
+        {key: redis_client.type(key) for key in redis_client.keys("*")},
+        hash_of(redis_client, job),
+    ) == before
 
 
-def test_h09_only_reading_commands_for_keys_of_ours_are_sent_for_an_id_that_could_be_one(ann, redis_client):
+def test_h09_only_reading_commands_for_keys_of_ours_are_sent_for_an_id_that_could_be_one(
+    ann, redis_client
+):
     assert set(commands(redis_client, lambda: ann.get("/jobs/celery/", **JSON))) <= {
         "TIME",
         "HGETALL",

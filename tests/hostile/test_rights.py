@@ -16,8 +16,8 @@ from django.utils.functional import SimpleLazyObject
 
 from jobs import access
 from jobs.access import Viewer, bearer_of, ticket, viewer_of_scope
-from jobs.consumers import TRY_LATER
-from jobs.hub import hub
+from jobs.live.consumer import TRY_LATER
+from jobs.push.hub import hub
 from jobs.testing import JobCommunicator
 from tests.factories import ANN, OWNER, browser, staff, started_job, user
 from tests.surroundings import database_file, nothing_left  # noqa: F401 - fixtures
@@ -81,7 +81,9 @@ async def refused(page, **target):
 
 
 @pytest.mark.usefixtures("short")
-async def test_h22_who_subscribes_again_and_again_keeps_a_lost_right_no_longer(ada_s_session, ada, settings):
+async def test_h22_who_subscribes_again_and_again_keeps_a_lost_right_no_longer(
+    ada_s_session, ada, settings
+):
     settings.JOBS = settings.JOBS | {"MAX_JOBS_PER_SECOND": 10_000}
     job = await started_job(owner=ada)
     async with JobCommunicator(ada_s_session) as page:
@@ -93,7 +95,9 @@ async def test_h22_who_subscribes_again_and_again_keeps_a_lost_right_no_longer(a
 
 
 @pytest.mark.usefixtures("short")
-async def test_h22_subscribing_again_to_another_thing_does_not_keep_the_first_alive(ada_s_session, ada):
+async def test_h22_subscribing_again_to_another_thing_does_not_keep_the_first_alive(
+    ada_s_session, ada
+):
     job = await started_job(owner=ada)
     async with JobCommunicator(ada_s_session) as page:
         await page.subscribe(job=job.id)
@@ -119,7 +123,9 @@ async def test_h22_the_end_of_an_older_subscription_leaves_the_newer_one_of_its_
         await page.event("progress")
 
 
-async def test_h22_a_right_that_is_too_old_hears_no_push_even_if_nobody_looks(settings, monkeypatch):
+async def test_h22_a_right_that_is_too_old_hears_no_push_even_if_nobody_looks(
+    settings, monkeypatch
+):
     settings.JOBS = settings.JOBS | {"TICKET_AGE": 30, "RECONCILE_SECONDS": 60}
     job = await started_job()
     async with JobCommunicator(ANN, job.id) as page:
@@ -133,7 +139,7 @@ async def test_h22_a_right_that_is_too_old_hears_no_push_even_if_nobody_looks(se
 async def test_h22_a_ticket_on_its_own_is_heard_until_it_expires_and_no_longer(monkeypatch):
     job = await started_job()
     bearer = Viewer(topic=f"job:{job.id}", as_of=monotonic())
-    monkeypatch.setattr("jobs.consumers.bearer_of", lambda text: bearer)
+    monkeypatch.setattr("jobs.live.consumer.bearer_of", lambda text: bearer)
     async with JobCommunicator({}) as page:
         await page.subscribe(job=job.id, ticket="any")
         await page.event("started")
@@ -152,7 +158,9 @@ def test_h22_a_ticket_s_age_counts_from_its_own_time(monkeypatch):
     assert bearer_of(given).as_of <= monotonic()
 
 
-async def test_h22_what_a_socket_knew_when_it_was_opened_is_as_old_as_the_socket(settings, ada, monkeypatch):
+async def test_h22_what_a_socket_knew_when_it_was_opened_is_as_old_as_the_socket(
+    settings, ada, monkeypatch
+):
     settings.JOBS = settings.JOBS | {"TICKET_AGE": 100, "RECONCILE_SECONDS": 1}
     page = JobCommunicator({})
     page.scope["user"] = ada
@@ -166,7 +174,9 @@ async def test_h22_what_a_socket_knew_when_it_was_opened_is_as_old_as_the_socket
 @pytest.mark.usefixtures("short")
 async def test_h22_all_subscriptions_of_a_socket_share_one_reading_of_its_rights(ada, monkeypatch):
     read, really_read = [], access._scope_viewer
-    monkeypatch.setattr(access, "_scope_viewer", lambda *args: read.append(args) or really_read(*args))
+    monkeypatch.setattr(
+        access, "_scope_viewer", lambda *args: read.append(args) or really_read(*args)
+    )
     jobs = [await started_job(owner=ada) for _ in range(5)]
     page = JobCommunicator({})
     page.scope["user"] = ada
@@ -207,7 +217,9 @@ async def test_h22_a_socket_of_a_token_s_user_goes_on_after_a_ticket_s_age(ada):
 
 
 @pytest.mark.usefixtures("short")
-@pytest.mark.parametrize("end", [lambda: update(is_active=False), delete_unheard], ids=["deactivated", "deleted"])
+@pytest.mark.parametrize(
+    "end", [lambda: update(is_active=False), delete_unheard], ids=["deactivated", "deleted"]
+)
 async def test_h22_a_token_s_user_who_is_gone_hears_no_more(ada, end):
     job, page = await started_job(owner=ada), JobCommunicator({})
     page.scope["user"] = ada
@@ -271,7 +283,9 @@ def is_logged_in(client):
     return client.get("/jobs/").wsgi_request.user.is_authenticated
 
 
-async def test_h22_a_new_secret_key_logs_nobody_out_and_the_socket_knows_them(engine, settings, ada):
+async def test_h22_a_new_secret_key_logs_nobody_out_and_the_socket_knows_them(
+    engine, settings, ada
+):
     client = await sync_to_async(logged_in)(ada)
     rotate(settings)
     key = client.cookies["sessionid"].value

@@ -5,13 +5,13 @@ import asyncio
 import pytest
 from asgiref.sync import sync_to_async
 
-from jobs import budget
 from jobs.access import Viewer, ticket
-from jobs.consumers import TRY_LATER, JobConsumer
-from jobs.events import job_topic
-from jobs.subscriptions import Subscription
+from jobs.core.topics import job_topic
+from jobs.live import budget
+from jobs.live.consumer import TRY_LATER, JobConsumer
+from jobs.live.sent_versions import Told
+from jobs.live.subscription import Subscription
 from jobs.testing import JobCommunicator
-from jobs.told import Told
 from tests.factories import ANN, BOB, OWNER, ended_job, started_job
 from tests.surroundings import database_file, nothing_left  # noqa: F401 - fixtures
 
@@ -25,7 +25,11 @@ async def test_h08_more_subscriptions_than_allowed_are_refused_and_the_others_go
         answers = []
         for number in range(500):
             job = jobs[number % 2] if number < 2 else None
-            target = {"job": job.id, "ticket": ticket(job_topic(job.id))} if job else {"tag": f"t{number}"}
+            target = (
+                {"job": job.id, "ticket": ticket(job_topic(job.id))}
+                if job
+                else {"tag": f"t{number}"}
+            )
             good = {"tag": f"t{number}", "ticket": ticket(f"tag:t{number}")}
             await socket.send_json_to({"action": "subscribe", **(target if job else good)})
             answers.append(await socket.next())
@@ -37,8 +41,10 @@ async def test_h08_more_subscriptions_than_allowed_are_refused_and_the_others_go
         await socket.event("progress")
 
 
-async def test_h08_a_socket_that_has_had_very_much_is_closed_so_that_one_who_never_reads_costs_little(monkeypatch):
-    monkeypatch.setattr("jobs.consumers.MAX_SENT", 5000)
+async def test_h08_a_socket_that_has_had_very_much_is_closed_so_that_one_who_never_reads_costs_little(
+    monkeypatch,
+):
+    monkeypatch.setattr("jobs.live.consumer.MAX_SENT", 5000)
     job = await sync_to_async(started_job)()
     async with JobCommunicator(dict(ANN)) as socket:
         for _ in range(30):
@@ -48,7 +54,10 @@ async def test_h08_a_socket_that_has_had_very_much_is_closed_so_that_one_who_nev
 
 async def test_h08_a_thousand_frames_a_second_close_the_socket_and_no_other():
     job = await sync_to_async(started_job)()
-    async with JobCommunicator(dict(ANN), job.id) as neighbour, JobCommunicator(dict(ANN)) as socket:
+    async with (
+        JobCommunicator(dict(ANN), job.id) as neighbour,
+        JobCommunicator(dict(ANN)) as socket,
+    ):
         await neighbour.event("started")
         for _ in range(1000):
             await socket.send_json_to({"action": "ping"})

@@ -32,10 +32,16 @@ def parse() -> argparse.Namespace:
     """Return what the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seed", type=int, help="play this one schedule, and print every move")
-    parser.add_argument("--seeds", type=int, nargs=2, default=(1, 1000), metavar=("FIRST", "COUNT"))
-    parser.add_argument("--seconds", type=float, default=float("inf"), help="begin no further schedule after them")
     parser.add_argument(
-        "--without", choices=("claimed", "second look", "outcome"), help="remove a rule, and stop when that is found"
+        "--seeds", type=int, nargs=2, default=(1, 1000), metavar=("FIRST", "COUNT")
+    )
+    parser.add_argument(
+        "--seconds", type=float, default=float("inf"), help="begin no further schedule after them"
+    )
+    parser.add_argument(
+        "--without",
+        choices=("claimed", "second look", "outcome"),
+        help="remove a rule, and stop when that is found",
     )
     return parser.parse_args()
 
@@ -70,7 +76,9 @@ def play_all(plays: Any, seeds: range, options: argparse.Namespace) -> int:
         played += 1
         if wrong := plays.run(seed):
             broken += 1
-            print(f"{'; '.join(wrong)}\n    python -m tests.interleaving --seed {seed}", flush=True)  # noqa: T201
+            print(  # noqa: T201
+                f"{'; '.join(wrong)}\n    python -m tests.interleaving --seed {seed}", flush=True
+            )
     print(f"{played} played, {broken} broken")  # noqa: T201
     return bool(broken)
 

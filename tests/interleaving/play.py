@@ -14,14 +14,20 @@ from django.db import OperationalError, connection, transaction
 from django.db.utils import ConnectionHandler
 from django.test import RequestFactory
 
-from jobs import announce, backlog, claim, link, repository, store, stored, worker, working
+from jobs import repository
+from jobs.archive import writer
 from jobs.exceptions import JobCancelled, JobError, JobNotFound, StoreUnavailable
 from jobs.handlers import JobHandler
 from jobs.job import Job
-from jobs.leases import lease_keeper
+from jobs.lifecycle import progress, stored_record
 from jobs.models import JobRecord
+from jobs.queues.celery import worker
 from jobs.repository import JobRepository
+from jobs.runtime import backlog
 from jobs.states import ENDED, JobState
+from jobs.store import records, scripts
+from jobs.waiting import claim
+from jobs.waiting.leases import lease_keeper
 
 from .stage import Stage
 
@@ -36,7 +42,7 @@ late: list[tuple[backlog.Backlog, Callable[[], None]]] = []
 class Faults:
     """How many calls of this play fail yet."""
 
-    store = 0
+    records = 0
     archive = 0
     hook = 0
 
@@ -76,21 +82,21 @@ class Handler(JobHandler):
 
 def state_in_redis(job_id: str) -> str:
     """Return the state that Redis has; "" if it has none."""
-    text: Any = link.client().hget(store.job_key(job_id), "state")
+    text: Any = scripts.client().hget(records.job_key(job_id), "state")
     return (text or "").strip('"')
 
 
 def prepare() -> None:
     """Make a point of every call of the store and the archive, once for this process."""
     for name in ("run", "run_all", "read_all"):
-        setattr(store, name, _store_point(name, getattr(store, name)))
+        setattr(records, name, _store_point(name, getattr(records, name)))
     for module, name in (
-        (announce, "archive_now"),
-        (announce, "_claimed"),
+        (writer, "archive_now"),
+        (writer, "_claimed"),
         (claim, "archive_now"),
         (claim, "_claim_row"),
         (claim, "_settle_outcome"),
-        (stored, "find_archived"),
+        (stored_record, "find_archived"),
         (repository, "find_archived"),
     ):
         setattr(module, name, _archive_point(name, getattr(module, name)))
@@ -99,7 +105,7 @@ def prepare() -> None:
     claim.PATIENCE = LOOKS
     claim.sleep = lambda seconds: wait("waits for another claim")
     ConnectionHandler.close_all = lambda self: None  # type: ignore[method-assign]
-    working.OUTAGE_PAUSE = 0
+    progress.OUTAGE_PAUSE = 0
     backlog.no_fork = worker.no_fork = nullcontext  # held while others move
     lease_keeper()._is_running = True  # no thread: one of the actors is its
     backlog.Backlog.add = lambda self, action: late.append((self, action))
@@ -108,7 +114,7 @@ def prepare() -> None:
 def remove(rule: str) -> None:
     """Play without a rule, to see that the plays find that."""
     if rule == "claimed":
-        stored.find_claimed = lambda job_id: None
+        stored_record.find_claimed = lambda job_id: None
     elif rule == "second look":
         claim._require_still_lost = lambda job, token: None
     else:
@@ -264,7 +270,7 @@ class Play:
     def empty(self) -> None:
         """Empty Redis."""
         stage.point("empties Redis")
-        link.client().flushdb()
+        scripts.client().flushdb()
         Seen.was_emptied = True
         Seen.changes += 1
 
@@ -282,7 +288,7 @@ class Play:
         return is_done
 
     def _end(self, field: str) -> None:
-        client, key = link.client(), store.job_key(self.job_id)
+        client, key = scripts.client(), records.job_key(self.job_id)
         if int(client.hget(key, field) or 0) > 1:
             client.hset(key, field, 1)
             Seen.changes += 1
@@ -330,13 +336,19 @@ class Play:
         in_redis = state_in_redis(self.job_id)
         row = JobRecord.objects.filter(pk=self.job_id).first()
         if not last and (row is not None or in_redis):
-            wrong.append(f"nobody can claim: Redis has {in_redis or 'nothing'}, the archive {row and row.state}")
+            wrong.append(
+                f"nobody can claim: Redis has {in_redis or 'nothing'}, the archive {row and row.state}"
+            )
         if row is not None and not Seen.was_emptied and in_redis and in_redis != row.state:
             wrong.append(f"Redis says {in_redis}, the archive {row.state}")
         return wrong
 
     def _about_actors(self) -> list[str]:
-        return [f"{actor.name}: {actor.result!r}" for actor in stage.actors if isinstance(actor.result, BaseException)]
+        return [
+            f"{actor.name}: {actor.result!r}"
+            for actor in stage.actors
+            if isinstance(actor.result, BaseException)
+        ]
 
 
 def run(seed: int) -> list[str]:

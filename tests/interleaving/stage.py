@@ -8,7 +8,12 @@ from collections.abc import Callable
 from random import Random
 from typing import Any
 
-PACES = (1, 1, 3, 20)  # how often an actor is drawn; a slow one stands still while others do all their work
+PACES = (
+    1,
+    1,
+    3,
+    20,
+)  # how often an actor is drawn; a slow one stands still while others do all their work
 
 
 def _always() -> bool:

@@ -27,7 +27,9 @@ def mutants() -> list[tuple[str, str]]:
     for model, path in MODELS.items():
         found += [
             (model, name)
-            for name in re.findall(r"#define (\w+) +\d+ +/\* ", path.read_text().partition("#define NONE")[0])
+            for name in re.findall(
+                r"#define (\w+) +\d+ +/\* ", path.read_text().partition("#define NONE")[0]
+            )
         ]
     return found
 
@@ -49,7 +51,9 @@ def search(model: str, folder: Path, kind: list[str], *options: str) -> str:
 
 def run(command: list[str], folder: Path) -> str:
     """Return what a command prints."""
-    done = subprocess.run(command, cwd=folder, timeout=TIMEOUT, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, cwd=folder, timeout=TIMEOUT, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -57,7 +61,12 @@ def run(command: list[str], folder: Path) -> str:
 def assert_exhausted(report: str) -> None:
     """Fail unless the whole of a model was searched, and nothing found."""
     assert "errors: 0" in report, report
-    for shortcoming in ("Search not completed", "max search depth too small", "truncated", "out of memory"):
+    for shortcoming in (
+        "Search not completed",
+        "max search depth too small",
+        "truncated",
+        "out of memory",
+    ):
         assert shortcoming not in report, report
 
 

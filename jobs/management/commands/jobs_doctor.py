@@ -5,8 +5,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from jobs.doctor import examine
-from jobs.doorstep import origin_of
+from jobs.doctor.public_address import origin_of
+from jobs.doctor.walk import examine
 
 
 class Command(BaseCommand):
@@ -17,7 +17,11 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Take the public address."""
-        parser.add_argument("--url", type=_address, help="the public address, to try the socket and the files there")
+        parser.add_argument(
+            "--url",
+            type=_address,
+            help="the public address, to try the socket and the files there",
+        )
 
     def handle(self, *args: Any, url: str | None, **options: Any) -> None:
         """Print one line for each step."""

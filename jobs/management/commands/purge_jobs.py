@@ -5,19 +5,25 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from jobs.conf import jobs_settings
-from jobs.retention import purge
+from jobs.upkeep.purge import purge
 
 
 class Command(BaseCommand):
     """Deletes what ended long ago; may run, and be stopped, at any time."""
 
-    help = "Delete jobs from the archive that ended longer ago than JOBS['ARCHIVE_DAYS'], in batches."
+    help = (
+        "Delete jobs from the archive that ended longer ago than JOBS['ARCHIVE_DAYS'], in batches."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Take the age and the size of a batch."""
         days = jobs_settings().ARCHIVE_DAYS
-        parser.add_argument("--days", type=float, default=days, help=f"keep what is younger (default: {days})")
-        parser.add_argument("--batch", type=int, default=1000, help="rows of one statement (default: 1000)")
+        parser.add_argument(
+            "--days", type=float, default=days, help=f"keep what is younger (default: {days})"
+        )
+        parser.add_argument(
+            "--batch", type=int, default=1000, help="rows of one statement (default: 1000)"
+        )
 
     def handle(self, *args: Any, days: float, batch: int, **options: Any) -> None:
         """Delete, and say how many."""

@@ -45,7 +45,9 @@ def target(school, grace):
 def students(classroom):
     """Two students who sit in Ada's classroom."""
     return [
-        Student.objects.create(classroom=classroom, first_name=name, last_name="Silva", born="2014-05-01", email=email)
+        Student.objects.create(
+            classroom=classroom, first_name=name, last_name="Silva", born="2014-05-01", email=email
+        )
         for name, email in [("Mei", "mei@example.org"), ("Noah", "noah@example.org")]
     ]
 

@@ -20,7 +20,9 @@ def send(as_ada, classroom):
     def upload(rows):
         file = SimpleUploadedFile("roster.csv", roster_csv(rows).encode())
         with run_at_once():
-            waiting_page = as_ada.post(reverse("classrooms:import", args=[classroom.pk]), {"roster": file})["Location"]
+            waiting_page = as_ada.post(
+                reverse("classrooms:import", args=[classroom.pk]), {"roster": file}
+            )["Location"]
         return as_ada.post(f"{waiting_page}ready/", follow=True)
 
     return upload
@@ -54,13 +56,17 @@ def test_a_roster_with_bad_rows_enrols_nobody_and_is_reported_by_line(send, clas
     content = page.content.decode()
     assert page.redirect_chain[-1][0] == RosterUpload.objects.get().get_absolute_url()
     assert "Nothing was imported: there are 7 problems in roster.csv." in content
-    assert '<td class="number">20</td><td>“31/02/2014” is not a date like 2014-09-23.</td>' in content
+    assert (
+        '<td class="number">20</td><td>“31/02/2014” is not a date like 2014-09-23.</td>' in content
+    )
     assert not classroom.students.exists()
 
 
 def test_the_waiting_page_names_the_file(as_ada, classroom):
     file = SimpleUploadedFile("year-4.csv", roster_csv(new_students(3)).encode())
-    page = as_ada.post(reverse("classrooms:import", args=[classroom.pk]), {"roster": file}, follow=True)
+    page = as_ada.post(
+        reverse("classrooms:import", args=[classroom.pk]), {"roster": file}, follow=True
+    )
     assert "Importing year-4.csv" in page.content.decode()
 
 
@@ -86,11 +92,17 @@ def test_a_cancelled_import_enrols_nobody(from_ada, as_ada, upload, classroom):
     assert not classroom.students.exists()
 
 
-def test_students_who_were_enrolled_meanwhile_leave_nothing_half_imported(upload, classroom, target):
+def test_students_who_were_enrolled_meanwhile_leave_nothing_half_imported(
+    upload, classroom, target
+):
     roster = Roster(upload.content)
     list(roster.check())
     Student.objects.create(
-        classroom=target, first_name="A", last_name="B", born="2014-05-01", email=new_students(2)[1][3]
+        classroom=target,
+        first_name="A",
+        last_name="B",
+        born="2014-05-01",
+        email=new_students(2)[1][3],
     )
     with pytest.raises(RosterError, match="somebody else enrolled some of these students"):
         settle(upload, roster)

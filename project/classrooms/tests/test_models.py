@@ -10,11 +10,15 @@ PROBLEM = {"line": 7, "text": "The last name is missing."}
 @pytest.fixture
 def upload(classroom):
     """A file that waits for the worker."""
-    return RosterUpload.objects.create(classroom=classroom, name="roster.csv", content=b"first_name")
+    return RosterUpload.objects.create(
+        classroom=classroom, name="roster.csv", content=b"first_name"
+    )
 
 
 def test_an_accepted_roster_enrols_its_students_and_drops_the_file(upload, classroom):
-    upload.accept([Student(first_name="Mei", last_name="Silva", born="2014-05-01", email="mei@example.org")])
+    upload.accept(
+        [Student(first_name="Mei", last_name="Silva", born="2014-05-01", email="mei@example.org")]
+    )
     upload.refresh_from_db()
     assert upload.is_settled
     assert upload.imported == 1

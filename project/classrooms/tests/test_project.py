@@ -32,7 +32,9 @@ def test_without_debug_a_secret_key_is_asked_for(monkeypatch):
 
 
 def test_without_debug_cookies_travel_over_https_alone(monkeypatch):
-    values = settings_with(monkeypatch, DEBUG="off", SECRET_KEY="s", ALLOWED_HOSTS="a.example, b.example")
+    values = settings_with(
+        monkeypatch, DEBUG="off", SECRET_KEY="s", ALLOWED_HOSTS="a.example, b.example"
+    )
     assert values["ALLOWED_HOSTS"] == ["a.example", "b.example"]
     assert values["SESSION_COOKIE_SECURE"] and values["CSRF_COOKIE_SECURE"]
 

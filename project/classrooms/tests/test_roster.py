@@ -48,7 +48,11 @@ def test_blank_lines_are_skipped_and_counted():
 
 
 def test_a_quoted_value_may_hold_commas_and_line_breaks_and_later_lines_keep_their_number():
-    roster = read(HEADER, '"Ana, Maria","Silva\nReis",2014-09-23,ana@example.org', "Kofi,,2013-02-11,k@example.org")
+    roster = read(
+        HEADER,
+        '"Ana, Maria","Silva\nReis",2014-09-23,ana@example.org',
+        "Kofi,,2013-02-11,k@example.org",
+    )
     assert roster.students[0].first_name == "Ana, Maria"
     assert problems(roster) == [(4, "The last name is missing.")]
 
@@ -59,13 +63,22 @@ def test_a_quoted_value_may_hold_commas_and_line_breaks_and_later_lines_keep_the
         (",Fletcher,2014-09-23,zoe@example.org", "The first name is missing."),
         ("  ,Fletcher,2014-09-23,zoe@example.org", "The first name is missing."),
         ("Zoë,,2014-09-23,zoe@example.org", "The last name is missing."),
-        (f"{'Z' * 61},Fletcher,2014-09-23,zoe@example.org", "The first name is longer than 60 characters."),
+        (
+            f"{'Z' * 61},Fletcher,2014-09-23,zoe@example.org",
+            "The first name is longer than 60 characters.",
+        ),
         ("Z\0ë,Fletcher,2014-09-23,zoe@example.org", "Null characters are not allowed."),
         ("Zoë,Fletcher,,zoe@example.org", "The date of birth is missing."),
         ("Zoë,Fletcher,31/02/2014,zoe@example.org", "“31/02/2014” is not a date like 2014-09-23."),
         ("Zoë,Fletcher,2014-02-31,zoe@example.org", "“2014-02-31” is not a date like 2014-09-23."),
-        ("Zoë,Fletcher,2131-05-01,zoe@example.org", "2131-05-01 cannot be a student’s date of birth."),
-        ("Zoë,Fletcher,0014-05-01,zoe@example.org", "0014-05-01 cannot be a student’s date of birth."),
+        (
+            "Zoë,Fletcher,2131-05-01,zoe@example.org",
+            "2131-05-01 cannot be a student’s date of birth.",
+        ),
+        (
+            "Zoë,Fletcher,0014-05-01,zoe@example.org",
+            "0014-05-01 cannot be a student’s date of birth.",
+        ),
         ("Zoë,Fletcher,2014-09-23,", "The e-mail address is missing."),
         ("Zoë,Fletcher,2014-09-23,zoe at home", "“zoe at home” is not an e-mail address."),
         ("Zoë,Fletcher,2014-09-23,zoe@example.org,tall", "There are 5 values instead of 4."),
@@ -97,12 +110,16 @@ def test_the_second_of_two_equal_addresses_is_a_mistake():
 
 def test_a_student_who_is_enrolled_already_is_a_mistake(students):
     roster = read(HEADER, ZOE, "Mei,Silva,2014-05-01,MEI@example.org")
-    assert problems(roster) == [(3, "A student with the e-mail address mei@example.org is enrolled already.")]
+    assert problems(roster) == [
+        (3, "A student with the e-mail address mei@example.org is enrolled already.")
+    ]
 
 
 def test_another_encoding_is_told_by_the_first_line_that_shows_it():
     roster = read_bytes(f"{HEADER}\nKofi,O,2013-02-11,k@example.org\n{ZOE}\n".encode("latin-1"))
-    assert problems(roster) == [(3, "The file is not in UTF-8. Save it as “CSV UTF-8”, and upload it again.")]
+    assert problems(roster) == [
+        (3, "The file is not in UTF-8. Save it as “CSV UTF-8”, and upload it again.")
+    ]
 
 
 def test_utf_16_is_another_encoding():

@@ -26,7 +26,9 @@ def start(as_ada, classroom, target):
 
     def press():
         with run_at_once():
-            answer = as_ada.post(reverse("classrooms:transfer", args=[classroom.pk]), {"target": target.pk})
+            answer = as_ada.post(
+                reverse("classrooms:transfer", args=[classroom.pk]), {"target": target.pk}
+            )
         return answer["Location"]
 
     return press
@@ -46,7 +48,9 @@ def test_a_double_click_and_two_tabs_are_one_job(as_ada, classroom, target, stud
     with run_at_end():
         pages = {as_ada.post(address, {"target": target.pk})["Location"] for _ in range(4)}
     (waiting_page,) = pages
-    assert [f"/jobs/{job.id}/" for job in JobRepository().for_owner(classroom.teacher)] == [waiting_page]
+    assert [f"/jobs/{job.id}/" for job in JobRepository().for_owner(classroom.teacher)] == [
+        waiting_page
+    ]
     assert target.students.count() == len(students)
 
 
@@ -66,7 +70,9 @@ def test_colleagues_of_both_classrooms_can_look_on(start, classroom, target, stu
 def test_names_pass_by(start, students):
     with capture_events() as frames:
         start()
-    progress = [frame["job"]["progress"] for frame in frames if frame["event"] in {"progress", "ready"}]
+    progress = [
+        frame["job"]["progress"] for frame in frames if frame["event"] in {"progress", "ready"}
+    ]
     assert [shown["message"] for shown in progress][0] == "Mei Silva"
     assert progress[-1]["total"] == 2
 
@@ -94,7 +100,9 @@ def test_nobody_else_may_claim_it(as_ada, client, grace, start, students):
     assert client.post(f"{waiting_page}ready/").status_code == 404
 
 
-def test_a_worker_that_is_killed_is_told_and_the_teacher_is_sent_back(from_ada, as_ada, classroom, target, students):
+def test_a_worker_that_is_killed_is_told_and_the_teacher_is_sent_back(
+    from_ada, as_ada, classroom, target, students
+):
     with worker_killed():
         job = run_job(transfer_students, from_ada, classroom_id=classroom.pk, target_id=target.pk)
     pass_time(60, job)
@@ -105,25 +113,35 @@ def test_a_worker_that_is_killed_is_told_and_the_teacher_is_sent_back(from_ada, 
 
 
 def test_a_transfer_that_no_worker_takes_expires(from_ada, classroom, target, students):
-    job = transfer_students.submit_job(from_ada, kwargs={"classroom_id": classroom.pk, "target_id": target.pk})
+    job = transfer_students.submit_job(
+        from_ada, kwargs={"classroom_id": classroom.pk, "target_id": target.pk}
+    )
     pass_time(3601, job)
     assert job.refresh().state == "expired"
 
 
 def test_without_a_broker_the_teacher_still_sees_a_page(as_ada, classroom, target, students):
     with broker_away():
-        answer = as_ada.post(reverse("classrooms:transfer", args=[classroom.pk]), {"target": target.pk}, follow=True)
+        answer = as_ada.post(
+            reverse("classrooms:transfer", args=[classroom.pk]), {"target": target.pk}, follow=True
+        )
     assert "The work could not be started." in answer.content.decode()
 
 
-def test_without_redis_nothing_is_started_and_the_teacher_may_try_again(as_ada, classroom, target, students):
+def test_without_redis_nothing_is_started_and_the_teacher_may_try_again(
+    as_ada, classroom, target, students
+):
     with store_away():
-        answer = as_ada.post(reverse("classrooms:transfer", args=[classroom.pk]), {"target": target.pk})
+        answer = as_ada.post(
+            reverse("classrooms:transfer", args=[classroom.pk]), {"target": target.pk}
+        )
     assert answer.status_code == 503
     assert list(classroom.students.all()) == students
 
 
-def test_the_office_moves_those_who_are_left_by_running_it_again(client, start, target, students, admin_user):
+def test_the_office_moves_those_who_are_left_by_running_it_again(
+    client, start, target, students, admin_user
+):
     with worker_killed():
         job = JobRepository().find(start().split("/")[-2])
     pass_time(46, job)

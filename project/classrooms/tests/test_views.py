@@ -42,7 +42,8 @@ def test_the_classroom_page_shows_its_students(as_ada, classroom, students):
 
 def test_a_large_classroom_is_shown_page_by_page(as_ada, classroom):
     rows = [
-        Student(first_name=f"No{n:03}", last_name="S", born="2014-05-01", email=f"{n}@example.org") for n in range(120)
+        Student(first_name=f"No{n:03}", last_name="S", born="2014-05-01", email=f"{n}@example.org")
+        for n in range(120)
     ]
     for student in rows:
         student.classroom = classroom
@@ -96,7 +97,9 @@ def test_a_roster_must_be_chosen(as_ada, classroom):
 
 
 def test_an_empty_roster_is_refused_at_once(as_ada, classroom):
-    answer = as_ada.post(page("import", classroom), {"roster": SimpleUploadedFile("roster.csv", b"")})
+    answer = as_ada.post(
+        page("import", classroom), {"roster": SimpleUploadedFile("roster.csv", b"")}
+    )
     assert "The file is empty." in answer.content.decode()
 
 
@@ -139,7 +142,9 @@ def test_the_example_speaks_the_languages_of_the_app(as_ada, classroom, language
     content = as_ada.get("/", headers={"Accept-Language": language}).content.decode()
     assert words in content
     assert "My classrooms" not in content
-    assert ">English</button>" in content and ">Deutsch</button>" in content  # each language in its own
+    assert (
+        ">English</button>" in content and ">Deutsch</button>" in content
+    )  # each language in its own
 
 
 def test_who_teaches_nothing_is_told_so(admin_client):

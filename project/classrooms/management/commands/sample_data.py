@@ -34,7 +34,9 @@ class Command(BaseCommand):
     help = "Create sample schools, classrooms and students, and the users ada, grace and head; nothing if they exist."
 
     def add_arguments(self, parser):
-        parser.add_argument("--migrate", action="store_true", help="bring the database up to date first")
+        parser.add_argument(
+            "--migrate", action="store_true", help="bring the database up to date first"
+        )
 
     def handle(self, *args, migrate, **options):
         """Write the sample data, or nothing when there is a school already."""
@@ -80,7 +82,9 @@ def create_schools(teachers):
     for (name, town), classrooms in SCHOOLS.items():
         school = School.objects.create(name=name, town=town)
         for classroom_name, (teacher, size) in classrooms.items():
-            classroom = Classroom.objects.create(school=school, name=classroom_name, teacher=teachers[teacher])
+            classroom = Classroom.objects.create(
+                school=school, name=classroom_name, teacher=teachers[teacher]
+            )
             enrol(classroom, new_students(size, after=enrolled))
             enrolled += size
 

@@ -37,7 +37,9 @@ def welcome(stack):
         "Stop   Ctrl-C",
     ]
     if stack.host not in LOOPBACK:
-        lines.append("Note   Others can reach this address: DEBUG and the sample passwords are for people you trust.")
+        lines.append(
+            "Note   Others can reach this address: DEBUG and the sample passwords are for people you trust."
+        )
     return "\n" + "".join(f"  {line}\n" for line in lines)
 
 
@@ -50,7 +52,9 @@ class Command(BaseCommand):
     is_ready = False
 
     def add_arguments(self, parser):
-        parser.add_argument("--host", default="127.0.0.1", help="address to serve on (default: %(default)s)")
+        parser.add_argument(
+            "--host", default="127.0.0.1", help="address to serve on (default: %(default)s)"
+        )
         parser.add_argument(
             "--port",
             default=8000,
@@ -65,7 +69,9 @@ class Command(BaseCommand):
 
     def handle(self, *args, host, port, check, **options):
         with suppress(AttributeError):
-            sys.stdout.reconfigure(errors="replace")  # names of students, on a terminal that cannot show them
+            sys.stdout.reconfigure(
+                errors="replace"
+            )  # names of students, on a terminal that cannot show them
         self.check(databases=[])
         try:
             if check:
@@ -108,5 +114,7 @@ class Command(BaseCommand):
             self.stdout.write(text)
             self.stdout.flush()
         except BrokenPipeError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the recipe of Python's signal module
+            os.dup2(
+                os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()
+            )  # the recipe of Python's signal module
             os.kill(os.getpid(), signal.SIGTERM)

@@ -1,0 +1,5 @@
+"""The admin's pages."""
+
+from .archive import JobRecordAdmin
+
+__all__ = ["JobRecordAdmin"]

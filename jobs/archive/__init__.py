@@ -1,0 +1,1 @@
+"""Where an ended job is kept: the database."""

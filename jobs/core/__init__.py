@@ -1,0 +1,1 @@
+"""What a job is: data and decisions, with no connection and no ORM."""

@@ -1,0 +1,1 @@
+"""`jobs_doctor`: walks the path of a job and names what is missing."""

@@ -1,0 +1,1 @@
+"""One open page: its socket, its subscriptions, and its limits."""

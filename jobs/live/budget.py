@@ -1,0 +1,53 @@
+"""How many jobs the server reads for one socket, and for one owner, because they subscribe.
+
+A frame is cheap to send, and its answer may be a hundred jobs. So we count the jobs.
+"""
+
+from time import monotonic
+
+from jobs.conf import jobs_settings
+
+DEAR = 10  # jobs; what one look-up in the database counts as
+SOCKET_BURST = 10  # seconds' worth at once: a page with ten lists, or with 100 archived jobs
+OWNER_BURST = 250  # seconds' worth at once: 100 tabs, each with two lists and ten jobs, reconnect
+OWNER_RATE = 3  # times the rate of one socket, in each server process
+OWNERS = 10_000  # owners whose budgets are kept; some 2 MB
+
+
+class Budget:
+    """A token bucket of jobs: it fills at a rate, and holds some seconds' worth.
+
+    What was read is spent afterwards, when its number is known. The last reading may overdraw it.
+    """
+
+    __slots__ = ("_burst", "_full_at", "_share")
+
+    def __init__(self, burst: float = SOCKET_BURST, share: float = 1) -> None:
+        self._burst = burst / share  # seconds that an empty budget takes to fill
+        self._share = share
+        self._full_at = 0.0
+
+    @property
+    def wait(self) -> float:
+        """Return the seconds until something can be read again; 0 if it can be now."""
+        return max(0.0, self._full_at - self._burst - monotonic())
+
+    def spend(self, jobs: float) -> None:
+        """Take a number of jobs out of the budget."""
+        seconds = jobs / (self._share * jobs_settings().MAX_JOBS_PER_SECOND)
+        self._full_at = max(monotonic(), self._full_at) + seconds
+
+
+_of_owners: dict[str, Budget] = {}  # in the order of the last use
+
+
+def budget_of(owner: str) -> Budget:
+    """Return the budget that all sockets of an owner share in this process.
+
+    The budgets that were used least recently are forgotten, because memory is bounded.
+    """
+    budget = _of_owners.pop(owner, None) or Budget(OWNER_BURST, OWNER_RATE)
+    _of_owners[owner] = budget
+    if len(_of_owners) > OWNERS:
+        del _of_owners[next(iter(_of_owners))]
+    return budget

@@ -1,0 +1,1 @@
+"""What one process keeps: threads, timers and late writes."""

@@ -1,0 +1,54 @@
+"""Calls something at most so many times a second, and never forgets the last call."""
+
+import threading
+from collections.abc import Callable
+from time import monotonic
+
+
+class Throttle:
+    """Runs `action` at once if its time has come, else once when it comes, from a timer's thread."""
+
+    def __init__(
+        self, per_second: float, action: Callable[[], None], action_later: Callable[[], None]
+    ) -> None:
+        self._interval = 1 / per_second
+        self._action = action
+        self._action_later = action_later
+        self._next = 0.0
+        self._timer: threading.Timer | None = None
+        self._lock = threading.Lock()
+
+    def __call__(self) -> None:
+        """Run the action now, or see to it that it is run within the interval."""
+        if self._timer is None and self._is_due():
+            self._action()
+
+    def _is_due(self) -> bool:
+        with self._lock:
+            now = monotonic()
+            if self._timer is not None:
+                return False
+            if now >= self._next:
+                self._next = now + self._interval
+                return True
+            self._timer = threading.Timer(self._next - now, self._fire)
+            self._timer.daemon = True
+            self._timer.start()
+            return False
+
+    def pause(self, seconds: float) -> None:
+        """Let nothing through for a while; what is called meanwhile runs after it."""
+        self._next = monotonic() + seconds
+
+    def stop(self) -> None:
+        """Forget the call that waits, if any; may be called twice."""
+        with self._lock:
+            if self._timer is not None:
+                self._timer.cancel()
+                self._timer = None
+
+    def _fire(self) -> None:
+        with self._lock:
+            self._timer = None
+            self._next = monotonic() + self._interval
+        self._action_later()

@@ -1,0 +1,1 @@
+"""Where a living job is kept: Redis."""

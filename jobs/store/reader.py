@@ -1,0 +1,90 @@
+"""Reads jobs for sockets: what the sockets of one event loop ask for at the same moment shares one round trip."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from django.core.signals import setting_changed
+
+from jobs.exceptions import StoreUnavailable
+
+from . import connection
+from .indexes import index_key
+from .records import Outcome, ask, outcomes
+from .scripts import errors
+
+AT_ONCE = 500  # jobs in one round trip; the server's other sockets are served between two
+
+
+class AsyncReader:
+    """Reads jobs for one event loop."""
+
+    def __init__(self) -> None:
+        self._client = connection.connect_async()
+        self._one_at_a_time = asyncio.Lock()
+        self._wanted: dict[str, asyncio.Future[Outcome]] = {}
+        self._reading: set[asyncio.Task[None]] = set()
+
+    async def read(self, job_id: str) -> Outcome:
+        """Read one job, with the moment; raises `StoreUnavailable`."""
+        if job_id not in self._wanted:
+            self._wanted[job_id] = asyncio.get_running_loop().create_future()
+            if len(self._wanted) == 1:
+                task = asyncio.ensure_future(self._read_wanted())
+                self._reading.add(task)
+                task.add_done_callback(self._reading.discard)
+        return await asyncio.shield(self._wanted[job_id])
+
+    async def read_all(self, job_ids: Sequence[str]) -> list[Outcome]:
+        """Read many jobs in one round trip."""
+        with errors():
+            pipeline = self._client.pipeline(transaction=False)
+            return outcomes(job_ids, await ask(pipeline, job_ids).execute(raise_on_error=False))
+
+    async def indexed(self, topic: str, limit: int) -> list[str]:
+        """Return the ids of the newest jobs of an owner's or a tag's topic."""
+        with errors():
+            ids: Any = await self._client.zrevrange(index_key(topic), 0, limit - 1)
+        return list(ids)
+
+    async def close(self) -> None:
+        """Close the connections; the reader opens new ones if it is used again."""
+        await self._client.aclose()
+
+    async def _read_wanted(self) -> None:
+        async with self._one_at_a_time:
+            wanted, self._wanted = self._wanted, {}
+            await self._answer(wanted)
+
+    async def _answer(self, wanted: dict[str, asyncio.Future[Outcome]]) -> None:
+        ids = list(wanted)
+        for start in range(0, len(ids), AT_ONCE):
+            some = ids[start : start + AT_ONCE]
+            try:
+                outcomes = await self.read_all(some)
+            except StoreUnavailable as error:
+                for job_id in ids[start:]:
+                    wanted[job_id].set_exception(error)
+                return
+            for job_id, outcome in zip(some, outcomes, strict=True):
+                wanted[job_id].set_result(outcome)
+
+
+_readers: WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncReader] = WeakKeyDictionary()
+
+
+def async_reader() -> AsyncReader:
+    """Return the reader of the running event loop."""
+    loop = asyncio.get_running_loop()
+    if loop not in _readers:
+        _readers[loop] = AsyncReader()
+    return _readers[loop]
+
+
+def _forget(*, setting: str, **_: Any) -> None:
+    if setting == "JOBS":
+        _readers.clear()
+
+
+setting_changed.connect(_forget, dispatch_uid="jobs.reader")

@@ -1,0 +1,1 @@
+"""The waiting page and its end: the claim and the redirect."""

@@ -1,0 +1,195 @@
+"""The documents are true: their code is code, a test runs it, the site builds, and the reference is the code's.
+
+The convention: `tests/docs/documents.py` reads the blocks; each document with code is named by the test that runs it.
+"""
+
+import ast
+import importlib
+import re
+import subprocess
+import sys
+
+import django
+import pytest
+from django.core.management import get_commands
+from django.template import Template
+from pygments.lexers import get_lexer_by_name
+
+from jobs import events
+from jobs.conf import JobsSettings
+from jobs.core import text
+from jobs.live import consumer, subscription
+from jobs.push import frames
+from jobs.states import TRANSITIONS, JobState
+from tests.factories import create_job
+
+from .documents import ROOT, blocks, documents
+
+DOCUMENTS = [path.relative_to(ROOT).as_posix() for path in documents()]
+REFERENCE = (ROOT / "docs" / "reference.md").read_text()
+TESTED_BY = {
+    "README.md": "test_readme.py",
+    "docs/tutorial.md": "live/test_tutorial.py",
+    "docs/testing.md": "test_guides.py",
+    "docs/from-celery-progress.md": "test_guides.py",
+    "docs/from-polling.md": "test_guides.py",
+    "docs/recipes.md": "test_guides.py",
+    "docs/frontend.md": "test_recipes.py",
+    "docs/operate.md": "test_operate.py",
+    "docs/grow.md": "test_grow.py",
+    "docs/an-app-called-jobs.md": "test_label.py",
+}
+DJANGO_TASKS = "django.tasks" if django.VERSION < (6,) else "nothing is missing"
+
+
+def every(*languages):
+    """Return all blocks of the languages, for a parametrised test, each with its document."""
+    found = [
+        (name, block)
+        for name in DOCUMENTS
+        for block in blocks(name)
+        if block.language in languages
+    ]
+    return [
+        pytest.param(block, id=f"{name}-{number}") for number, (name, block) in enumerate(found)
+    ]
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in DOCUMENTS if blocks(name, "python") or blocks(name, "html")]
+)
+def test_a_document_with_code_is_named_by_the_test_that_runs_it(name):
+    assert name in TESTED_BY, f"say in TESTED_BY which test runs the code of {name}"
+    source = (ROOT / "tests" / TESTED_BY[name]).read_text()
+    assert all(part in source for part in name.split("/"))
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_a_block_is_of_a_language_that_the_site_can_show(name):
+    for language in {block.language for block in blocks(name)} - {""}:
+        assert get_lexer_by_name(language)
+
+
+@pytest.mark.parametrize("block", every("python"))
+def test_what_python_code_imports_is_there(block):
+    for node in ast.walk(ast.parse(block.text)):
+        if isinstance(node, ast.ImportFrom) and node.level == 0 and is_installed(node.module):
+            module = importlib.import_module(node.module)
+            assert all(hasattr(module, alias.name) or importlib.import_module(f"{node.module}.{alias.name}")
+                       for alias in node.names)  # fmt: skip
+
+
+def is_installed(module):
+    """Say whether it is not one of the printed project's own, or of a Django that is not here."""
+    return module.split(".")[0] not in ("reports", "mysite") and not module.startswith(
+        DJANGO_TASKS
+    )
+
+
+@pytest.mark.parametrize("block", every("html"))
+def test_html_is_a_template(block):
+    Template(block.text)
+
+
+@pytest.mark.parametrize("block", every("sh"))
+def test_commands_can_be_read_by_a_shell_and_are_commands(block):
+    assert (
+        subprocess.run(["/bin/sh", "-n"], input=block.text, text=True, capture_output=True).stderr
+        == ""
+    )
+    ours = set(get_commands()) | {"runserver"}
+    assert set(re.findall(r"manage\.py ([a-z_]+)", block.text)) <= ours
+    for module in re.findall(r"python -m (tests[.\w]*)", block.text):
+        assert importlib.util.find_spec(module)
+
+
+@pytest.mark.timeout(60)
+def test_the_site_builds_without_a_warning_and_needs_no_network(tmp_path):
+    command = [
+        sys.executable,
+        "-m",
+        "sphinx",
+        "-W",
+        "--keep-going",
+        "-q",
+        "docs",
+        str(tmp_path / "site"),
+    ]
+    done = subprocess.run(
+        [*command, "-d", str(tmp_path / "trees")], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    pages = {path.name: path.read_text() for path in (tmp_path / "site").glob("*.html")}
+    assert {"index.html", "tutorial.html", "reference.html", "security.html"} <= pages.keys()
+    assert [
+        name
+        for name, page in pages.items()
+        if re.search(r'<(script|link|img)[^>]+(src|href)="https?:', page)
+    ] == []
+
+
+def first_cells(heading):
+    """Return the first cells of the tables of a section, without their backquotes."""
+    section = re.search(rf"^## {heading}\n(.*?)(?=^## |\Z)", REFERENCE, re.MULTILINE | re.DOTALL)[
+        1
+    ]
+    return re.findall(r"^\| (`[^|]*`) \|", section, re.MULTILINE)
+
+
+def names(cells):
+    """Return the single words that stand in backquotes."""
+    return [word for cell in cells for word in re.findall(r"`(\w+)`", cell)]
+
+
+def test_the_settings_table_is_the_codes():
+    table = dict(re.findall(r"^\| `([A-Z_]+)` \| `([^`]*)` \|", REFERENCE, re.MULTILINE))
+    defaults = JobsSettings()
+    values = {name: getattr(defaults, name) for name in defaults.__slots__}
+    assert table == {name: repr(value).replace("'", '"') for name, value in values.items()}
+
+
+def test_the_states_are_the_codes_and_so_is_what_may_follow():
+    rows = dict(re.findall(r"^\| `(\w+)` \| [^|]* \| ([^|]*) \|$", REFERENCE, re.MULTILINE))
+    assert list(rows)[: len(JobState)] == list(JobState)
+    for state, following in TRANSITIONS.items():
+        assert (rows[state] == "nothing") == (following == frozenset())
+        if "any end" in rows[state]:
+            alive = {follower for follower in following if not follower.is_ended}
+            assert set(re.findall(r"`(\w+)`", rows[state])) == alive
+
+
+@pytest.mark.django_db
+def test_the_events_the_fields_and_the_codes_are_the_codes():
+    words = names(first_cells("The socket"))
+    told = [
+        events.CREATED,
+        events.STARTED,
+        events.PROGRESS,
+        events.RETRYING,
+        events.READY,
+        events.FAILED,
+    ]
+    told += [events.CANCELLED, events.EXPIRED, events.LOST]
+    codes = [
+        consumer.BAD,
+        subscription.LOGGED_OUT,
+        consumer.NOT_FOUND,
+        consumer.TOO_MANY,
+        consumer.TRY_LATER,
+    ]
+    fields = list(frames.job_object(create_job(handler_class="jobs.handlers.JobHandler")))
+    assert words[: len(told)] == told
+    assert words[len(told) : -len(codes)] and set(words[len(told) : -len(codes)]) == set(fields)
+    assert words[-len(codes) :] == [str(code) for code in codes]
+
+
+def test_texts_are_cut_where_the_reference_says():
+    cut = {int(number) for number in re.findall(r"cut at (\d+)", REFERENCE)} | {1000}
+    assert cut == set(text.LONGEST.values())
+
+
+def test_the_links_between_documents_lead_somewhere():
+    for name in DOCUMENTS:
+        path = ROOT / name
+        for target in re.findall(r"\]\((?!https?:|#)([^)#\s]+)", path.read_text()):
+            assert (path.parent / target).exists(), (name, target)

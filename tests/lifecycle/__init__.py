@@ -1,0 +1,1 @@
+"""One job between its first and its last write."""

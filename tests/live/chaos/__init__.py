@@ -1,3 +1,0 @@
-"""The whole project as real processes, a seeded nemesis that hurts them, people who wait, and a
-checker of what was seen: `python -m tests.live.chaos --seed 7 --seconds 240`.
-"""

@@ -1,0 +1,1 @@
+"""From a write to every page that listens."""

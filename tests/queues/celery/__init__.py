@@ -1,0 +1,1 @@
+"""Celery as the queue."""

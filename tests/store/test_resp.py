@@ -1,0 +1,61 @@
+"""Redis's protocol, as far as it is written and read here."""
+
+import pytest
+import redis
+from hypothesis import example, given
+from hypothesis import strategies as st
+from redis.connection import PythonRespSerializer
+
+from jobs.store.resp import Incomplete, Refusal, pack, parse
+
+
+def values_of(data):
+    found, at = [], 0
+    while at < len(data):
+        value, at = parse(data, at)
+        found.append(value)
+    return found
+
+
+@given(st.lists(st.binary() | st.text() | st.integers(), min_size=1))
+@example(["a lone surrogate: \ud800"])
+def test_a_command_is_written_as_redis_py_writes_it(command):
+    encode = redis.Connection(encoding_errors="replace").encoder.encode
+    theirs = PythonRespSerializer(6000, encode).pack(
+        "EVALSHA", *command
+    )  # hiredis' takes no lone surrogate
+    assert pack(["EVALSHA", *command]) == b"".join(theirs)
+
+
+@given(st.lists(st.binary(), min_size=1))
+def test_what_is_written_can_be_read(command):
+    assert values_of(pack(command) * 2) == [command, command]
+
+
+@given(st.data())
+def test_what_is_cut_off_anywhere_is_not_taken_for_whole(data):
+    whole = pack(["message", "school", data.draw(st.binary(max_size=40))])
+    with pytest.raises(Incomplete):
+        parse(whole[: data.draw(st.integers(0, len(whole) - 1))], 0)
+
+
+@pytest.mark.parametrize(
+    ("written", "value"),
+    [
+        (b">3\r\n$7\r\nmessage\r\n$1\r\na\r\n$4\r\n\r\n$1\r\n", [b"message", b"a", b"\r\n$1"]),
+        (b">3\r\n$9\r\nsubscribe\r\n$1\r\na\r\n:1\r\n", [b"subscribe", b"a", b"1"]),
+        (b"*3\r\n$11\r\nunsubscribe\r\n$-1\r\n:0\r\n", [b"unsubscribe", None, b"0"]),
+        (b">3\r\n$11\r\nunsubscribe\r\n_\r\n:0\r\n", [b"unsubscribe", b"", b"0"]),
+        (b"+PONG\r\n", b"PONG"),
+        (b"-NOPERM not you\r\n", Refusal("NOPERM not you")),
+    ],
+)
+def test_what_redis_says_to_one_who_subscribes(written, value):
+    (found,) = values_of(written)
+    assert found == value and type(found) is type(value)
+
+
+@pytest.mark.parametrize("written", [b"$many\r\n", b"*few\r\n"])
+def test_a_length_that_is_none_is_an_error(written):
+    with pytest.raises(ValueError):
+        parse(written, 0)

@@ -1,0 +1,1 @@
+"""Tests with a real worker, a real server, a real Redis and a real browser."""

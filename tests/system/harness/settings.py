@@ -1,0 +1,23 @@
+"""The runnable project with the limits that a test sets, and with tasks that go wrong in every way.
+
+JOBS_SETTINGS (JSON) holds what differs from the project's `JOBS`; FAULTS_DIR is where tasks write down what they do.
+"""
+
+import json
+import os
+from pathlib import Path
+
+from project.settings import *  # noqa: F403
+from project.settings import CELERY_BROKER_TRANSPORT_OPTIONS, INSTALLED_APPS, JOBS
+
+FAULTS_DIR = Path(os.environ["FAULTS_DIR"])
+JOBS = {**JOBS, **json.loads(os.environ.get("JOBS_SETTINGS", "{}"))}
+INSTALLED_APPS = [*INSTALLED_APPS, "tests.system.faultjobs"]
+ROOT_URLCONF = "tests.system.faultjobs.urls"
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    **CELERY_BROKER_TRANSPORT_OPTIONS,
+    "socket_timeout": 2,  # seconds that a broker which hangs is waited for, three times
+    "visibility_timeout": 2,  # seconds until a message that nobody has acknowledged is delivered again
+}
+if RESULTS := os.environ.get("RESULTS"):  # which a chord needs
+    CELERY_RESULT_BACKEND = RESULTS

@@ -1,0 +1,81 @@
+"""Back, reload, and the back-forward cache, in a Chromium that has one (Playwright's own options turn it off)."""
+
+import re
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import async_playwright, expect
+
+from tests.system.harness.backstage import Backstage
+
+from .conftest import CHROMIUM
+from .harness import browser as chromium
+from .test_waiting_page import open_page
+
+BACK = "void setTimeout(() => history.back())"  # Playwright's own Back waits for a `load` that the cache does not give
+
+
+@pytest.fixture(scope="module")
+def backstage(stack):
+    """Return the process that plays the worker."""
+    with Backstage(stack) as backstage:
+        yield backstage
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def page(browser, pytestconfig, stack):
+    """Return a page of a browser with the cache."""
+    path = pytestconfig.stash[CHROMIUM]
+    cached = ["--disable-back-forward-cache"]
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(
+            executable_path=path, args=chromium.ARGUMENTS, ignore_default_args=cached
+        )
+        yield await browser.new_page(base_url=stack.base_url)
+        await browser.close()
+
+
+async def test_list_out_of_the_cache_hears_what_happened_meanwhile(page, backstage, log_in):
+    await log_in(page)
+    await page.goto("/dashboard/")
+    await expect(page.locator("job-list")).to_have_attribute("data-connected", "socket")
+    job_id = backstage.create_running()
+    item = page.locator(f"main li[data-job='{job_id}']")
+    await expect(item).to_contain_text("Working")
+    await page.evaluate("addEventListener('pageshow', ({persisted}) => { wasKept = persisted })")
+    await page.goto("/drills/")
+    backstage.call(job_id, "complete")
+    await page.evaluate(BACK)
+    await expect(item).to_contain_text("Ready")
+    assert await page.evaluate("wasKept") is True
+
+
+async def test_back_from_the_target_does_not_lead_to_the_waiting_page(page, backstage, log_in):
+    await log_in(page)
+    await page.goto("/dashboard/")
+    job_id = backstage.create_running()
+    await open_page(page, job_id, log_in)
+    backstage.call(job_id, "complete")
+    await page.wait_for_url("**/classrooms/1/")
+    await page.evaluate(BACK)
+    await expect(page).to_have_url(re.compile(r"/dashboard/$"))
+
+
+async def test_back_to_a_waiting_page_that_was_left_goes_on_to_the_target(page, backstage, log_in):
+    job_id = backstage.create_running()
+    await open_page(page, job_id, log_in)
+    await page.goto("/dashboard/")
+    backstage.call(job_id, "complete")
+    await page.evaluate(BACK)
+    await page.wait_for_url("**/classrooms/1/")
+
+
+async def test_reload_goes_on_where_it_was(page, backstage, log_in):
+    job_id = backstage.create_running()
+    await open_page(page, job_id, log_in)
+    backstage.call(job_id, "set_progress", 1, 4, "Ada Lovelace")
+    await expect(page.get_by_role("progressbar")).to_have_attribute("value", "25")
+    await page.reload()
+    await expect(page.get_by_role("progressbar")).to_have_attribute("value", "25")
+    backstage.call(job_id, "complete")
+    await page.wait_for_url("**/classrooms/1/")

@@ -1,0 +1,1 @@
+"""What keeps the store and the archive small."""

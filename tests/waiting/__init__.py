@@ -1,0 +1,1 @@
+"""The claim and the redirect at the end of a wait."""
