@@ -4,7 +4,9 @@ Which one moves is drawn from the schedule's seed, so the same seed gives the sa
 because to wake a thread costs more than most moves do.
 """
 
+from bisect import bisect
 from collections.abc import Callable
+from itertools import accumulate
 from random import Random
 from types import SimpleNamespace
 from typing import Any
@@ -120,5 +122,6 @@ class Stage:
             self.let_time_pass()
             ready = [actor for actor in left if actor.is_ready()]
         if ready:
-            return self.random.choices(ready, [actor.pace for actor in ready])[0]
+            paces = list(accumulate(actor.pace for actor in ready))
+            return ready[bisect(paces, self.random.random() * paces[-1])]
         return self.random.choice(left)
