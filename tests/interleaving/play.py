@@ -169,10 +169,10 @@ class Reader:
 
     def _next(self) -> Any:
         line = self._line()
-        kind, rest = line[:1], line[1:-2]
-        if kind == b"$":
-            return self._bytes(int(rest) + 2)[:-2].decode(errors="replace") if rest != b"-1" else None
-        return self._others[kind](self, rest)
+        if line.startswith(b"$"):
+            size = int(line[1:])
+            return self._bytes(size + 2)[:-2].decode() if size >= 0 else None
+        return self._others[line[:1]](self, line[1:-2])
 
     def _many(self, rest: bytes) -> Any:
         return [self._next() for _each in range(int(rest))] if rest != b"-1" else None
