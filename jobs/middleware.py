@@ -2,22 +2,31 @@
 
 from collections.abc import Callable
 
+from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.template.loader import render_to_string
 
 from .exceptions import StoreUnavailable
 from .waiting.redirects import is_allowed, same_page
 
+TEMPLATE = "jobs/unavailable.html"
 RETRY_AFTER = 5  # seconds
 
 
 def unavailable(request: HttpRequest) -> HttpResponse:
     """Return the page that says so, and when to try again."""
-    response = render(
-        request, "jobs/unavailable.html", {"retry_url": _retry_url(request)}, status=503
-    )
+    response = HttpResponse(_page(request), status=503)
     response["Retry-After"] = str(RETRY_AFTER)
     return response
+
+
+def _page(request: HttpRequest) -> str:
+    """Render the page; without the site's own menus and the like if they need the database too."""
+    context = {"retry_url": _retry_url(request)}
+    try:
+        return render_to_string(TEMPLATE, context, request)
+    except DatabaseError:
+        return render_to_string(TEMPLATE, context)
 
 
 def _retry_url(request: HttpRequest) -> str:

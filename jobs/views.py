@@ -33,7 +33,7 @@ from .middleware import unavailable
 from .push import frames
 from .repository import JobRepository
 from .tasks import terminate
-from .waiting.claim import ClaimFailed, NotEnded, claim
+from .waiting.claim import BUSY, ClaimFailed, NotEnded, claim
 from .waiting.redirects import safe_url
 
 logger = get_logger(__name__)
@@ -87,6 +87,11 @@ class JobsView(View):
         try:
             return super().dispatch(request, *args, **kwargs)
         except StoreUnavailable:  # also in a project that lacks the middleware
+            return unavailable(request)
+        except BUSY as error:  # even to read the session takes the database
+            logger.warning(
+                "%r is not answered now, because of the database: %s", request.path, error
+            )
             return unavailable(request)
         except Http404 as missing:
             not_found: Callable[..., HttpResponse] = get_resolver().resolve_error_handler(404)

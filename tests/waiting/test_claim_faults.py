@@ -104,7 +104,7 @@ def slow():
 @pytest.mark.parametrize("word", [lambda job: job.set_progress(1, 2), Job.complete])
 def test_f43_a_worker_that_speaks_before_the_lease_is_believed(lost, word):
     worker, found = lost
-    with before(lambda: word(worker), Job, "lease"):
+    with before(lambda: word(worker), claim_module, "take_lease"):
         try:
             assert claim(found, visit()) == "/parcels/"  # it has completed
         except NotEnded:
@@ -116,10 +116,10 @@ def test_f43_a_worker_that_speaks_before_the_lease_is_believed(lost, word):
 
 def test_f43_the_page_of_a_job_that_came_back_waits_on(lost):
     worker, found = lost
-    with before(lambda: worker.set_progress(1, 2), Job, "lease"):
+    with before(lambda: worker.set_progress(1, 2), claim_module, "take_lease"):
         answer = browser(ANN).post(f"/jobs/{found.id}/ready/", **JSON)
     assert (answer.status_code, answer.json()["job"]["state"]) == (409, "running")
-    with before(lambda: worker.set_progress(2, 2), Job, "lease"):
+    with before(lambda: worker.set_progress(2, 2), claim_module, "take_lease"):
         answer = browser(ANN).post(f"/jobs/{found.id}/ready/")
     assert (answer.status_code, answer["Location"]) == (303, f"/jobs/{found.id}/")
 
