@@ -14,7 +14,7 @@ from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.recorder import MigrationRecorder
 from kombu import Connection
 
-from jobs.checks.project import check_broker, check_redelivery
+from jobs.checks.broker import check_broker, check_redelivery
 from jobs.doctor import public_address, step, walk
 from jobs.doctor.plain_browser import Answer, Closed
 from jobs.doctor.step import Wrong, within
