@@ -26,6 +26,8 @@ from .runtime.backlog import backlog_for
 from .states import JobState
 from .store import records
 
+__all__ = ["Job", "JobSnapshot", "Progress"]
+
 logger = get_logger(__name__)
 
 
@@ -118,7 +120,7 @@ class Job(JobSnapshot):
         self._end_on_commit(JobState.COMPLETE)
 
     def fail(self, error: str = "") -> None:
-        """End the job badly, with a text for its owner: on commit inside a transaction, else now."""
+        """End the job badly, with a text for its owner: on commit in a transaction, else now."""
         self._end_on_commit(JobState.FAILED, error)
 
     def cancel(self) -> None:

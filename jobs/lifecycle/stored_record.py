@@ -1,4 +1,4 @@
-"""One job's record in Redis: read, settled, changed by transitions, and written back if Redis lost it.
+"""One job's record in Redis: reads it, applies transitions to it, restores it if Redis lost it.
 
 Each write names the version that was read. If somebody else has written since, nothing happens,
 and the transition decides again. So a pushed frame is always the stored job, and the first end
