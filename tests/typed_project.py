@@ -40,7 +40,7 @@ class WrongHandler(JobHandler):
 
 @job_task(handler_class=ExportHandler, start_timeout=60)
 def export(self: JobTask, year: int) -> None:
-    assert_type(self.job, JobSnapshot)
+    assert_type(self.job, Job)
     self.job.set_progress(1, 12, "January")
     self.job.set_progress("January")  # type: ignore[arg-type]
     self.job.data["file"] = f"{year}.csv"
