@@ -140,7 +140,7 @@ class Job(JobSnapshot):
         """
         mark = mark or records.new_mark()
         with self.stored.lock:
-            self._progress.stop()
+            self._forget_late_progress()
             try:
                 self.apply(transitions.end(state, error, self.stored.pending.upon), mark)
             except StoreUnavailable as problem:
@@ -176,9 +176,13 @@ class Job(JobSnapshot):
     def _progress(self) -> ProgressWriter:
         return ProgressWriter(self.stored)
 
+    def _forget_late_progress(self) -> None:
+        if "_progress" in self.__dict__:  # else there was none, and no need of a writer
+            self._progress.stop()
+
     def _give_up(self, transition: Transition) -> None:
         with self.stored.lock:
-            self._progress.stop()
+            self._forget_late_progress()
             self.apply(transition)
             self.stored.attempt_held = None
 
