@@ -1,4 +1,4 @@
-"""Lives of a job, as hypothesis makes them up: after each step the store says what a simple model says."""
+"""Lives of a job that hypothesis makes up: the store agrees with a simple model at each step."""
 
 import pytest
 from django.contrib.auth.models import Group
@@ -40,7 +40,7 @@ class LifeHandler(JobHandler):
 
 
 class JobLife(RuleBasedStateMachine):
-    """One job, three workers that may get its message at any time, an owner, and a Redis that forgets."""
+    """One job, three workers that may get its message, an owner, and a Redis that forgets."""
 
     def __init__(self):
         super().__init__()
@@ -177,7 +177,7 @@ class JobLife(RuleBasedStateMachine):
     @precondition(lambda self: self.state in ENDED)
     @rule()
     def go_back_to_a_backup(self):
-        """Redis is restored from a backup made when the job was new; what has ended is in the archive."""
+        """Redis is restored from a backup made when the job was new. The archive has its end."""
         scripts.client().delete(records.job_key(self.job_id))
         scripts.client().hset(records.job_key(self.job_id), mapping=self.backup)
 

@@ -10,9 +10,8 @@ from typing import Any, assert_type
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 
-from jobs.core.snapshot import Progress
 from jobs.handlers import JobHandler
-from jobs.job import Job, JobSnapshot
+from jobs.job import Job, JobSnapshot, Progress
 from jobs.repository import JobRepository
 from jobs.states import JobState
 from jobs.tasks import JobTask, job_task
@@ -41,7 +40,7 @@ class WrongHandler(JobHandler):
 
 @job_task(handler_class=ExportHandler, start_timeout=60)
 def export(self: JobTask, year: int) -> None:
-    assert_type(self.job, JobSnapshot)
+    assert_type(self.job, Job)
     self.job.set_progress(1, 12, "January")
     self.job.set_progress("January")  # type: ignore[arg-type]
     self.job.data["file"] = f"{year}.csv"

@@ -1,4 +1,4 @@
-"""The stored form of a job: what is written reads back, and what somebody has damaged does not hurt."""
+"""The stored form of a job reads back, and damage does not hurt."""
 
 import json
 import logging
@@ -137,7 +137,7 @@ def test_a_number_without_bounds_is_damage_too(text):
     assert from_hash("parcel-1", GOOD | {"current": text}).state is JobState.FAILED
 
 
-def test_a_damaged_value_of_the_data_is_left_out_and_the_rest_stays(caplog):
+def test_a_damaged_value_is_left_out_of_the_data(caplog):
     record = from_hash("parcel-1", GOOD | {"data.weight": "heavy", "data.\\q": "1"})
     assert (record.state, dict(record.data)) == (JobState.RUNNING, {"parcel": '"books"'})
     assert caplog.text.count("is not JSON") == 2
@@ -150,7 +150,7 @@ def test_an_address_elsewhere_that_was_planted_is_not_read(path):
     assert from_hash("parcel-1", GOOD | {"path": path}).path == ""
 
 
-def test_a_text_that_was_planted_without_its_quotes_is_read_as_it_is():
+def test_a_text_without_quotes_is_read_as_it_is():
     record = from_hash(
         "parcel-1", GOOD | {"handler_class": "os.system", "state": "pending", "note": "7"}
     )
