@@ -1,4 +1,4 @@
-"""No part has a hole that is known: what SECURITY.md asks for is installed here, and is what the wheel demands."""
+"""No part has a known hole: the versions of SECURITY.md are installed and required."""
 
 import re
 import tomllib
@@ -28,18 +28,17 @@ REQUIRED = {
 
 
 @pytest.mark.parametrize(("name", "series", "least"), PACKAGES, ids=str)
-def test_what_is_installed_has_no_hole_that_is_known(name, series, least):
+def test_no_installed_package_has_a_known_hole(name, series, least):
     installed = Version(version(name))
-    if (
-        not series or installed.release[:2] == Version(series).release
-    ):  # another series has a row of its own, or none
+    is_of_series = not series or installed.release[:2] == Version(series).release
+    if is_of_series:  # another series has its own row, or none
         assert installed >= least
 
 
 @pytest.mark.parametrize(
     ("name", "least"), [(name, least) for name, series, least in PACKAGES if not series], ids=str
 )
-def test_the_wheel_demands_no_version_with_a_hole(name, least):
+def test_the_wheel_allows_no_version_with_a_known_hole(name, least):
     if name in REQUIRED:
         lowest = min(
             Version(part.version) for part in REQUIRED[name].specifier if part.operator == ">="
@@ -47,7 +46,7 @@ def test_the_wheel_demands_no_version_with_a_hole(name, least):
         assert lowest >= least
 
 
-def test_the_embedded_server_has_no_hole_that_is_known(redis_client):
+def test_the_embedded_server_has_no_known_hole(redis_client):
     info = redis_client.info("server")
     kind = "Valkey" if "valkey_version" in info else "Redis"
     assert is_safe(Version(info.get("valkey_version") or info["redis_version"]), SERVERS[kind])
@@ -62,11 +61,11 @@ def test_a_server_is_measured_by_its_own_series(text, safe):
 
 
 def is_safe(installed, leasts):
-    """Say whether a version is at or above the least of its series, or of a series that came later."""
+    """Return whether a version is safe in its series, or belongs to a newer series."""
     own = [least for least in leasts if least.release[:2] == installed.release[:2]]
     return installed >= own[0] if own else installed > max(leasts)
 
 
-def test_the_table_is_read():
+def test_the_table_of_versions_is_found():
     assert {"Django", "daphne", "redis"} <= {name for name, _series, _least in PACKAGES}
     assert set(SERVERS) == {"Valkey", "Redis"}
