@@ -129,7 +129,7 @@ async def test_a_push_that_was_lost_is_counted_when_the_page_is_told_after_all(
     job = await JobRepository().acreate(owner="visitor:ann")
     async with JobCommunicator(ANN, job.id) as page:
         await page.event("created")
-        await hub().look_again()
+        await hub().reconcile()
         assert (
             grown("jobs_reconcile_hits_total", kind="end")
             == grown("jobs_reconcile_hits_total", kind="change")
@@ -137,7 +137,7 @@ async def test_a_push_that_was_lost_is_counted_when_the_page_is_told_after_all(
         )
         monkeypatch.setattr("jobs.push.publisher.prepare", lambda message, channels: Push((), b""))
         await sync_to_async(job.end)(JobState.COMPLETE)
-        await hub().look_again()
+        await hub().reconcile()
         await page.event("ready")
     assert grown("jobs_reconcile_hits_total", kind="end") == 1
     await async_reader().close()

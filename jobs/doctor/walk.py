@@ -272,7 +272,7 @@ class _Ear:
     async def deliver(self, job_id: str, version: int, frame: str) -> None:
         self.heard.set()
 
-    async def look_again(self) -> None:
+    async def reconcile(self) -> None:
         """There is nothing to read."""
 
     async def on_logout(self, owner: str) -> None:

@@ -117,7 +117,7 @@ async def test_h22_the_end_of_an_older_subscription_leaves_the_newer_one_of_its_
         (older,) = hub().watchers()
         await page.subscribe(job=job.id)
         await page.event("started")
-        await older._socket.drop(older)
+        await older._listener.drop(older.key, older)
         await sync_to_async(job.set_progress)(1, 2)
         await page.event("progress")
 

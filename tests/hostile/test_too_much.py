@@ -9,7 +9,7 @@ from jobs.access import Viewer, ticket
 from jobs.core.topics import job_topic
 from jobs.live import budget
 from jobs.live.consumer import TRY_LATER, JobConsumer
-from jobs.live.sent_versions import Told
+from jobs.live.sent_versions import SentVersions
 from jobs.live.subscription import Subscription
 from jobs.testing import JobCommunicator
 from tests.factories import ANN, BOB, OWNER, ended_job, started_job
@@ -190,7 +190,7 @@ async def test_h21_while_a_long_list_is_sent_others_have_their_turn_between_its_
             before.append(turns)
 
     socket = Socket()
-    socket.scope, socket.is_open, socket.told = {}, False, Told()
+    socket.scope, socket.is_open, socket.sent = {}, False, SentVersions()
     other = asyncio.create_task(take_turns())
     subscription = Subscription(socket, {"mine": True}, Viewer((OWNER,)))
     await subscription.open()

@@ -24,7 +24,7 @@ from jobs.store import neighbours
 from jobs.store.neighbours import introduce, stranger
 from jobs.upkeep.sweep import alive_jobs
 from tests.factories import NOWHERE, create_job, eventually
-from tests.push.test_hub import LAYERS, Page
+from tests.push.watchers import LAYERS, Page
 
 MINE = "owner:visitor:ann"
 
