@@ -30,7 +30,7 @@ from .middleware import unavailable
 from .push import frames
 from .repository import JobRepository
 from .tasks import terminate
-from .waiting.claim import ClaimFailed, NotEnded, claim
+from .waiting.claim import DATABASE_BUSY, ClaimFailed, NotEnded, claim
 from .waiting.page import waiting_context
 
 logger = get_logger(__name__)
@@ -83,10 +83,13 @@ class JobsView(View):
         ]
     )
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-        """Answer; never from a cache, be it a refusal: the job of an unknown id may be there a moment later."""
+        """Answer; no cache may keep it, not even a 404: the job may exist a moment later."""
         try:
             return super().dispatch(request, *args, **kwargs)
         except StoreUnavailable:  # also in a project that lacks the middleware
+            return unavailable(request)
+        except DATABASE_BUSY as error:  # reading the session takes the database too
+            logger.warning("503 for %r, because the database is busy: %s", request.path, error)
             return unavailable(request)
         except Http404 as missing:
             not_found: Callable[..., HttpResponse] = get_resolver().resolve_error_handler(404)

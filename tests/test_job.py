@@ -356,7 +356,7 @@ def test_a_retry_says_when_it_is_due_and_how_many_there_can_be():
 
 def test_one_of_many_gets_the_lease():
     job = ended_job()
-    results = at_once([partial(again(job).lease, token, 30) for token in "abcdefgh"])
+    results = at_once([partial(take_lease, again(job), token, 30) for token in "abcdefgh"])
     assert sorted(results) == [False] * 7 + [True]
 
 

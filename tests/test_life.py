@@ -102,7 +102,7 @@ class JobLife(RuleBasedStateMachine):
             self.is_cancel_asked
         ):  # which the worker may know without having heard of what came after
             error = (JobCancelled, error or JobCancelled)
-        handle._throttle._next = 0  # as if the interval had passed
+        handle._progress._throttle._next = 0  # as if the interval had passed
         self.expect(lambda: handle.set_progress(step, 5), error)
         if error is None:
             self.state = RUNNING

@@ -134,7 +134,7 @@ def test_f04_data_that_was_kept_is_not_written_into_a_job_that_has_ended_meanwhi
     settings.JOBS = here | {"REDIS_URL": NOWHERE}
     job.data["receipt"] = "too late"
     settings.JOBS = here
-    with job._lock:  # the backlog waits
+    with job.stored.lock:  # the backlog waits
         JobRepository().find(job.id).end(JobState.CANCELLED)
     eventually(lambda: job.is_ended)
     assert dict(JobRepository().find(job.id).data) == {}

@@ -2,6 +2,7 @@
 
 import pytest
 from django.contrib.auth.models import Group
+from django.db import OperationalError
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
@@ -593,3 +594,27 @@ def test_nothing_that_a_client_sends_is_a_500(method, route, accept, host, cooki
             url(job, route), HTTP_ACCEPT=accept, HTTP_HOST=host, HTTP_COOKIE=f"sessionid={cookie}"
         )
         assert response.status_code < 500
+
+
+@pytest.fixture
+def database_full(monkeypatch):
+    """Have the database refuse every connection, from the session on."""
+
+    def refuse(self):
+        raise OperationalError("FATAL: sorry, too many clients already")
+
+    monkeypatch.setattr("django.contrib.sessions.backends.db.SessionStore.load", refuse)
+
+
+ROUTES = [("get", ""), ("get", "{}/"), ("post", "{}/ready/"), ("post", "{}/cancel/")]
+
+
+@pytest.mark.parametrize("headers", [{}, JSON], ids=["page", "json"])
+@pytest.mark.parametrize(("method", "path"), ROUTES)
+def test_f45_a_database_that_refuses_connections_is_a_503(
+    ann, database_full, method, path, headers
+):
+    job = ended_job()
+    response = getattr(ann, method)("/jobs/" + path.format(job.id), **headers)
+    assert (response.status_code, response["Retry-After"]) == (503, "5")
+    assert b"Try again" in response.content

@@ -12,7 +12,7 @@ from django.shortcuts import redirect
 
 from jobs.core.snapshot import Progress
 from jobs.handlers import JobHandler
-from jobs.job import Job
+from jobs.job import Job, JobSnapshot
 from jobs.repository import JobRepository
 from jobs.states import JobState
 from jobs.tasks import JobTask, job_task
@@ -23,7 +23,7 @@ class ExportHandler(JobHandler):
     header = "Writing the report"
 
     def message(self) -> str:
-        assert_type(self.job, Job)
+        assert_type(self.job, JobSnapshot)
         assert_type(self.job.started_at, datetime | None)
         return f"{self.job.progress.current} pages"
 
@@ -41,7 +41,7 @@ class WrongHandler(JobHandler):
 
 @job_task(handler_class=ExportHandler, start_timeout=60)
 def export(self: JobTask, year: int) -> None:
-    assert_type(self.job, Job)
+    assert_type(self.job, JobSnapshot)
     self.job.set_progress(1, 12, "January")
     self.job.set_progress("January")  # type: ignore[arg-type]
     self.job.data["file"] = f"{year}.csv"

@@ -89,4 +89,4 @@ def _login_url(request: HttpRequest, job: Job) -> str:
 def _has_login_page() -> bool:
     """Whether the project chose a login page, or serves one at Django's default address."""
     is_chosen = settings.LOGIN_URL != global_settings.LOGIN_URL
-    return is_chosen or is_valid_path(settings.LOGIN_URL)
+    return is_chosen or bool(is_valid_path(settings.LOGIN_URL))

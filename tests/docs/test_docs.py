@@ -28,16 +28,16 @@ from .documents import ROOT, blocks, documents
 DOCUMENTS = [path.relative_to(ROOT).as_posix() for path in documents()]
 REFERENCE = (ROOT / "docs" / "reference.md").read_text()
 TESTED_BY = {
-    "README.md": "test_readme.py",
-    "docs/tutorial.md": "live/test_tutorial.py",
-    "docs/testing.md": "test_guides.py",
-    "docs/from-celery-progress.md": "test_guides.py",
-    "docs/from-polling.md": "test_guides.py",
-    "docs/recipes.md": "test_guides.py",
-    "docs/frontend.md": "test_recipes.py",
-    "docs/operate.md": "test_operate.py",
-    "docs/grow.md": "test_grow.py",
-    "docs/an-app-called-jobs.md": "test_label.py",
+    "README.md": "docs/test_readme.py",
+    "docs/tutorial.md": "system/test_tutorial.py",
+    "docs/testing.md": "docs/test_guides.py",
+    "docs/from-celery-progress.md": "docs/test_guides.py",
+    "docs/from-polling.md": "docs/test_guides.py",
+    "docs/recipes.md": "docs/test_guides.py",
+    "docs/frontend.md": "docs/test_recipes.py",
+    "docs/operate.md": "docs/test_operate.py",
+    "docs/grow.md": "docs/test_grow.py",
+    "docs/an-app-called-jobs.md": "core/test_app_label.py",
 }
 DJANGO_TASKS = "django.tasks" if django.VERSION < (6,) else "nothing is missing"
 

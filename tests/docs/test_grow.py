@@ -25,7 +25,7 @@ def test_whatever_is_printed_for_a_place_is_a_file():
 
 
 def test_the_packages_that_are_named_are_those_that_the_test_needs():
-    engines = (ROOT / "tests" / "live" / "grown" / "engines.py").read_text()
+    engines = (ROOT / "tests" / "system" / "grown" / "engines.py").read_text()
     needed = re.findall(r'^    "([a-z-]+)": ', engines, re.MULTILINE)
     (line,) = re.findall(r"^apt-get install (.+)$", TEXT, re.MULTILINE)
     assert sorted(line.split()) == sorted(needed)

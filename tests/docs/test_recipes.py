@@ -20,7 +20,7 @@ urlpatterns = [
 @pytest.fixture
 def ask(settings):
     """Return a function that asks as HTMX does."""
-    settings.ROOT_URLCONF = "tests.test_recipes"
+    settings.ROOT_URLCONF = "tests.docs.test_recipes"
     headers = {"HX-Request": "true"}
     return lambda job, session=ANN: export_status(request_of(session, headers=headers), job.id)
 

@@ -7,6 +7,8 @@ from project.settings import DATABASES, JOBS
 
 HOUR = 3600  # seconds; far more than all schedules together take
 
+DEBUG = False  # Django would keep every statement
+ALLOWED_HOSTS = ["localhost"]
 JOBS = JOBS | {"READY_LEASE": HOUR, "LOST_AFTER": HOUR, "PROGRESS_PER_SECOND": 1e9}
 DATABASES["default"]["NAME"] = os.environ["INTERLEAVING_DATABASE"]
 DATABASES["default"]["OPTIONS"] = {

@@ -1,12 +1,18 @@
-"""A stage on which actors move one at a time: each in a thread of its own, from one point to the next.
+"""A stage on which actors move one at a time: each a greenlet of its own, from one point to the next.
 
-Which one moves is drawn from the schedule's seed, so the same seed gives the same play.
+Which one moves is drawn from the schedule's seed, so the same seed gives the same play. Greenlets instead of threads,
+because to wake a thread costs more than most moves do.
 """
 
-import threading
+from bisect import bisect
 from collections.abc import Callable
+from itertools import accumulate
 from random import Random
+from types import SimpleNamespace
 from typing import Any
+
+from django.db import connections
+from greenlet import getcurrent, greenlet
 
 PACES = (
     1,
@@ -24,68 +30,32 @@ class Killed(BaseException):
     """The actor's process is dead: nothing that it still does reaches anybody."""
 
 
-class Bell:
-    """Wakes the one thread that waits for it; a lock is ten times as fast as a semaphore."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._lock.acquire()
-        self.wait = self._lock.acquire
-        self.ring = self._lock.release
-
-
-class Thread:
-    """A thread that plays one actor after another; so its database connection is opened once."""
-
-    def __init__(self) -> None:
-        self._next = Bell()
-        self._play: Callable[[], None] = lambda: None
-        threading.Thread(target=self._run, daemon=True).start()
-
-    def play(self, action: Callable[[], None]) -> None:
-        """Run the action."""
-        self._play = action
-        self._next.ring()
-
-    def _run(self) -> None:
-        while True:
-            self._next.wait()
-            self._play()
-
-
-class Actor:
+class Actor(greenlet):
     """One who does something step by step."""
 
     def __init__(self, name: str, action: Callable[[], Any], pace: int, steps: int | None) -> None:
+        super().__init__(self._play)
         self.name = name
         self.pace = pace
         self.result: Any = None
-        self.has_left = False
         self.steps_to_live = steps
         self.is_ready: Callable[[], bool] = _always
-        self.go = Bell()
         self._action = action
 
-    def play(self, stage: "Stage") -> None:
-        """Do all of it."""
-        stage.current.actor = self
-        self.go.wait()
+    def take_step(self) -> bool:
+        """Count a step; say whether the actor lives to take it."""
+        if self.steps_to_live is None:
+            return True
+        self.steps_to_live -= 1
+        return self.steps_to_live >= 0
+
+    def _play(self) -> None:
         try:
             self.result = self._action()
         except Killed:
             self.result = "killed"
         except BaseException as error:  # the play judges it
             self.result = error
-        finally:
-            self.has_left = True
-            stage.turn_is_over.ring()
-
-    def is_dead(self) -> bool:
-        """Count a step; say whether the actor does not live to take it."""
-        if self.steps_to_live is None:
-            return False
-        self.steps_to_live -= 1
-        return self.steps_to_live < 0
 
 
 class Stage:
@@ -94,13 +64,13 @@ class Stage:
     LONGEST = 3000  # moves; a play that takes more does not end
 
     def __init__(self) -> None:
-        self.current = threading.local()
-        self.turn_is_over = Bell()
         self.random = Random(0)  # noqa: S311 - not a secret
         self.actors: list[Actor] = []
         self.trace: list[str] = []
         self.let_time_pass: Callable[[], None] = lambda: None
-        self._threads: list[Thread] = []
+        self._connections: list[
+            SimpleNamespace
+        ] = []  # to the database; each actor has its own, as a thread has
 
     def clear(self, seed: int) -> None:
         """Begin another play."""
@@ -117,41 +87,48 @@ class Stage:
 
         One that waits `until` something is so moves when it is, or when time alone does not help.
         """
-        actor = getattr(self.current, "actor", None)
-        if actor is None:
+        actor = getcurrent()
+        if not isinstance(actor, Actor):
             return
         if actor.steps_to_live is None or actor.steps_to_live >= 0:
             actor.is_ready = until or _always
-            self.turn_is_over.ring()
-            actor.go.wait()
-        if actor.is_dead():
+            actor.parent.switch()
+        if not actor.take_step():
             self.trace.append(f"{actor.name} is dead before {what}")
             raise Killed
         self.trace.append(f"{actor.name} {what}")
 
     def is_alone(self) -> bool:
         """Say whether the actor that moves is the only one left who has something to do."""
-        return sum(not actor.has_left for actor in self.actors) == 1
+        return sum(not actor.dead for actor in self.actors) == 1
 
     def play(self) -> bool:
         """Let all play to their ends; says whether they came to them."""
-        while len(self._threads) < len(self.actors):
-            self._threads.append(Thread())
-        for thread, actor in zip(self._threads, self.actors, strict=False):
-            thread.play(lambda actor=actor: actor.play(self))
+        while len(self._connections) < len(self.actors):
+            self._connections.append(SimpleNamespace())
+        places = dict(zip(self.actors, self._connections, strict=False))
+        left = self.actors
         for _move in range(self.LONGEST):
-            left = [actor for actor in self.actors if not actor.has_left]
-            if not left:
-                return True
             actor = self._draw(left)
-            actor.go.ring()
-            self.turn_is_over.wait()
-        self._threads = []  # they wait for ever
+            self._move(actor, places[actor])
+            if actor.dead and not (left := [actor for actor in left if not actor.dead]):
+                return True
+        for actor in left:
+            actor.steps_to_live = 0
+            self._move(actor, places[actor])
         return False
 
+    def _move(self, actor: Actor, its_connections: SimpleNamespace) -> None:
+        own, connections._connections = connections._connections, its_connections
+        actor.switch()
+        connections._connections = own
+
     def _draw(self, left: list[Actor]) -> Actor:
-        if not any(actor.is_ready() for actor in left):
+        ready = [actor for actor in left if actor.is_ready()]
+        if not ready:
             self.let_time_pass()
-        if ready := [actor for actor in left if actor.is_ready()]:
-            return self.random.choices(ready, [actor.pace for actor in ready])[0]
+            ready = [actor for actor in left if actor.is_ready()]
+        if ready:
+            paces = list(accumulate(actor.pace for actor in ready))
+            return ready[bisect(paces, self.random.random() * paces[-1])]
         return self.random.choice(left)

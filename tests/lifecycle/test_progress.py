@@ -174,14 +174,14 @@ def test_progress_that_waits_is_not_lost_when_data_is_written():
 
 def test_progress_that_is_said_while_another_is_being_written_is_not_lost(monkeypatch):
     job = started_job()
-    really_write, said = Job._write, []
+    really_write, said = records.write, []
 
-    def write(self, *args):
+    def write(*args):
         if not said:
-            said.append(self.set_progress(10, 10, "the last"))
-        return really_write(self, *args)
+            said.append(job.set_progress(10, 10, "the last"))
+        return really_write(*args)
 
-    monkeypatch.setattr(Job, "_write", write)
+    monkeypatch.setattr(records, "write", write)
     job.set_progress(1, 10)
     eventually(lambda: again(job).progress.current == 10, seconds=1)
 

@@ -479,7 +479,7 @@ def test_a_transaction_that_is_rolled_back_leaves_no_alias_and_no_key(redis_clie
 
 
 def test_with_atomic_requests_a_second_post_is_sent_to_the_job_that_runs(settings, monkeypatch):
-    settings.ROOT_URLCONF = "tests.test_submission"
+    settings.ROOT_URLCONF = "tests.queues.test_submission"
     monkeypatch.setitem(connections["default"].settings_dict, "ATOMIC_REQUESTS", True)
     seen.clear()
     client = browser(ANN)

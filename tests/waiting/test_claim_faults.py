@@ -105,7 +105,7 @@ def slow():
 @pytest.mark.parametrize("word", [lambda job: job.set_progress(1, 2), Job.complete])
 def test_f43_a_worker_that_speaks_before_the_lease_is_believed(lost, word):
     worker, found = lost
-    with before(lambda: word(worker), Job, "lease"):
+    with before(lambda: word(worker), claim_module, "take_lease"):
         try:
             assert claim(found, visit()) == "/parcels/"  # it has completed
         except NotEnded:
@@ -117,10 +117,10 @@ def test_f43_a_worker_that_speaks_before_the_lease_is_believed(lost, word):
 
 def test_f43_the_page_of_a_job_that_came_back_waits_on(lost):
     worker, found = lost
-    with before(lambda: worker.set_progress(1, 2), Job, "lease"):
+    with before(lambda: worker.set_progress(1, 2), claim_module, "take_lease"):
         answer = browser(ANN).post(f"/jobs/{found.id}/ready/", **JSON)
     assert (answer.status_code, answer.json()["job"]["state"]) == (409, "running")
-    with before(lambda: worker.set_progress(2, 2), Job, "lease"):
+    with before(lambda: worker.set_progress(2, 2), claim_module, "take_lease"):
         answer = browser(ANN).post(f"/jobs/{found.id}/ready/")
     assert (answer.status_code, answer["Location"]) == (303, f"/jobs/{found.id}/")
 
@@ -164,7 +164,7 @@ def test_f44_a_hook_that_is_slower_than_its_lease_runs_once(settings, slow, has_
 
 
 def test_f44_a_claim_that_waits_too_long_is_to_be_repeated(monkeypatch, slow):
-    monkeypatch.setattr(claim_module, "PATIENCE", 0.1)
+    monkeypatch.setattr(claim_module, "CLAIM_WAIT_SECONDS", 0.1)
     job, page = ended_job(handler_class=slow), browser(ANN)
     first = threading.Thread(target=lambda: at_once([partial(claim, again(job), visit())]))
     first.start()

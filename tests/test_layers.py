@@ -13,11 +13,12 @@ FOLDER = Path(jobs.__file__).parent
 # The path of a job. Names in one line never import each other.
 ROW = """
 exceptions states conf signals
-logs events
+logs
 core runtime
 handlers
 store archive
 push
+events
 lifecycle
 job
 repository
