@@ -8,7 +8,7 @@ from django.http import HttpRequest
 from django.urls import NoReverseMatch, is_valid_path
 
 from jobs.access import Viewer, ticket
-from jobs.archive.durations import usual
+from jobs.archive.durations import typical_durations
 from jobs.conf import socket_path
 from jobs.core import topics
 from jobs.core.app_label import url_of
@@ -40,7 +40,7 @@ def waiting_context(
         "claimed_url": _claimed_url(request, job) if may_claim else "",
         "retry_url": _retry_url(request, job) if may_claim else "",
         "redirect_hidden": _redirects_hidden(job),
-        "usual": "" if job.is_ended else str(usual(job.handler_class)),
+        "usual": "" if job.is_ended else str(typical_durations(job.handler_class)),
         "now": job.now // 1000,  # milliseconds, for the page's script
         "stuck": stuck,
         "list_url": url_of("list"),
