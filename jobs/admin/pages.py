@@ -22,9 +22,9 @@ from jobs.handlers import handler_paths
 from jobs.job import Job
 from jobs.logs import get_logger
 from jobs.models import JobRecord
+from jobs.repository import JobRepository
 from jobs.rerun import obstacle, rerun
 from jobs.tasks import terminate
-from jobs.upkeep.sweep import alive_jobs
 from jobs.waiting.redirects import same_page
 
 logger = get_logger(__name__)
@@ -71,7 +71,7 @@ class AlivePage(AdminPage):
     def context(self, request: HttpRequest) -> dict[str, Any]:
         """Return the newest jobs that are alive, with what may be done to each."""
         try:
-            jobs = alive_jobs(LOOK, SHOWN)
+            jobs = JobRepository().alive(SHOWN, scanned=LOOK)
         except StoreUnavailable as error:
             messages.error(request, str(error))
             jobs = []
