@@ -1,4 +1,4 @@
-"""The app: at start-up it loads the handlers of every installed app, connects the checks."""
+"""The app. At start-up it loads the handlers of all installed apps, and registers the checks."""
 
 from importlib import import_module
 
@@ -8,7 +8,11 @@ from django.utils.translation import gettext_lazy as _
 
 
 class JobsConfig(AppConfig):
-    """Subclass it with another label in a project that has a `jobs` app of its own (docs/an-app-called-jobs.md)."""
+    """The app as most projects install it.
+
+    A project that has its own app called `jobs` subclasses this with another label; see
+    docs/an-app-called-jobs.md.
+    """
 
     default = True
     name = "jobs"
@@ -17,21 +21,20 @@ class JobsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Fill the registry of handlers from each app's `handlers.py`."""
-        import_module(
-            "jobs.checks.settings"
-        )  # these need the models, so they can only be loaded now
+        """Register the checks, the logout receiver and each app's handlers."""
+        # They import the models, which are loaded only now.
+        import_module("jobs.checks.settings")
         import_module("jobs.checks.project")
         import_module("jobs.live.logout").connect()
         autodiscover_modules("handlers")
 
 
 class MeasuredJobsConfig(JobsConfig):
-    """The app with Prometheus metrics; needs the extra `metrics`."""
+    """The app with Prometheus metrics. Needs the extra `metrics`."""
 
     default = False
 
     def ready(self) -> None:
-        """Start to count."""
+        """Start counting."""
         super().ready()
         import_module("jobs.metrics").connect()

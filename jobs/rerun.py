@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 NAMED = (Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY)
 
 
-def start_again(task: "JobTask", job: Job, **celery_options: Any) -> Job:
+def start_again(task: "JobTask", job: JobSnapshot, **celery_options: Any) -> Job:
     """Start the task once more, as a new job with the old one's owner, tags and handler; returns the new job.
 
     Its arguments are the values that the old job's data holds under their names: those that `start_job` was given,
@@ -52,7 +52,7 @@ def start_again(task: "JobTask", job: Job, **celery_options: Any) -> Job:
     )
 
 
-def successor_of(job: Job) -> Job | None:
+def successor_of(job: JobSnapshot) -> Job | None:
     """Return the job as which `start_again` has run it again; None if it has not."""
     try:
         return JobRepository().find(_successor_id(job))
@@ -82,11 +82,11 @@ def rerun(job: Job, request: HttpRequest) -> JobSnapshot:
     return job.handler.rerun(request)
 
 
-def _successor_id(job: Job) -> str:
+def _successor_id(job: JobSnapshot) -> str:
     return str(uuid5(NAMESPACE_URL, f"django-waitroom:again:{job.id}"))
 
 
-def _arguments(task: "JobTask", job: Job) -> dict[str, Any]:
+def _arguments(task: "JobTask", job: JobSnapshot) -> dict[str, Any]:
     parameters = {
         parameter.name: parameter for parameter in signature(task.run).parameters.values()
     }
@@ -111,7 +111,7 @@ def _arguments(task: "JobTask", job: Job) -> dict[str, Any]:
     return {name: _argument(job, name, kinds.get(name)) for name in parameters if name in job.data}
 
 
-def _argument(job: Job, name: str, kind: str | None) -> Any:
+def _argument(job: JobSnapshot, name: str, kind: str | None) -> Any:
     value = job.data[name]
     try:
         return value if kind is None else restored(kind, value)

@@ -102,7 +102,7 @@ def test_a_scrape_works_while_the_store_is_away(settings):
 def test_a_scrape_looks_at_the_jobs_and_does_not_read_them(redis_client):
     for _ in range(3):
         create_job()
-    asked = commands(redis_client, lambda: list(metrics.LIVING.collect()))
+    asked = commands(redis_client, lambda: list(metrics.ALIVE_JOBS.collect()))
     assert asked == ["ZREVRANGE", "TIME", *["HMGET"] * 3, "TIME"]
 
 
@@ -144,10 +144,10 @@ async def test_a_push_that_was_lost_is_counted_when_the_page_is_told_after_all(
 
 
 def test_a_delivery_is_timed_by_the_store_s_clock(grown, monkeypatch):
-    monkeypatch.setattr(metrics.LIVING, "clock_ahead", 3600.0)
+    monkeypatch.setattr(metrics.ALIVE_JOBS, "clock_ahead", 3600.0)
     signals.push_arrived.send_robust(None, version=int((time.time() + 3599.9) * 1_000_000))
     assert 0.1 <= grown("jobs_delivery_seconds_sum") < 0.2
-    monkeypatch.setattr(metrics.LIVING, "clock_ahead", -3600.0)
+    monkeypatch.setattr(metrics.ALIVE_JOBS, "clock_ahead", -3600.0)
     signals.push_arrived.send_robust(None, version=int(time.time() * 1_000_000))
     assert grown("jobs_delivery_seconds_sum") < 0.2  # never negative
 
@@ -164,11 +164,11 @@ def test_an_end_that_no_push_told_is_told_from_a_mere_change(grown):
 def test_the_clock_of_the_store_is_learned_with_a_scrape(monkeypatch):
     real = time.time
     monkeypatch.setattr(metrics.time, "time", lambda: real() - 3600)
-    list(metrics.LIVING.collect())
-    assert 3599 < metrics.LIVING.clock_ahead < 3601
+    list(metrics.ALIVE_JOBS.collect())
+    assert 3599 < metrics.ALIVE_JOBS.clock_ahead < 3601
     monkeypatch.undo()
-    list(metrics.LIVING.collect())
-    assert metrics.LIVING.clock_ahead == 0
+    list(metrics.ALIVE_JOBS.collect())
+    assert metrics.ALIVE_JOBS.clock_ahead == 0
 
 
 def test_the_view_answers_a_scrape():

@@ -12,7 +12,7 @@ from jobs.access import bearer_of, viewer_of
 from jobs.exceptions import JobNotFound
 from jobs.states import JobState
 from jobs.templatetags.jobs import in_percent, moment
-from jobs.views import waiting_context
+from jobs.waiting.page import waiting_context
 
 from .factories import ANN, BOB, create_job, ended_job, request_of, started_job
 

@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from django.views import View
 
 from jobs.access import Viewer, viewer_of
-from jobs.archive.durations import usual
+from jobs.archive.durations import typical_durations
 from jobs.archive.history import last_days
 from jobs.core.app_label import permission
 from jobs.exceptions import JobError, StoreUnavailable
@@ -22,9 +22,9 @@ from jobs.handlers import handler_paths
 from jobs.job import Job
 from jobs.logs import get_logger
 from jobs.models import JobRecord
+from jobs.repository import JobRepository
 from jobs.rerun import obstacle, rerun
 from jobs.tasks import terminate
-from jobs.upkeep.sweep import alive_jobs
 from jobs.waiting.redirects import same_page
 
 logger = get_logger(__name__)
@@ -71,7 +71,7 @@ class AlivePage(AdminPage):
     def context(self, request: HttpRequest) -> dict[str, Any]:
         """Return the newest jobs that are alive, with what may be done to each."""
         try:
-            jobs = alive_jobs(LOOK, SHOWN)
+            jobs = JobRepository().alive(SHOWN, scanned=LOOK)
         except StoreUnavailable as error:
             messages.error(request, str(error))
             jobs = []
@@ -125,7 +125,7 @@ class SummaryPage(AdminPage):
         """Return days with their bars, and handlers with their usual times."""
         days = list(last_days(DAYS))
         most = max(day.total for day in days) or 1
-        usual_times = [(short_handler(name), usual(name)) for name in handler_paths()]
+        usual_times = [(short_handler(name), typical_durations(name)) for name in handler_paths()]
         longest = max(
             (time for _name, times in usual_times for time in times[2:] if time), default=1
         )

@@ -22,7 +22,7 @@ from jobs.core import topics
 from jobs.core.app_label import url_of
 from jobs.job import Job
 from jobs.push import frames
-from jobs.views import waiting_context
+from jobs.waiting.page import waiting_context
 
 try:
     from django.middleware.csp import get_nonce

@@ -226,7 +226,7 @@ def test_how_long_jobs_take_is_drawn_for_each_handler(sam, monkeypatch):
         "tests.handlers.PostHandler": (1, 2, 5, 20),
         "tests.handlers.PostHandler.Express": (None, None, 1, 10),
     }
-    monkeypatch.setattr(pages, "usual", lambda name: times.get(name, (None,) * 4))
+    monkeypatch.setattr(pages, "typical_durations", lambda name: times.get(name, (None,) * 4))
     page = text_of(sam.get(SUMMARY))
     bars = re.findall(r'<rect class="jobs-(half|most)" x="([\d.]+)" width="([\d.]+)"', page)
     assert bars == [

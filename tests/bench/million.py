@@ -111,7 +111,7 @@ def measure_admin():
     for _ in range(LOOK):
         JobRepository().create(owner="user:1")
     say(f"{f'alive: {LOOK} of {LOOK} looked at':<30} {best(lambda: get('alive/')):8.0f}")
-    say(f"{'metrics: one scrape of these':<30} {best(lambda: list(LIVING.collect())):8.0f}")
+    say(f"{'metrics: one scrape of these':<30} {best(lambda: list(ALIVE_JOBS.collect())):8.0f}")
     say(f"{f'sweep: {LOOK} alive':<30} {best(sweep):8.0f}")
 
 
@@ -145,7 +145,7 @@ if __name__ == "__main__":
         from jobs.archive import durations
         from jobs.core.record import Record, to_hash
         from jobs.handlers import handler_paths
-        from jobs.metrics import LIVING
+        from jobs.metrics import ALIVE_JOBS
         from jobs.models import JobRecord
         from jobs.repository import JobRepository
         from jobs.states import JobState

@@ -125,7 +125,7 @@ def prepare() -> None:
     _keep_one_connection()
     ticks = count()
     claim.monotonic = lambda: next(ticks)
-    claim.PATIENCE = LOOKS
+    claim.CLAIM_WAIT_SECONDS = LOOKS
     claim.sleep = lambda seconds: wait("waits for another claim")
     ConnectionHandler.close_all = lambda self: None  # type: ignore[method-assign]
     progress.OUTAGE_PAUSE = 0

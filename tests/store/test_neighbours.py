@@ -22,7 +22,6 @@ from jobs.queues.celery.worker import _on_ready
 from jobs.repository import JobRepository
 from jobs.store import neighbours
 from jobs.store.neighbours import introduce, stranger
-from jobs.upkeep.sweep import alive_jobs
 from tests.factories import NOWHERE, create_job, eventually
 from tests.push.watchers import LAYERS, Page
 
@@ -64,7 +63,9 @@ def test_h20_a_second_project_finds_and_lists_none_of_our_jobs(second):
     with second():
         with pytest.raises(JobNotFound):
             JobRepository().find(job.id)
-        assert JobRepository().for_owner("visitor:ann") == [] and alive_jobs(10, 10) == []
+        assert (
+            JobRepository().for_owner("visitor:ann") == [] and JobRepository().alive(10, 10) == []
+        )
         theirs = create_job(id=job.id)  # not even the same id is in its way
         theirs.start()
         theirs.complete()

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.async_api import expect
 
-from jobs.views import RETRY_AFTER
+from jobs.views import POLL_SECONDS
 from project.demo.visitor import PASSWORD
 from tests.system.harness.backstage import Backstage
 from tests.system.harness.old_proxy import OldProxy
@@ -336,7 +336,7 @@ async def test_page_behind_a_proxy_that_refuses_sockets_polls_and_is_ready_withi
         await page.goto(f"http://127.0.0.1:{proxy.port}/jobs/{job_id}/")
         await expect(page.locator(".jobs-waiting")).to_have_attribute("data-connected", "polling")
         backstage.call(job_id, "complete")
-        await page.wait_for_url("**/classrooms/1/", timeout=(RETRY_AFTER + 1) * 1_000)
+        await page.wait_for_url("**/classrooms/1/", timeout=(POLL_SECONDS + 1) * 1_000)
 
 
 async def test_page_without_a_socket_polls_and_tries_none(page, backstage, log_in):

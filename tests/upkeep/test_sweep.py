@@ -107,7 +107,7 @@ def test_without_an_archive_only_the_deadlines_are_kept(settings):
 
 
 def test_every_page_of_the_list_is_swept(monkeypatch):
-    monkeypatch.setattr("jobs.upkeep.sweep.PAGE", 2)
+    monkeypatch.setattr("jobs.upkeep.sweep.PAGE_SIZE", 2)
     alive = {started_job().id for _ in range(3)}
     late = {(overdue(create_job()) if n % 2 else ended_job()).id for n in range(5)}
     alive |= {started_job().id for _ in range(2)}
