@@ -17,7 +17,6 @@ from jobs.store import indexes, records
 from jobs.testing import capture_events, pass_time, store_away
 
 from .factories import ANN, OWNER, browser, eventually, request_of
-from .surroundings import database_file  # noqa: F401 - a fixture
 
 since_6 = pytest.mark.skipif(django.VERSION < (6,), reason="django.tasks came with Django 6.0")
 

@@ -34,7 +34,6 @@ from .factories import (
     plant,
     started_job,
 )
-from .surroundings import database_file  # noqa: F401 - a fixture
 
 pytestmark = pytest.mark.usefixtures("database_file")
 

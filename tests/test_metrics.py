@@ -21,7 +21,6 @@ from jobs.store.records import Push
 from jobs.testing import JobCommunicator
 
 from .factories import ANN, NOWHERE, commands, create_job, ended_job, plant, started_job
-from .surroundings import nothing_left  # noqa: F401 - a fixture
 
 pytestmark = pytest.mark.django_db
 HANDLER = {"handler": "tests.handlers.PostHandler"}

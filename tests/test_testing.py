@@ -26,7 +26,6 @@ from jobs.testing import (
 from jobs.waiting.leases import take_lease
 
 from .factories import ANN, OWNER, browser, create_job, ended_job, request_of, started_job
-from .surroundings import database_file, nothing_left  # noqa: F401 - fixtures
 from .tasks import report_once, send_parcel, stumble, wait_for_cancel
 
 

@@ -13,7 +13,6 @@ from jobs.models import JobRecord, JobRecordQuerySet
 from jobs.runtime.backlog import archive_backlog
 from jobs.states import JobState
 from tests.factories import create_job, ended_job, eventually, started_job
-from tests.surroundings import database_file  # noqa: F401 - a fixture
 
 pytestmark = pytest.mark.usefixtures("database_file")
 

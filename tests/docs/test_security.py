@@ -12,7 +12,6 @@ from jobs.store import records, scripts
 from jobs.testing import JobCommunicator, run_at_once, run_job
 from jobs.upkeep.sweep import sweep
 from tests.factories import ANN, create_job, request_of
-from tests.surroundings import database_file, nothing_left  # noqa: F401 - fixtures
 from tests.tasks import send_parcel
 
 from .documents import ROOT

@@ -24,7 +24,6 @@ from jobs.store.connection import Standby
 from project.demo.embedded import EmbeddedServer
 from tests.docs.documents import ROOT
 from tests.factories import NOWHERE
-from tests.surroundings import database_file  # noqa: F401 - a fixture
 from tests.tasks import send_parcel
 
 HOST = "https://example.org"

@@ -12,7 +12,6 @@ from jobs.repository import JobRepository
 from tests.checks.test_settings import StrangersApp
 from tests.factories import ANN, JSON, browser, create_job, plant, started_job
 from tests.handlers import PostHandler
-from tests.surroundings import database_file  # noqa: F401 - a fixture
 
 pytestmark = pytest.mark.usefixtures("database_file")
 

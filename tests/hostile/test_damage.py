@@ -10,7 +10,6 @@ from jobs.core.record import _CODECS
 from jobs.store.records import job_key
 from jobs.testing import JobCommunicator
 from tests.factories import ANN, JSON, OWNER, browser, create_job, plant, started_job
-from tests.surroundings import database_file, nothing_left  # noqa: F401 - fixtures
 
 pytestmark = pytest.mark.usefixtures("database_file")
 
@@ -83,7 +82,7 @@ def test_h13_a_record_without_its_fields_or_of_another_type_harms_no_other(
 
 async def test_h13_a_damaged_job_fails_on_its_page_and_its_neighbour_goes_on(
     redis_client,
-    nothing_left,  # noqa: F811
+    nothing_left,
 ):
     job, neighbour = await sync_to_async(started_job)(), await sync_to_async(started_job)()
     async with (

@@ -14,7 +14,6 @@ from jobs.core.topics import job_topic
 from jobs.push.groups import group_of
 from jobs.testing import JobCommunicator
 from tests.factories import ANN, browser, staff, started_job
-from tests.surroundings import database_file, nothing_left  # noqa: F401 - fixtures
 
 pytestmark = pytest.mark.usefixtures("database_file", "nothing_left")
 

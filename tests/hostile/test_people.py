@@ -13,7 +13,6 @@ from jobs.store.records import job_key
 from jobs.testing import JobCommunicator
 from tests.factories import ANN, BOB, JSON, browser, create_job, ended_job, hash_of, started_job
 from tests.factories import user as create_user
-from tests.surroundings import database_file, nothing_left  # noqa: F401 - fixtures
 
 pytestmark = pytest.mark.usefixtures("database_file")
 
@@ -58,7 +57,7 @@ def test_h01_an_expired_job_is_hidden_from_strangers_too(redis_client):
     assert browser(ANN).get(f"/jobs/{job.id}/", **JSON).json()["event"] == "expired"
 
 
-async def test_h01_a_stranger_s_socket_is_closed_like_one_for_an_unknown_job(nothing_left):  # noqa: F811
+async def test_h01_a_stranger_s_socket_is_closed_like_one_for_an_unknown_job(nothing_left):
     job = await sync_to_async(started_job)()
     for job_id in (job.id, "no-such-job"):
         async with JobCommunicator(dict(BOB), job_id) as socket:
@@ -98,7 +97,7 @@ def test_h01_both_answers_take_the_same_time():
         None,
     ],
 )
-async def test_h02_a_socket_from_elsewhere_is_refused(origin, nothing_left):  # noqa: F811
+async def test_h02_a_socket_from_elsewhere_is_refused(origin, nothing_left):
     job = await sync_to_async(started_job)()
     async with JobCommunicator(dict(ANN), job.id, origin=origin) as socket:
         assert await socket.receive_output(5) == {"type": "websocket.close", "code": 4400}
@@ -122,7 +121,7 @@ def bad_tickets(job, settings):
     }
 
 
-async def test_h04_a_ticket_that_is_not_good_opens_nothing(settings, nothing_left):  # noqa: F811
+async def test_h04_a_ticket_that_is_not_good_opens_nothing(settings, nothing_left):
     job = await sync_to_async(started_job)()
     for kind, bad in bad_tickets(job, settings).items():
         async with JobCommunicator({}) as socket:
@@ -135,7 +134,7 @@ async def test_h04_a_ticket_that_is_not_good_opens_nothing(settings, nothing_lef
         ] == "subscribed"
 
 
-async def test_h04_an_expired_ticket_opens_nothing(settings, nothing_left, monkeypatch):  # noqa: F811
+async def test_h04_an_expired_ticket_opens_nothing(settings, nothing_left, monkeypatch):
     job = await sync_to_async(started_job)()
     old = ticket(f"job:{job.id}")
     later = time.time() + settings.JOBS.get("TICKET_AGE", 900) + 1

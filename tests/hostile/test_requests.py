@@ -17,7 +17,6 @@ from tests.factories import (
     plant,
     started_job,
 )
-from tests.surroundings import database_file, nothing_left  # noqa: F401 - fixtures
 
 pytestmark = pytest.mark.usefixtures("database_file")
 
@@ -139,7 +138,7 @@ def test_h09_only_reading_commands_for_keys_of_ours_are_sent_for_an_id_that_coul
 
 
 @pytest.mark.parametrize("job_id", IDS, ids=range(len(IDS)))
-async def test_h09_a_strange_id_is_not_found_on_the_socket(job_id, nothing_left):  # noqa: F811
+async def test_h09_a_strange_id_is_not_found_on_the_socket(job_id, nothing_left):
     if len(job_id) < 4000:  # longer than a frame may be
         async with JobCommunicator(dict(ANN)) as socket:
             assert (await socket.subscribe(job=job_id))["code"] in ("not_found", "bad_frame")

@@ -20,7 +20,6 @@ from jobs.live.consumer import TRY_LATER
 from jobs.push.hub import hub
 from jobs.testing import JobCommunicator
 from tests.factories import ANN, OWNER, browser, staff, started_job, user
-from tests.surroundings import database_file, nothing_left  # noqa: F401 - fixtures
 
 pytestmark = pytest.mark.usefixtures("database_file", "nothing_left")
 

@@ -20,7 +20,6 @@ from jobs.testing import (
     worker_killed,
 )
 from tests.factories import JSON, browser, create_job, request_of, staff
-from tests.surroundings import database_file, nothing_left  # noqa: F401 - fixtures
 from tests.tasks import stumble
 
 pytestmark = pytest.mark.usefixtures("database_file")

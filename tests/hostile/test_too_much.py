@@ -13,7 +13,6 @@ from jobs.live.sent_versions import Told
 from jobs.live.subscription import Subscription
 from jobs.testing import JobCommunicator
 from tests.factories import ANN, BOB, OWNER, ended_job, started_job
-from tests.surroundings import database_file, nothing_left  # noqa: F401 - fixtures
 
 pytestmark = pytest.mark.usefixtures("database_file", "nothing_left")
 

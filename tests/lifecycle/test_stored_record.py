@@ -39,7 +39,6 @@ from tests.factories import (
     plant,
     started_job,
 )
-from tests.surroundings import database_file  # noqa: F401 - a fixture
 
 pytestmark = pytest.mark.usefixtures("database_file")
 

@@ -22,7 +22,6 @@ from jobs.store import reader
 from jobs.testing import JobCommunicator
 from tests import factories
 from tests.factories import ANN, BOB, NOWHERE, browser
-from tests.surroundings import database_file, nothing_left  # noqa: F401 - fixtures
 
 pytestmark = pytest.mark.usefixtures("database_file", "nothing_left")
 

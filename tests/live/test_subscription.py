@@ -32,7 +32,6 @@ from tests.factories import (
     plant,
     started_job,
 )
-from tests.surroundings import database_file, nothing_left  # noqa: F401 - fixtures
 
 pytestmark = pytest.mark.usefixtures("database_file", "nothing_left")
 

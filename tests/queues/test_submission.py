@@ -29,7 +29,6 @@ from jobs.testing import broker_away, pass_time, store_away
 from project.celery import app
 from tests import tasks
 from tests.factories import ANN, BOB, OWNER, again, at_once, browser, commands, hash_of, request_of
-from tests.surroundings import database_file  # noqa: F401 - a fixture
 from tests.tasks import import_rows, report_once, send_parcel, stock_once
 
 pytestmark = pytest.mark.usefixtures("database_file")

@@ -14,7 +14,6 @@ from jobs.job import Job
 from jobs.states import JobState
 from jobs.waiting.redirects import is_allowed, safe_url, same_page
 from tests.factories import ANN, browser, ended_job, request_of, user
-from tests.surroundings import database_file  # noqa: F401 - a fixture
 
 PAGE = "/jobs/parcel-1/"
 HERE = "http://testserver"

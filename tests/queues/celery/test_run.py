@@ -16,7 +16,6 @@ from jobs.queues.celery.run import run_here
 from jobs.tasks import JobTask, job_task
 from jobs.testing import cancelled_at_start, run_job
 from tests.factories import again
-from tests.surroundings import database_file  # noqa: F401 - a fixture
 
 pytestmark = pytest.mark.usefixtures("database_file")
 

@@ -19,7 +19,6 @@ from jobs.states import JobState
 from jobs.store import records
 from project.celery import app
 from tests.factories import NOWHERE, again, create_job, eventually, hash_of, plant, started_job
-from tests.surroundings import database_file  # noqa: F401 - a fixture
 from tests.tasks import send_parcel
 
 pytestmark = pytest.mark.usefixtures("database_file")
