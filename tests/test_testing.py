@@ -231,3 +231,12 @@ def test_a_job_that_is_nowhere_is_not_brought_to_life_by_the_clock():
     pass_time(1, job)
     with pytest.raises(JobNotFound):
         JobRepository().find(job.id)
+
+
+@pytest.mark.usefixtures("database_file")
+def test_overlapping_blocks_leave_no_eager_tasks_behind(broker):
+    first, second = run_at_once(), run_at_once()
+    first.__enter__(), second.__enter__()
+    first.__exit__(None, None, None), second.__exit__(None, None, None)
+    job = send_parcel.start_job(None, "books")
+    assert job.state is JobState.PENDING and broker().headers["id"] == job.id
