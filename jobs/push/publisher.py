@@ -14,6 +14,7 @@ from typing import Any
 
 from jobs.conf import jobs_settings
 from jobs.logs import get_logger
+from jobs.runtime.replaceable import replaceable
 from jobs.store.records import Push
 
 from .channel_layer import project_layer, wire
@@ -33,6 +34,7 @@ def channels_of(topics: Sequence[str]) -> list[str]:
     return [plain.group(group) for group in _groups(topics)] if plain else []
 
 
+@replaceable
 def prepare(message: Message, channels: Sequence[str] | None = None) -> Push | None:
     """Return how the message reaches its topics' groups by a PUBLISH, or None where it has to be sent by `send`.
 
@@ -43,6 +45,7 @@ def prepare(message: Message, channels: Sequence[str] | None = None) -> Push | N
     return Push(channels or channels_of(message["topics"]), plain.serialize(message))
 
 
+@replaceable
 def send(message: Message) -> None:
     """Send the message over the channel layer within `TIMEOUT`; a layer that fails is logged, never raised."""
     _group_send(_groups(message["topics"]), message)
