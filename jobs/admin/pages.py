@@ -23,7 +23,7 @@ from jobs.job import Job
 from jobs.logs import get_logger
 from jobs.models import JobRecord
 from jobs.repository import JobRepository
-from jobs.rerun import obstacle, rerun
+from jobs.rerun import reason_against_rerun, rerun
 from jobs.tasks import terminate
 from jobs.waiting.redirects import same_page
 
@@ -160,7 +160,7 @@ class RerunPage(AdminPage):
             "title": _("Run a job again"),
             "job": self.job,
             "owner": shown_owner(self.job.owner),
-            "obstacle": obstacle(self.job),
+            "obstacle": reason_against_rerun(self.job),
         }
 
     def post(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:

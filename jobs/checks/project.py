@@ -69,7 +69,7 @@ def check_eager(**_: Any) -> list[CheckMessage]:
     message = "CELERY_TASK_ALWAYS_EAGER is on: each job runs inside the request that starts it."
     hint = (
         "The view answers only when the job has ended, so nobody sees a waiting page. "
-        "Turn it off and start a worker; in tests use jobs.testing.run_at_once()."
+        "Turn it off and start a worker; in tests use jobs.testing.run_immediately()."
     )
     return [Hazard(message, hint=hint, id="jobs.W012")]
 

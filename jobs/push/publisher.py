@@ -15,6 +15,7 @@ from typing import Any
 
 from jobs.conf import jobs_settings
 from jobs.logs import get_logger
+from jobs.runtime.replaceable import replaceable
 from jobs.store.records import Push
 
 from .channel_layer import project_layer, pubsub_format
@@ -34,6 +35,7 @@ def channels_of(topics: Sequence[str]) -> list[str]:
     return [plain.channel_of(group) for group in _groups(topics)] if plain else []
 
 
+@replaceable
 def prepare(message: Message, channels: Sequence[str] | None = None) -> Push | None:
     """Return the push for the store's script, or None if the message has to go by `send`.
 
@@ -44,6 +46,7 @@ def prepare(message: Message, channels: Sequence[str] | None = None) -> Push | N
     return Push(channels or channels_of(message["topics"]), plain.serialize(message))
 
 
+@replaceable
 def send(message: Message) -> None:
     """Send a message to its topics' groups within `SEND_TIMEOUT`; log a failure, raise none."""
     send_to(_groups(message["topics"]), message)

@@ -27,6 +27,7 @@ from redis.exceptions import (
 
 from jobs.conf import jobs_settings
 from jobs.exceptions import StoreUnavailable
+from jobs.runtime.replaceable import replaceable
 
 from . import connection
 from .resp import pack
@@ -76,6 +77,7 @@ class errors:  # noqa: N801 - reads as a function, as contextlib's do; a class, 
             ) from error
 
 
+@replaceable
 def give_respite() -> None:
     """Raise `StoreUnavailable` shortly after a time-out."""
     if monotonic() - _Hang.at < RESPITE:

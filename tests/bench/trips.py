@@ -15,7 +15,7 @@ from redis.connection import AbstractConnection
 
 from jobs.job import Job
 from jobs.repository import JobRepository
-from jobs.testing import run_at_once
+from jobs.testing import run_immediately
 from jobs.waiting.claim import claim
 
 from .costs import UNTHROTTLED, running_job
@@ -95,7 +95,7 @@ def _counted(connection: Any) -> Any:
 
 def live(request: HttpRequest) -> Job:
     """Lead one job from `start_job` to the end of `on_ready`, as view, worker, and the view that is called back do."""
-    with run_at_once():
+    with run_immediately():
         job = nothing_to_wait_for.start_job(request)
     claim(JobRepository().find(job.id), request)
     return job

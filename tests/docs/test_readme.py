@@ -17,8 +17,8 @@ CELERY_BROKER_URL = os.environ["REDIS_URL"]
 CELERY_BROKER_TRANSPORT_OPTIONS = {"socket_timeout": 3}
 """
 DRIVE = """
-from jobs.testing import run_at_once
-with run_at_once():
+from jobs.testing import run_immediately
+with run_immediately():
     page = client.post("/export/", {"year": "2026"})
 assert page.status_code == 302, page
 waiting = client.get(page["Location"])

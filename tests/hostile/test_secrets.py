@@ -13,11 +13,11 @@ from jobs.access import ticket
 from jobs.doctor import walk
 from jobs.testing import (
     JobCommunicator,
-    broker_away,
+    broker_down,
     capture_events,
-    pass_time,
+    advance_clock,
     run_job,
-    worker_killed,
+    kill_worker,
 )
 from tests.factories import JSON, browser, create_job, request_of, staff
 from tests.tasks import stumble
@@ -57,15 +57,15 @@ def failed():
 
 def lost():
     """Return one whose worker was killed."""
-    with worker_killed():
+    with kill_worker():
         job = run_job(stumble, request_of(dict(SESSION)), secret=SECRET)
-    pass_time(60, job)
+    advance_clock(60, job)
     return job.refresh()
 
 
 def unsent():
     """Return one that the broker did not take."""
-    with broker_away():
+    with broker_down():
         return stumble.start_job(request_of(dict(SESSION)), secret=SECRET).refresh()
 
 

@@ -18,7 +18,7 @@ from jobs.repository import JobRepository
 from jobs.runtime.threads import in_thread
 from jobs.states import JobState
 from jobs.store import reader, records
-from jobs.testing import JobCommunicator, pushes_lost
+from jobs.testing import JobCommunicator, drop_pushes
 from jobs.waiting.claim import mark_claimed
 from tests import factories
 from tests.factories import (
@@ -97,7 +97,7 @@ async def test_a_push_that_was_lost_of_an_alias_is_made_up_for(alias):
     asked, job = alias
     async with JobCommunicator(ANN, asked) as page:
         await page.event("created")
-        with pushes_lost():
+        with drop_pushes():
             await in_thread(job.start)
         (subscription,) = hub().watchers()
         await subscription.reconcile()

@@ -18,7 +18,7 @@ from jobs.exceptions import JobNotFound
 from jobs.push import publisher
 from jobs.push.envelope import LOGOUT, message_of
 from jobs.push.hub import Hub, hub
-from jobs.queues.celery.worker import _on_ready
+from jobs.queues.celery.parent import on_ready
 from jobs.repository import JobRepository
 from jobs.store import neighbours
 from jobs.store.neighbours import introduce, stranger
@@ -139,7 +139,7 @@ def test_h20_the_doctor_names_a_second_project(redis_client):
 
 def test_h20_a_worker_introduces_its_project(redis_client):
     neighbours._introduce_once.cache_clear()
-    _on_ready(SimpleNamespace(pool=SimpleNamespace(maintain_pool=None)))
+    on_ready(SimpleNamespace(pool=SimpleNamespace(maintain_pool=None)))
     eventually(lambda: redis_client.exists("jobs:project"))
 
 

@@ -12,9 +12,9 @@ from asgiref.sync import async_to_sync, sync_to_async
 from jobs.checks.settings import check_celery
 from jobs.exceptions import JobCancelled
 from jobs.lifecycle.detached_record import DetachedRecord
-from jobs.queues.celery.run import run_here
+from jobs.queues.celery.current_run import current_run
 from jobs.tasks import JobTask, job_task
-from jobs.testing import cancelled_at_start, run_job
+from jobs.testing import cancel_at_start, run_job
 from tests.factories import again
 
 pytestmark = pytest.mark.usefixtures("database_file")
@@ -183,7 +183,7 @@ def test_outside_of_a_run_there_is_no_job():
     def work(self):
         return self.job
 
-    assert run_here() is None
+    assert current_run() is None
     with pytest.raises(RuntimeError, match=r"job = self\.job"):
         work.run()
 
@@ -234,7 +234,7 @@ def test_f52_a_cancel_ends_the_job_from_whatever_the_task_has_started(way):
     def work(self):
         way(lambda: self.job.set_progress(1, 2))
 
-    with cancelled_at_start():
+    with cancel_at_start():
         assert run_job(work).state == "cancelled"
 
 
@@ -254,5 +254,5 @@ def test_f52_a_cancel_in_a_task_group_ends_the_job():
         assert error.value.subgroup(JobCancelled)
         raise error.value
 
-    with cancelled_at_start():
+    with cancel_at_start():
         assert run_job(work).state == "cancelled"

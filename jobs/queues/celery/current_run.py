@@ -1,22 +1,18 @@
-"""The run of a task that goes on here.
+"""The run of a task to which the present code belongs.
 
-Context variables carry it into the coroutines and threads that the task starts. It is never kept
-where two runs could meet: the request that Celery shows to other threads is one for all of them.
+Context variables carry it into the coroutines and threads that the task starts. It is not kept on
+Celery's request alone, because all threads of a process share that one.
 """
-
-from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from jobs.job import Job
+from jobs.job import Job
 
 
 class Run:
-    """One run of a task: the job that the task sees, and the stored one that learns how the run ends."""
+    """One run of a task: the job that the task sees, and the stored job that the run ends."""
 
     def __init__(self, job: Job, stored: Job | None = None) -> None:
         self.job = job
@@ -34,8 +30,8 @@ _run: ContextVar[Run | None] = ContextVar("jobs_run", default=None)
 
 
 @contextmanager
-def going_on(run: Run) -> Iterator[None]:
-    """Let the code inside, and what it starts, belong to this run."""
+def current(run: Run) -> Iterator[None]:
+    """Let the code inside the block, and what it starts, belong to this run."""
     token = _run.set(run)
     try:
         yield
@@ -44,11 +40,12 @@ def going_on(run: Run) -> Iterator[None]:
         _run.reset(token)
 
 
-def run_here() -> Run | None:
+def current_run() -> Run | None:
     """Return the run that this code belongs to.
 
-    None outside of a run, in a thread that context variables do not reach, and after the run's
-    end: a thread that is kept for later runs must not take them for the one that started it.
+    None outside of a run, and in a thread that context variables do not reach. Also None after the
+    run's end: a thread of a pool may keep the context of the run that started it, and must not
+    take that run for the next one.
     """
     run = _run.get()
     return None if run is None or run.is_over else run
