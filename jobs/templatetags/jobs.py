@@ -33,7 +33,7 @@ register = template.Library()
 
 Context = dict[str, Any]
 
-ICONS = ("0", "25", "50", "75", "ready", "stopped")  # background.js knows them by their places
+ICONS = ("0", "25", "50", "75", "ready", "stopped")  # waiting/background.js knows them by their places
 
 
 @register.filter

@@ -15,7 +15,8 @@ import pytest
 
 HERE = Path(__file__).parent
 STATIC = HERE.parent.parent / "frontend" / "static"
-BUNDLES = STATIC / "jobs" / "bundle"
+SOURCES = STATIC / "jobs"
+BUNDLES = SOURCES / "bundle"
 ENTRIES = ("client", "elements", "waiting")  # the modules of which a bundle is made
 NOTE = "/* Made of the modules beside this folder by `python -m tests.front`: change those. */"
 INSTALL = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--silent"]
@@ -37,7 +38,7 @@ def packages() -> Path:
 
 def make_bundles(folder: Path) -> None:
     """Write the bundles into a folder."""
-    entries = [STATIC / "jobs" / f"{name}.js" for name in ENTRIES]
+    entries = [SOURCES / f"{name}.js" for name in ENTRIES]
     options = [
         "--bundle",
         "--format=esm",

@@ -155,7 +155,7 @@ async def test_module_that_is_loaded_twice_shares_one_socket(bench):
 
 async def test_numbers_are_in_the_language_that_the_page_has_now(bench):
     assert await bench.evaluate("""async () => {
-        const {inPercent} = await import("/static/jobs/words.js");
+        const {inPercent} = await import("/static/jobs/elements/words.js");
         return ["en", "de", "en_US", ""].map((lang) => ((document.documentElement.lang = lang), inPercent(25)));
     }""") == ["25%", "25\u00a0%", "25%", "25%"]  # the last two are no languages: the browser's own
 

@@ -1,7 +1,7 @@
-import { Connection } from "./connection.js";
-import { emit, isJobFrame, on } from "./events.js";
-import { keyOf, Subscription } from "./subscription.js";
-/** @import { Pollings } from "./polling.js" */
+import { Connection } from "./client/connection.js";
+import { emit, isJobFrame, on } from "./client/events.js";
+import { keyOf, Subscription } from "./client/subscription.js";
+/** @import { Pollings } from "./client/polling.js" */
 /** @import { ClientOptions, Connected, Frame, SocketClass, SubscribeOptions, Topic } from "./types.d.ts" */
 
 const FAILURES_BEFORE_POLLING = 2;
@@ -155,7 +155,7 @@ export class JobsClient extends EventTarget {
 
 	async #poll() {
 		this.#mayPoll = true;
-		const module = await import("./polling.js").catch(() => null); // the next failure asks again
+		const module = await import("./client/polling.js").catch(() => null); // the next failure asks again
 		if (!module || !this.#mayPoll) return;
 		this.#pollings ??= new module.Pollings(this, (connected) => this.#become(connected), (frame) => this.#take(frame));
 		this.#pollings.follow(this.#subscriptions);

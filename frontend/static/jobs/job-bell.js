@@ -1,8 +1,8 @@
 import { JobsClient } from "./client.js";
-import { ENDED, on } from "./events.js";
+import { ENDED, on } from "./client/events.js";
 import { define } from "./job-element.js";
 import "./job-list.js";
-import { inDigits, word } from "./words.js";
+import { inDigits, word } from "./elements/words.js";
 /** @import { Job } from "./types.d.ts" */
 
 /**
@@ -108,7 +108,7 @@ export class JobBell extends HTMLElement {
 		if (document.querySelector(`.jobs-waiting[data-job="${CSS.escape(job.id)}"]`)) return;
 		const text = word(this, job.state);
 		/** @type {HTMLElement} */ (this.querySelector("[aria-live]")).textContent = `${job.header}: ${text}`;
-		import("./background.js").then(({ tell }) => tell(job, text), () => {});
+		import("./waiting/background.js").then(({ tell }) => tell(job, text), () => {});
 	}
 
 	/** What somebody has looked at meanwhile, on another page, is new no more. @param {AbortSignal} signal */

@@ -1,5 +1,5 @@
 import { JobsClient } from "./client.js";
-import { on } from "./events.js";
+import { on } from "./client/events.js";
 /** @import { Job } from "./types.d.ts" */
 
 /**

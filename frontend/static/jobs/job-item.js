@@ -1,5 +1,5 @@
-import { ENDED, isAddress } from "./events.js";
-import { inPercent, language, word } from "./words.js";
+import { ENDED, isAddress } from "./client/events.js";
+import { inPercent, language, word } from "./elements/words.js";
 /** @import { Job } from "./types.d.ts" */
 
 /** The parts of an item, as `job_list.html` writes them: class and element. */

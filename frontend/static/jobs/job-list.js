@@ -1,5 +1,5 @@
 import { JobsClient } from "./client.js";
-import { on } from "./events.js";
+import { on } from "./client/events.js";
 import { define, restart } from "./job-element.js";
 import { createdAt, makeItem, renderItem, showTime } from "./job-item.js";
 /** @import { Job, Topic } from "./types.d.ts" */

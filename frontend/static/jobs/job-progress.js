@@ -1,6 +1,6 @@
-import { ENDED } from "./events.js";
+import { ENDED } from "./client/events.js";
 import { define, JobElement } from "./job-element.js";
-import { inNumbers, inPercent } from "./words.js";
+import { inNumbers, inPercent } from "./elements/words.js";
 /** @import { Job } from "./types.d.ts" */
 
 /** `<job-progress job="…">`: a bar with the job's name, the per cent, the numbers, and what is being done just now. */

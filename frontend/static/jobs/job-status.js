@@ -1,5 +1,5 @@
 import { define, JobElement } from "./job-element.js";
-import { word } from "./words.js";
+import { word } from "./elements/words.js";
 /** @import { Job } from "./types.d.ts" */
 
 /** `<job-status job="…">`: how a job is, in a word that is also spoken, and why it has failed. */

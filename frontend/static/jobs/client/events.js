@@ -1,4 +1,4 @@
-/** @import { Frame } from "./types.d.ts" */
+/** @import { Frame } from "../types.d.ts" */
 
 /** The states that do not change any more. */
 export const ENDED = new Set(["complete", "failed", "cancelled", "expired", "lost"]);

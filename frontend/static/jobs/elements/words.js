@@ -1,4 +1,4 @@
-/** @import { Progress } from "./types.d.ts" */
+/** @import { Progress } from "../types.d.ts" */
 
 /** The page's language now: a page that is swapped in may have another. None if it is no valid tag, such as "en_US". */
 export function language() {

@@ -1,8 +1,8 @@
 import { Backoff, pause } from "./backoff.js";
 import { emit, isJobFrame, on } from "./events.js";
-/** @import { JobsClient } from "./client.js" */
+/** @import { JobsClient } from "../client.js" */
 /** @import { Subscription } from "./subscription.js" */
-/** @import { Connected, Fetch, Frame, Job } from "./types.d.ts" */
+/** @import { Connected, Fetch, Frame, Job } from "../types.d.ts" */
 
 const TIMEOUT = 10_000; // ms for one answer
 const EVENT_OF = new Map([["pending", "created"], ["running", "progress"], ["complete", "ready"]]); // else the state's name

@@ -1,5 +1,5 @@
 import { emit, ENDED } from "./events.js";
-/** @import { Frame, Job, SubscribeOptions, Topic } from "./types.d.ts" */
+/** @import { Frame, Job, SubscribeOptions, Topic } from "../types.d.ts" */
 
 /**
  * What one part of the page listens to. Emits the frames' events, `change` after each, and `gone`. Of each job only

@@ -1,7 +1,7 @@
-import { ENDED } from "./events.js";
+import { ENDED } from "../client/events.js";
 import { Speech } from "./speech.js";
-import { inNumbers, inPercent, word } from "./words.js";
-/** @import { Job, Progress } from "./types.d.ts" */
+import { inNumbers, inPercent, word } from "../elements/words.js";
+/** @import { Job, Progress } from "../types.d.ts" */
 
 /** The elements of `waiting_card.html`, into which all goes as text. */
 export class WaitingView {

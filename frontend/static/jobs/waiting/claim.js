@@ -1,6 +1,6 @@
-import { Backoff, pause } from "./backoff.js";
-import { isAddress, isJobFrame } from "./events.js";
-/** @import { Outcome } from "./types.d.ts" */
+import { Backoff, pause } from "../client/backoff.js";
+import { isAddress, isJobFrame } from "../client/events.js";
+/** @import { Outcome } from "../types.d.ts" */
 
 const BUSY = [429, 502, 503, 504];
 export const REFUSED = [401, 403, 404];

@@ -1,7 +1,7 @@
-import { ENDED, isAddress } from "./events.js";
-import { word } from "./words.js";
-/** @import { Job } from "./types.d.ts" */
-/** @import { WaitingView } from "./waiting-view.js" */
+import { ENDED, isAddress } from "../client/events.js";
+import { word } from "../elements/words.js";
+/** @import { Job } from "../types.d.ts" */
+/** @import { WaitingView } from "./view.js" */
 
 /** What reaches a person who does not look at the page: the tab's icon, and a notification if they asked for it. */
 

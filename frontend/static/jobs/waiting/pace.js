@@ -1,6 +1,6 @@
-import { ENDED } from "./events.js";
-import { inDigits, word } from "./words.js";
-/** @import { WaitingView } from "./waiting-view.js" */
+import { ENDED } from "../client/events.js";
+import { inDigits, word } from "../elements/words.js";
+/** @import { WaitingView } from "./view.js" */
 
 const SHORT = 5; // seconds; nobody calls less "longer than usual"
 

@@ -1,7 +1,7 @@
 import { Backoff, jittered } from "./backoff.js";
 import { emit } from "./events.js";
 import { Heartbeat } from "./heartbeat.js";
-/** @import { SocketClass } from "./types.d.ts" */
+/** @import { SocketClass } from "../types.d.ts" */
 
 const REFUSED = [4400, 4404]; // asking again cannot help
 const STABLE = 5_000; // ms of life after which the delays begin anew

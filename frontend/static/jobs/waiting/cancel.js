@@ -1,7 +1,7 @@
 import { post, REFUSED, whyRefused } from "./claim.js";
-import { isJobFrame } from "./events.js";
-/** @import { Frame } from "./types.d.ts" */
-/** @import { WaitingView } from "./waiting-view.js" */
+import { isJobFrame } from "../client/events.js";
+/** @import { Frame } from "../types.d.ts" */
+/** @import { WaitingView } from "./view.js" */
 
 /**
  * Post the cancel form, with the button that was pressed, and say so. Return the job as it is now, or why there is
