@@ -3,16 +3,18 @@ import { WaitingPage } from "./waiting/page.js";
 export { WaitingPage };
 
 /**
- * `<job-waiting>`: the content of the waiting page (`waiting_card.html`). It works wherever it is put into a document:
- * by the server, by Turbo Drive, by htmx, or by a script that moves it.
+ * `<job-waiting>`: the content of the waiting page (`waiting_card.html`). It works wherever it is
+ * put into a document: by the server, by Turbo Drive, by htmx, or by a script that moves it.
  */
 export class JobWaiting extends HTMLElement {
 	static observedAttributes = ["data-job"];
 	/** @type {WaitingPage | null} */ #page = null;
 
 	connectedCallback() {
-		if (document.documentElement.hasAttribute("data-turbo-preview")) return; // Turbo replaces it in a moment
-		if (!this.#page && "connected" in this.dataset) return location.reload(); // a copy from the cache of Turbo or htmx
+		const isPreview = document.documentElement.hasAttribute("data-turbo-preview");
+		if (isPreview) return; // Turbo replaces it in a moment
+		const isCachedCopy = !this.#page && "connected" in this.dataset; // by Turbo or htmx
+		if (isCachedCopy) return location.reload();
 		this.#page ??= new WaitingPage(this);
 		this.#page.start();
 	}
@@ -21,7 +23,7 @@ export class JobWaiting extends HTMLElement {
 		this.#page?.stop();
 	}
 
-	/** Another job's page was written over this one (morphing). */
+	/** Morphing has written another job's page over this one. */
 	attributeChangedCallback() {
 		if (!this.#page) return;
 		restart(this);

@@ -1,22 +1,33 @@
 /** @import { Frame } from "../types.d.ts" */
 
-/** The states that do not change any more. */
+/** The states that never change again, but for `lost` (`jobs/states.py`). */
 export const ENDED = new Set(["complete", "failed", "cancelled", "expired", "lost"]);
+
+/** The event of a polled job by its state, where the two names differ (`jobs/core/events.py`). */
+export const EVENT_OF = new Map([
+	["pending", "created"],
+	["running", "progress"],
+	["complete", "ready"],
+]);
 
 const EVENTS = /^(created|started|progress|retrying|ready|failed|cancelled|expired|lost)$/;
 
 /**
- * Tell a frame from whatever else a newer server may say. It is shown as text, never merged into an object.
+ * Check whether a value is a job's frame. A newer server may also send frames that we do not know.
  * @param {any} value @returns {value is Frame}
  */
 export function isJobFrame(value) {
-	const job = value?.job;
-	return EVENTS.test(value?.event) && typeof job?.id === "string" && Number.isFinite(job.version);
+	if (!EVENTS.test(value?.event)) return false;
+	return typeof value.job?.id === "string" && Number.isFinite(value.job.version);
 }
 
-/** Tell the address of a page from that of a script, or from none. @param {any} url @returns {url is string} */
+/**
+ * Check whether a link leads to a page, never to a script.
+ * @param {any} url @returns {url is string}
+ */
 export function isAddress(url) {
-	return URL.canParse(url, location.href) && /^https?:$/.test(new URL(url, location.href).protocol);
+	if (!URL.canParse(url, location.href)) return false;
+	return /^https?:$/.test(new URL(url, location.href).protocol);
 }
 
 /** @param {EventTarget} target @param {string} type @param {unknown} [detail] */
@@ -24,7 +35,10 @@ export function emit(target, type, detail) {
 	target.dispatchEvent(new CustomEvent(type, { detail }));
 }
 
-/** Hear an event's detail. @param {EventTarget} target @param {string} type @param {(detail: any) => void} hear */
-export function on(target, type, hear) {
-	target.addEventListener(type, (event) => hear(/** @type {CustomEvent} */ (event).detail));
+/**
+ * Listen to an event's detail.
+ * @param {EventTarget} target @param {string} type @param {(detail: any) => void} listener
+ */
+export function on(target, type, listener) {
+	target.addEventListener(type, (event) => listener(/** @type {CustomEvent} */ (event).detail));
 }

@@ -1,38 +1,39 @@
-const EVERY = 20_000; // ms of silence; proxies cut an idle connection after 60 s
-const WITHIN = 10_000; // ms
+const PING_AFTER = 20_000; // ms of silence; proxies cut an idle connection after 60 s
+const PONG_TIMEOUT = 10_000; // ms
 
-/** Notice a half-open connection, which a browser would keep for minutes. */
+/** Notices a half-open connection, which a browser would keep for minutes. */
 export class Heartbeat {
 	#timer = 0;
-	#asked = false;
+	#isWaiting = false;
 
-	/** @param {() => void} ask @param {() => void} giveUp */
-	constructor(ask, giveUp) {
-		this.ask = ask;
+	/** @param {() => void} ping @param {() => void} giveUp */
+	constructor(ping, giveUp) {
+		this.ping = ping;
 		this.giveUp = giveUp;
 	}
 
-	/** Give up unless something is heard soon. */
+	/** Give up if no frame arrives within `PONG_TIMEOUT`. */
 	expect() {
 		this.stop();
-		this.#asked = true;
-		this.#timer = setTimeout(this.giveUp, WITHIN);
+		this.#isWaiting = true;
+		this.#timer = setTimeout(this.giveUp, PONG_TIMEOUT);
 	}
 
+	/** A frame has arrived. */
 	heard() {
 		this.stop();
-		this.#timer = setTimeout(() => this.check(), EVERY);
+		this.#timer = setTimeout(() => this.check(), PING_AFTER);
 	}
 
-	/** Ask now, unless an answer is awaited already. */
+	/** Send a ping now, unless an answer is still due. */
 	check() {
-		if (this.#asked) return;
+		if (this.#isWaiting) return;
 		this.expect();
-		this.ask();
+		this.ping();
 	}
 
 	stop() {
 		clearTimeout(this.#timer);
-		this.#asked = false;
+		this.#isWaiting = false;
 	}
 }

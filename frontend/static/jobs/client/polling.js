@@ -1,17 +1,16 @@
 import { Backoff, pause } from "./backoff.js";
-import { emit, isJobFrame, on } from "./events.js";
+import { emit, EVENT_OF, isJobFrame, on } from "./events.js";
 /** @import { JobsClient } from "../client.js" */
 /** @import { Subscription } from "./subscription.js" */
-/** @import { Connected, Fetch, Frame, Job } from "../types.d.ts" */
+/** @import { Connected, Fetch, Frame, Job, Topic } from "../types.d.ts" */
 
-const TIMEOUT = 10_000; // ms for one answer
-const EVENT_OF = new Map([["pending", "created"], ["running", "progress"], ["complete", "ready"]]); // else the state's name
+const POLL_TIMEOUT = 10_000; // ms for one response
 
 /**
- * Ask for the JSON of one job, or of my jobs, again and again, where no socket can be had. The server's `Retry-After`
- * is the shortest pause; a long job and a failing server are asked less often.
+ * Polls the JSON of one job, or of my jobs, while no socket can be had. It waits at least for the
+ * server's `Retry-After`. It polls a long job and a failing server less and less often.
  *
- * Events: `frames`; `down` (no answer); `gone` (404; it has stopped by itself).
+ * Events: `frames`; `down` (no response); `gone` (404, after which it stops by itself).
  */
 export class Polling extends EventTarget {
 	/** @type {AbortController | null} */ #running = null;
@@ -39,49 +38,58 @@ export class Polling extends EventTarget {
 	async #run(signal) {
 		const backoff = new Backoff({ first: 1_000, most: 10_000, factor: 1.3 });
 		while (!signal.aborted) {
-			const retryAfter = await this.#ask(signal);
+			const retryAfter = await this.#poll(signal);
 			await pause(Math.max(backoff.next(), retryAfter * 1_000), signal);
 		}
 	}
 
-	/** Return the seconds that the server wants us to wait. @param {AbortSignal} signal */
-	async #ask(signal) {
-		const either = AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT)]);
+	/**
+	 * Poll once. Return the seconds that the server wants us to wait.
+	 * @param {AbortSignal} aborted
+	 */
+	async #poll(aborted) {
+		const signal = AbortSignal.any([aborted, AbortSignal.timeout(POLL_TIMEOUT)]);
 		try {
-			const response = await this.fetch(this.url, { headers: this.headers, cache: "no-store", signal: either });
-			const answer = response.status === 404 ? null : await response.json();
-			if (!signal.aborted) this.#tell(answer);
+			const { headers } = this;
+			const response = await this.fetch(this.url, { headers, cache: "no-store", signal });
+			const body = response.status === 404 ? null : await response.json();
+			if (!aborted.aborted) this.#report(body);
 			return Number(response.headers.get("Retry-After"));
 		} catch {
-			if (!signal.aborted) emit(this, "down");
+			if (!aborted.aborted) emit(this, "down");
 			return 0;
 		}
 	}
 
-	/** @param {any} answer a frame, or a list of jobs, the newest first; null for a 404 */
-	#tell(answer) {
-		const frames = answer?.jobs?.map(frameOf).reverse() ?? [answer];
+	/** @param {any} body a frame, or a list of jobs with the newest first; null for a 404 */
+	#report(body) {
+		const frames = body?.jobs?.map(frameOf).reverse() ?? [body];
 		if (frames.every(isJobFrame)) return emit(this, "frames", frames);
-		if (answer !== null) return emit(this, "down");
+		if (body !== null) return emit(this, "down");
 		this.stop();
 		emit(this, "gone");
 	}
 }
 
-/** One polling for each thing that the page listens to and knows an address of. */
+/** One `Polling` for each subscription that has an address to poll. */
 export class Pollings {
 	/** @type {Map<string, Polling>} */ #pollings = new Map();
 
-	/** @param {JobsClient} client @param {(connected: Connected) => void} become @param {(frame: Frame) => void} take */
-	constructor(client, become, take) {
+	/**
+	 * @param {JobsClient} client @param {(connected: Connected) => void} setConnected
+	 * @param {(frame: Frame) => void} accept
+	 */
+	constructor(client, setConnected, accept) {
 		this.client = client;
-		this.become = become;
-		this.take = take;
+		this.setConnected = setConnected;
+		this.accept = accept;
 	}
 
 	/** @param {Iterable<Subscription>} subscriptions */
 	follow(subscriptions) {
-		for (const it of subscriptions) if (it.poll && !this.#pollings.has(it.key)) this.#start(it, it.poll);
+		for (const it of subscriptions) {
+			if (it.poll && !this.#pollings.has(it.key)) this.#start(it, it.poll);
+		}
 	}
 
 	/** @param {string} key */
@@ -100,12 +108,18 @@ export class Pollings {
 		const polling = new Polling(url, this.client.fetch, topic.ticket);
 		this.#pollings.set(key, polling);
 		on(polling, "frames", (frames) => {
-			this.become("polling");
-			for (const frame of frames) topic.job ? this.client.receive(frame, topic) : this.take({ ...frame, for: [topic] });
+			this.setConnected("polling");
+			for (const frame of frames) this.#pass(frame, topic);
 		});
-		on(polling, "down", () => this.become(""));
+		on(polling, "down", () => this.setConnected(""));
 		on(polling, "gone", () => subscription.gone());
 		polling.start();
+	}
+
+	/** @param {Frame} frame @param {Topic} topic */
+	#pass(frame, topic) {
+		if (topic.job) this.client.receive(frame, topic);
+		else this.accept({ ...frame, for: [topic] });
 	}
 }
 

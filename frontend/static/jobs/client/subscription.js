@@ -2,65 +2,70 @@ import { emit, ENDED } from "./events.js";
 /** @import { Frame, Job, SubscribeOptions, Topic } from "../types.d.ts" */
 
 /**
- * What one part of the page listens to. Emits the frames' events, `change` after each, and `gone`. Of each job only
- * newer versions are heard, and each end once.
+ * What one part of the page listens to. It emits each frame's event, then `change`; and `gone`.
+ * It passes on only newer versions of a job, and each job's end once.
  */
 export class Subscription extends EventTarget {
-	/** @type {Map<string, {version: number, told: boolean}>} */ #seen = new Map();
+	/** @type {Map<string, {version: number, hasEnded: boolean}>} by job */ #seen = new Map();
 	/** @type {PromiseWithResolvers<Job>} */ #end = Promise.withResolvers();
-	/** The first job that ends; rejects when nobody listens any more. */
+	/** The first job that ends. Rejects when the subscription ends before. */
 	ended = this.#end.promise;
 
-	/** @param {Topic} topic @param {SubscribeOptions} options @param {(it: Subscription) => void} leave */
-	constructor(topic, { version, poll }, leave) {
+	/**
+	 * @param {Topic} topic @param {SubscribeOptions} options
+	 * @param {(it: Subscription) => void} remove
+	 */
+	constructor(topic, { version, poll }, remove) {
 		super();
 		this.topic = { ...topic };
 		this.key = keyOf(topic);
 		if (!this.key) throw new TypeError('subscribe to {job: "…"}, {mine: true} or {tag: "…"}');
 		this.poll = poll;
-		this.leave = leave;
-		if (topic.job && version) this.#seen.set(topic.job, { version, told: false });
-		this.ended.catch(() => {});
+		this.remove = remove;
+		if (topic.job && version) this.#seen.set(topic.job, { version, hasEnded: false });
+		this.ended.catch(() => {}); // nobody has to await it
 	}
 
 	/** Stop listening; may be called twice. */
 	unsubscribe() {
-		this.leave(this);
+		this.remove(this);
 		this.#end.reject(new DOMException("unsubscribed", "AbortError"));
 	}
 
+	/** The server has nothing of this name for us. */
 	gone() {
-		this.leave(this);
+		this.remove(this);
 		this.#end.reject(new Error(`not found: ${this.key}`));
 		emit(this, "gone");
 	}
 
 	/** @param {Frame} frame */
-	receive({ event, job, for: targets }) {
-		if (!this.#isOurs(job.id, targets) || !this.#isNews(job)) return;
+	receive({ event, job, for: topics }) {
+		if (!this.#isOurs(job.id, topics) || !this.#isNews(job)) return;
 		emit(this, event, job);
 		emit(this, "change", job);
 		if (ENDED.has(job.state)) this.#end.resolve(job);
 	}
 
-	/** @param {string} id @param {Topic[]} [targets] */
-	#isOurs(id, targets) {
-		if (this.topic.job === id || targets?.some((target) => keyOf(target) === this.key)) return true;
-		return !this.topic.job && !targets;
+	/** @param {string} id @param {Topic[]} [topics] */
+	#isOurs(id, topics) {
+		if (this.topic.job === id) return true;
+		if (topics?.some((topic) => keyOf(topic) === this.key)) return true;
+		return !this.topic.job && !topics;
 	}
 
 	/** @param {Job} job */
 	#isNews({ id, version, state }) {
 		const seen = this.#seen.get(id);
-		const told = ENDED.has(state);
-		const isUntold = told && seen?.version === version && !seen.told;
-		if (seen && seen.version >= version && !isUntold) return false;
-		this.#seen.set(id, { version, told });
+		const hasEnded = ENDED.has(state);
+		const isNewEnd = hasEnded && seen?.version === version && !seen.hasEnded;
+		if (seen && seen.version >= version && !isNewEnd) return false;
+		this.#seen.set(id, { version, hasEnded });
 		return true;
 	}
 }
 
-/** Two subscriptions of one key share one on the wire. @param {Topic} topic */
+/** Name a topic. Subscriptions with the same key share one on the wire. @param {Topic} topic */
 export function keyOf({ job, mine, tag }) {
 	return (job && `job:${job}`) || (tag && `tag:${tag}`) || (mine && "mine") || "";
 }

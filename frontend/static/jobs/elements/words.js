@@ -1,6 +1,9 @@
 /** @import { Progress } from "../types.d.ts" */
 
-/** The page's language now: a page that is swapped in may have another. None if it is no valid tag, such as "en_US". */
+/**
+ * Return the language that the page has now, because a swapped-in page may have another one.
+ * Return undefined for an invalid tag, such as "en_US".
+ */
 export function language() {
 	try {
 		return Intl.getCanonicalLocales(document.documentElement.lang)[0];
@@ -14,7 +17,10 @@ export function inDigits(value, options) {
 	return new Intl.NumberFormat(language(), options).format(value);
 }
 
-/** A text that the server has translated. @param {Element} element @param {string} name */
+/**
+ * Return a text that the server has translated (`words.html`).
+ * @param {Element} element @param {string} name
+ */
 export function word(element, name) {
 	return element.getAttribute(`data-word-${name}`)?.trim() ?? "";
 }
@@ -24,9 +30,19 @@ export function inPercent(percent) {
 	return percent === null ? "" : inDigits(percent / 100, { style: "percent" });
 }
 
-/** "126 of 300", "126", or nothing. @param {Element} element @param {Progress} progress */
+/** Return "126 of 300", "126" or "". @param {Element} element @param {Progress} progress */
 export function inNumbers(element, { current, total }) {
 	if (!current && !total) return "";
 	const counted = inDigits(current ?? 0);
-	return total ? word(element, "count").replace("{current}", counted).replace("{total}", inDigits(total)) : counted;
+	if (!total) return counted;
+	const text = word(element, "count").replace("{current}", counted);
+	return text.replace("{total}", inDigits(total));
+}
+
+/**
+ * Write a text only if it is new, so that screen readers stay quiet.
+ * @param {Element | null} element @param {string} text
+ */
+export function setText(element, text) {
+	if (element && element.textContent !== text) element.textContent = text;
 }

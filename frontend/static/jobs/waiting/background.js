@@ -3,81 +3,96 @@ import { word } from "../elements/words.js";
 /** @import { Job } from "../types.d.ts" */
 /** @import { WaitingView } from "./view.js" */
 
-/** What reaches a person who does not look at the page: the tab's icon, and a notification if they asked for it. */
+/**
+ * What reaches a reader who does not look at the page: the tab's icon, and a notification if the
+ * reader asked for one.
+ */
 
-const WISHES = "jobs.tell"; // ids of the jobs that somebody wants to be told of; every page of this origin reads them
-const PARTS_OF_ICONS = 4; // the icons of `data-icons`: 0, 25, 50 and 75 per cent, ready, stopped
+const STORAGE_KEY = "jobs.tell"; // ids of the jobs to notify of, for all pages of this origin
+const MAX_IDS = 50;
+const QUARTERS = 4; // icons in `data-icons`: 0, 25, 50 and 75 per cent, then ready, then stopped
 
-/** Show in a hidden tab how far the job is, until the page is left. @param {WaitingView} view @param {AbortSignal} signal */
+/**
+ * Show the job's progress in the icon of a hidden tab.
+ * @param {WaitingView} view @param {AbortSignal} signal
+ */
 export function follow({ root, state, job }, signal) {
-	signal.addEventListener("abort", showUsualIcon);
+	signal.addEventListener("abort", showOwnIcon);
 	if (document.hidden) showIcon(iconOf(root, state, job?.progress?.percent ?? 0));
-	else showUsualIcon();
-	if (job && ENDED.has(state)) tell(job, word(root, state));
+	else showOwnIcon();
+	if (job && ENDED.has(state)) notify(job, word(root, state));
 }
 
-/** Say where the job will be found, and remember that somebody wants to be told. @param {WaitingView} view @param {Promise<string>} [asked] */
-export async function leave(view, asked) {
+/**
+ * Say where the job will be found. If the reader permits notifications, remember the job for one.
+ * @param {WaitingView} view @param {Promise<string>} [permission]
+ */
+export async function leave(view, permission) {
 	view.toggle("list", true);
 	view.say("note", "gone_on");
 	view.toggle("leave", false);
 	view.part("list").focus();
-	const answer = await asked?.catch(() => "denied"); // no page without encryption may ask
+	const answer = await permission?.catch(() => "denied"); // browsers refuse it without HTTPS
 	if (answer !== "granted") return;
-	write([...wishes(), view.root.dataset.job ?? ""].slice(-50));
+	store([...storedIds(), view.root.dataset.job ?? ""].slice(-MAX_IDS));
 	view.root.dataset.told = "";
 	if (!ENDED.has(view.state)) view.say("note", "told");
 }
 
-/** Tell of an end, once, if that was wanted; whoever looks at the page sees it there. @param {Job} job @param {string} text */
-export function tell({ id, header = "", url = "" }, text) {
-	if (!wishes().includes(id)) return;
-	write(wishes().filter((other) => other !== id));
-	if (!document.hidden && document.querySelector(`.jobs-waiting[data-job="${CSS.escape(id)}"]`)) return;
+/**
+ * Notify the reader of a job's end, once, if they asked for it. A reader who is looking at the
+ * job's page sees the end there.
+ * @param {Job} job @param {string} text
+ */
+export function notify({ id, header = "", url = "" }, text) {
+	if (!storedIds().includes(id)) return;
+	store(storedIds().filter((other) => other !== id));
+	const page = document.querySelector(`.jobs-waiting[data-job="${CSS.escape(id)}"]`);
+	if (page && !document.hidden) return;
 	try {
-		const notice = new Notification(header, { body: text, tag: id });
-		notice.onclick = () => {
+		const notification = new Notification(header, { body: text, tag: id });
+		notification.onclick = () => {
 			window.focus();
 			if (isAddress(url)) location.assign(url);
 		};
 	} catch {
-		// a browser whose notifications need a service worker (Chrome on Android): bell and title tell all the same
+		// Chrome on Android needs a service worker for this; the bell and the title remain
 	}
 }
 
-function showUsualIcon() {
+function showOwnIcon() {
 	showIcon();
 }
 
-/** Show an icon, or the page's own one again. @param {string} [href] */
+/** Show an icon, or the page's own one. @param {string} [href] */
 function showIcon(href) {
 	const icon = /** @type {HTMLLinkElement | null} */ (document.querySelector("link[rel~=icon]"));
 	if (!icon) return;
-	const usual = (icon.dataset.usual ??= icon.href);
-	icon.href = href ?? usual;
+	const own = (icon.dataset.usual ??= icon.href);
+	icon.href = href ?? own;
 }
 
 /** @param {HTMLElement} root @param {string} state @param {number} percent */
 function iconOf({ dataset }, state, percent) {
 	const icons = (dataset.icons ?? "").split(" ");
-	if (!ENDED.has(state)) return icons[Math.min(Math.floor(percent / 25), PARTS_OF_ICONS - 1)];
-	return icons[state === "complete" ? PARTS_OF_ICONS : PARTS_OF_ICONS + 1];
+	if (!ENDED.has(state)) return icons[Math.min(Math.floor(percent / 25), QUARTERS - 1)];
+	return icons[state === "complete" ? QUARTERS : QUARTERS + 1];
 }
 
 /** @returns {string[]} */
-function wishes() {
+function storedIds() {
 	try {
-		return JSON.parse(localStorage.getItem(WISHES) ?? "[]");
+		return JSON.parse(localStorage.getItem(STORAGE_KEY) ?? "[]");
 	} catch {
-		return []; // no storage for us, or nothing of ours in it
+		return []; // no storage for us, or something else in it
 	}
 }
 
 /** @param {string[]} ids */
-function write(ids) {
+function store(ids) {
 	try {
-		localStorage.setItem(WISHES, JSON.stringify(ids));
+		localStorage.setItem(STORAGE_KEY, JSON.stringify(ids));
 	} catch {
-		// then only this page tells
+		// then nothing but this page can notify
 	}
 }

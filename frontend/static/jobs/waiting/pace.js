@@ -2,33 +2,34 @@ import { ENDED } from "../client/events.js";
 import { inDigits, word } from "../elements/words.js";
 /** @import { WaitingView } from "./view.js" */
 
-const SHORT = 5; // seconds; nobody calls less "longer than usual"
+const NEVER_SLOW = 5; // seconds; nobody calls less "longer than usual"
 
-/** Seconds to go: they come back up by no more than they have come down. */
+/** The seconds left. They may go up again, but by no more than they have gone down. */
 export class Remaining {
 	/** @type {number | null} */ seconds = null;
-	#forward = 0;
+	#mayRise = 0;
 
-	/** @param {number} estimate NaN and infinity are none */
+	/** @param {number} estimate NaN and infinity count as none */
 	toward(estimate) {
 		if (!Number.isFinite(estimate)) return this.seconds;
 		const shown = this.seconds ?? estimate;
-		const step = Math.min(Math.max(0, estimate) - shown, this.#forward);
-		this.#forward -= step;
+		const step = Math.min(Math.max(0, estimate) - shown, this.#mayRise);
+		this.#mayRise -= step;
 		return (this.seconds = Math.max(0, shown + step));
 	}
 }
 
 /**
- * How long it takes: by the job's own rate, or else by what is usual (`data-usual`: seconds that half of the jobs, and
- * nine of ten, wait, and run). Counts by the server's clock (`data-now`).
+ * Shows how long the job takes: by its own rate, or else by what is usual. `data-usual` holds
+ * the seconds that half of the jobs, and nine of ten, wait; then the same for how long they run.
+ * It counts by the server's clock (`data-now`).
  */
 export class Pace {
 	wait = NaN;
 	run = NaN;
 	runLong = NaN;
 	#remaining = new Remaining();
-	#of = "";
+	#attempt = "";
 
 	/** @param {WaitingView} view */
 	constructor(view) {
@@ -49,55 +50,71 @@ export class Pace {
 	show() {
 		const { state, job } = this.view;
 		if (!job) return;
-		if (this.#of !== `${state}${job.attempt}`) this.#remaining = new Remaining();
-		this.#of = `${state}${job.attempt}`;
+		const attempt = `${state}${job.attempt}`;
+		if (this.#attempt !== attempt) this.#remaining = new Remaining();
+		this.#attempt = attempt;
 		this.view.write("time", this.text(state));
 		this.view.say("pace", this.isSlow(state) ? "slow" : "");
 	}
 
 	text(state = "") {
 		if (ENDED.has(state)) return "";
-		if (state === "running") return this.#left();
-		if (state === "retrying") return this.#nextTry();
+		if (state === "running") return this.#timeLeft();
+		if (state === "retrying") return this.#nextAttempt();
 		return `${this.#say("starts", this.wait)} ${this.#say("takes", this.run)}`.trim();
 	}
 
 	isSlow(state = "") {
 		const { created_at, started_at } = this.view.job ?? {};
-		if (state === "pending") return this.since(created_at) > Math.max(this.wait, SHORT);
-		return state === "running" && this.since(started_at) > Math.max(this.runLong, SHORT);
+		if (state === "pending") return this.since(created_at) > Math.max(this.wait, NEVER_SLOW);
+		return state === "running" && this.since(started_at) > Math.max(this.runLong, NEVER_SLOW);
 	}
 
-	/** Seconds by the server's clock; NaN for no time. @param {string | number | null} [time] */
+	/**
+	 * Return the seconds since a time by the server's clock; NaN for no time.
+	 * @param {string | number | null} [time]
+	 */
 	since(time) {
 		return (performance.now() + this.offset - new Date(time ?? NaN).getTime()) / 1_000;
 	}
 
-	#left() {
-		const { eta_seconds, version = 0, started_at } = this.view.job ?? {};
-		const byHabit = this.run - this.since(started_at);
-		const byRate = eta_seconds == null ? (byHabit > 0 ? byHabit : NaN) : eta_seconds - this.since(version / 1_000);
-		const left = this.#remaining.toward(byRate);
-		if (left === null || (eta_seconds == null && this.isSlow("running"))) return "";
+	#timeLeft() {
+		const hasRate = this.view.job?.eta_seconds != null;
+		const left = this.#remaining.toward(hasRate ? this.#byRate() : this.#byHabit());
+		if (left === null || (!hasRate && this.isSlow("running"))) return "";
 		return left < 1 ? word(this.view.root, "almost") : this.#say("left", left);
 	}
 
-	#nextTry() {
+	#byRate() {
+		const { eta_seconds, version = 0 } = this.view.job ?? {};
+		return Number(eta_seconds) - this.since(version / 1_000);
+	}
+
+	/** Return the seconds left of the usual run, or NaN when they are over. */
+	#byHabit() {
+		const left = this.run - this.since(this.view.job?.started_at);
+		return left > 0 ? left : NaN;
+	}
+
+	#nextAttempt() {
 		const { retry_at, attempt = 0, max_attempts } = this.view.job ?? {};
 		const text = this.#say("again", Math.max(0, -this.since(retry_at)), 1);
+		if (!max_attempts) return text;
 		const counted = word(this.view.root, "attempt").replace("{attempt}", `${attempt + 1}`);
-		return max_attempts ? `${text} ${counted.replace("{most}", `${max_attempts}`)}`.trim() : text;
+		return `${text} ${counted.replace("{most}", `${max_attempts}`)}`.trim();
 	}
 
 	#say(name = "", seconds = NaN, step = 5) {
-		return Number.isFinite(seconds) ? word(this.view.root, name).replace("{time}", inTime(seconds, step)) : "";
+		if (!Number.isFinite(seconds)) return "";
+		return word(this.view.root, name).replace("{time}", inTime(seconds, step));
 	}
 }
 
-/** "20 seconds", "3 minutes": rounded up. */
+/** Return a duration such as "20 seconds" or "3 minutes", rounded up. */
 export function inTime(seconds = 0, step = 5) {
 	if (seconds <= 55) return inUnits("second", Math.max(step, Math.ceil(seconds / step) * step));
-	return seconds <= 5_400 ? inUnits("minute", Math.ceil(seconds / 60)) : inUnits("hour", Math.ceil(seconds / 3_600));
+	if (seconds <= 5_400) return inUnits("minute", Math.ceil(seconds / 60));
+	return inUnits("hour", Math.ceil(seconds / 3_600));
 }
 
 function inUnits(unit = "", amount = 0) {

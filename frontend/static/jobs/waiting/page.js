@@ -1,39 +1,31 @@
-import { Backoff, pause } from "../client/backoff.js";
-import { claim } from "./claim.js";
 import { JobsClient } from "../client.js";
+import { Backoff, pause } from "../client/backoff.js";
 import { ENDED, on } from "../client/events.js";
+import { claim } from "./claim.js";
 import { WaitingView } from "./view.js";
 /** @import { Subscription } from "../client/subscription.js" */
 /** @import { Job } from "../types.d.ts" */
+/** @import { Reason } from "./view.js" */
 
-const PATIENCE = 2_000; // ms until we speak of a lost connection
-const UNHURRIED = 1_000; // ms; who is done by then hears nothing of time
-const LOOKS = 5; // half a minute, in which workers fill an empty store again
-const STILL_HERE = 5_000; // ms; a page that is still here then has started a download
-
-/** The parts of the page that lead on, and which of them there are when the page does nothing more by itself. */
-const WAYS = ["cancel", "leave", "ready", "reload", "list", "login", "result"];
-const WAYS_OUT = {
-	stale: ["reload"],
-	signed_out: ["login"],
-	stuck: ["ready", "list"],
-	unreachable: ["ready"],
-	gone: ["reload", "list", "login"],
-	downloaded: ["result", "list"],
-};
+const RECONNECT_NOTICE_AFTER = 2_000; // ms until the page mentions a lost connection
+const SHOW_TIME_AFTER = 1_000; // ms; a job that is done by then needs no estimate
+const GONE_RETRIES = 5; // half a minute, in which workers fill an emptied store again
+const DOWNLOAD_AFTER = 5_000; // ms; a page that is still here then has started a download
 
 /**
- * Listens to its job, shows it, and calls the server back. `data-connected` and `data-state` show how it is.
+ * Follows its job, shows it, and claims its result. `data-connected` and `data-state`
+ * show how it is.
  *
- * `start()` and `stop()` may be called again and again. After `stop()` nothing is open, and nobody is moved.
+ * `start()` and `stop()` may be called repeatedly. After `stop()` nothing is open, and the page
+ * does not move the reader any more.
  */
 export class WaitingPage {
 	/** @type {AbortController | null} */ #running = null;
 	/** @type {Subscription | null} */ #subscription = null;
-	#patience = 0;
-	#nextLook = 0;
-	#looks = new Backoff({ first: 1_000 });
-	#claiming = false;
+	#noticeTimer = 0;
+	#goneTimer = 0;
+	#goneRetries = new Backoff({ first: 1_000 });
+	#isClaiming = false;
 
 	/** @param {HTMLElement} root */
 	constructor(root, client = JobsClient.shared(root.dataset.socket)) {
@@ -46,87 +38,103 @@ export class WaitingPage {
 		if (this.#running) return;
 		this.#running = new AbortController();
 		const { signal } = this.#running;
-		this.#watchThePage(signal);
+		this.#addListeners(signal);
 		this.#showConnection();
 		if ("stuck" in this.root.dataset) this.#giveUp("stuck");
-		else if (this.view.state === "complete") this.#callBack();
-		else if (!this.#isOver) this.#listen();
-		const tellTheTime = () => import("./pace.js").then((it) => new it.Pace(this.view).start(signal), () => {});
-		if (!ENDED.has(this.view.state)) pause(UNHURRIED, signal).then(tellTheTime);
+		else if (this.view.state === "complete") this.#claim();
+		else if (!this.#isOver) this.#subscribe();
+		if (!ENDED.has(this.view.state)) this.#showTimeLater(signal);
 	}
 
 	stop() {
 		this.#running?.abort();
 		this.#running = null;
-		this.#claiming = false;
-		clearTimeout(this.#patience);
-		this.#hangUp();
+		this.#isClaiming = false;
+		clearTimeout(this.#noticeTimer);
+		this.#unsubscribe();
 	}
 
-	/** A lost job alone may be found again, until it is claimed. */
+	/** A lost job may still come back, until somebody claims it. All other ends are final. */
 	get #isOver() {
 		const { state } = this.view;
 		return "claimed" in this.root.dataset || (ENDED.has(state) && state !== "lost");
 	}
 
 	/** @param {AbortSignal} signal */
-	#watchThePage(signal) {
-		/** @param {EventTarget | null} target @param {string} type @param {(event: any) => void} hear */
-		const when = (target, type, hear) => target?.addEventListener(type, hear, { signal });
-		when(this.client, "connected", () => this.#showConnection());
+	#addListeners(signal) {
+		const { client, view } = this;
+		/** @typedef {(event: any) => void} Listener */
+		/** @param {EventTarget | null} target @param {string} type @param {Listener} listener */
+		function when(target, type, listener) {
+			target?.addEventListener(type, listener, { signal });
+		}
+		when(client, "connected", () => this.#showConnection());
 		when(window, "online", () => this.#showConnection());
 		when(window, "offline", () => this.#showConnection());
-		when(window, "pageshow", (event) => this.#comeBack(event));
-		when(document, "visibilitychange", () => (this.#follow(), this.#callBack()));
-		when(this.view.part("leave"), "click", () => this.#leave());
-		when(this.view.part("cancel"), "submit", (event) => this.#cancel(event));
+		when(window, "pageshow", (event) => this.#onPageShow(event));
+		when(document, "visibilitychange", () => (this.#updateBackground(), this.#claim()));
+		when(view.part("leave"), "click", () => this.#leave());
+		when(view.part("cancel"), "submit", (event) => this.#cancel(event));
 	}
 
-	#listen() {
-		this.#hangUp();
+	/** @param {AbortSignal} signal */
+	async #showTimeLater(signal) {
+		await pause(SHOW_TIME_AFTER, signal);
+		const module = await import("./pace.js").catch(() => null); // the page works without it
+		if (module) new module.Pace(this.view).start(signal);
+	}
+
+	#subscribe() {
+		this.#unsubscribe();
 		const { job, ticket, version, url } = this.root.dataset;
-		this.#subscription = this.client.subscribe({ job, ticket }, { version: Number(version) - 1, poll: url });
-		on(this.#subscription, "change", (job) => this.#hear(job));
-		on(this.#subscription, "gone", () => this.#lookAgain());
+		const options = { version: Number(version) - 1, poll: url };
+		this.#subscription = this.client.subscribe({ job, ticket }, options);
+		on(this.#subscription, "change", (job) => this.#onChange(job));
+		on(this.#subscription, "gone", () => this.#onGone());
 	}
 
-	#hangUp() {
-		clearTimeout(this.#nextLook);
+	#unsubscribe() {
+		clearTimeout(this.#goneTimer);
 		this.#subscription?.unsubscribe();
 		this.#subscription = null;
 	}
 
 	/** @param {Job} job */
-	#hear(job) {
-		this.#looks.tries = 0;
+	#onChange(job) {
+		this.#goneRetries.tries = 0;
 		this.view.render(job);
-		if (document.hidden || "told" in this.root.dataset) this.#follow();
+		if (document.hidden || "told" in this.root.dataset) this.#updateBackground();
 		if (!ENDED.has(job.state)) return;
 		this.view.say("note", "");
-		if (this.#isOver) this.#hangUp();
-		this.#callBack();
+		if (this.#isOver) this.#unsubscribe();
+		this.#claim();
 	}
 
-	#lookAgain() {
-		if (this.#looks.tries < LOOKS) this.#nextLook = setTimeout(() => this.#listen(), this.#looks.next());
-		else this.#giveUp("gone");
+	/** The job is missing, perhaps only until its worker writes it again. */
+	#onGone() {
+		if (this.#goneRetries.tries >= GONE_RETRIES) return this.#giveUp("gone");
+		this.#goneTimer = setTimeout(() => this.#subscribe(), this.#goneRetries.next());
 	}
 
-	/** Once somebody looks; the other ends wait for *Continue*. */
-	async #callBack() {
+	/**
+	 * Claim a complete job and go where the server says, if somebody looks at the page.
+	 * After any other end the reader has to press *Continue*.
+	 */
+	async #claim() {
 		const form = this.view.part("ready");
 		const signal = this.#running?.signal;
 		const mayGo = !document.hidden || "redirectHidden" in this.root.dataset;
-		const isDone = this.#claiming || "claimed" in this.root.dataset;
+		const isDone = this.#isClaiming || "claimed" in this.root.dataset;
 		if (!form || !signal || isDone || this.view.state !== "complete" || !mayGo) return;
-		this.#claiming = true;
+		this.#isClaiming = true;
 		this.view.say("note", "leaving");
 		this.view.toggle("ready", false);
-		const { then, url, frame } = await claim(form, signal, (word) => this.view.say("note", word));
-		if (signal.aborted) return; // the page was left, so nobody is moved
+		const say = (/** @type {string} */ word) => this.view.say("note", word);
+		const { then, url, frame } = await claim(form, signal, say);
+		if (signal.aborted) return; // the reader has left the page
 		if (then === "go") this.#go(url ?? "", signal);
 		else if (then === "submit") form.submit();
-		else if (then === "wait") this.#waitOn(frame?.job);
+		else if (then === "wait") this.#keepWaiting(frame?.job);
 		else this.#giveUp(then);
 	}
 
@@ -135,8 +143,8 @@ export class WaitingPage {
 		const { href } = location;
 		this.root.dataset.claimed = "";
 		location.replace(url);
-		if (location.href !== href) location.reload(); // only the fragment differs, so nothing would be loaded
-		do await pause(STILL_HERE, signal);
+		if (location.href !== href) location.reload(); // only the fragment differs
+		do await pause(DOWNLOAD_AFTER, signal);
 		while (document.hidden && !signal.aborted);
 		const link = this.view.part("result");
 		if (signal.aborted || !link) return;
@@ -144,37 +152,30 @@ export class WaitingPage {
 		this.#giveUp("downloaded");
 	}
 
-	#follow() {
+	#updateBackground() {
 		const signal = this.#running?.signal;
 		if (signal) import("./background.js").then((it) => it.follow(this.view, signal), () => {});
 	}
 
-	/** Asks while it is still the click that asks. */
+	/** Ask for permission inside the click, because browsers allow it only there. */
 	#leave() {
-		const asked = globalThis.Notification?.requestPermission();
-		import("./background.js").then((it) => it.leave(this.view, asked), () => {});
+		const permission = globalThis.Notification?.requestPermission();
+		import("./background.js").then((it) => it.leave(this.view, permission), () => {});
 	}
 
 	/** @param {Job} [job] */
-	#waitOn(job) {
-		this.#claiming = false;
+	#keepWaiting(job) {
+		this.#isClaiming = false;
 		this.view.say("note", "");
 		if (job) this.view.render(job);
-		this.#listen();
+		this.#subscribe();
 	}
 
-	/** Say why, and do nothing more by ourselves. @param {keyof WAYS_OUT} reason */
+	/** Say why, and do nothing more without the reader. @param {Reason} reason */
 	#giveUp(reason) {
-		if (reason === "signed_out" && !this.view.part("login")) reason = "gone"; // a visitor cannot sign in again
-		this.#claiming = true;
-		this.#hangUp();
-		const waysOut = WAYS_OUT[reason];
-		if (waysOut.includes("ready")) this.root.dataset.stuck = "";
-		if (reason === "gone") this.root.dataset.state = "gone";
-		this.view.say("word", reason === "gone" ? "" : this.view.state);
-		this.view.say("note", reason);
-		this.view.say("link", "");
-		for (const part of WAYS) this.view.toggle(part, waysOut.includes(part));
+		this.#isClaiming = true;
+		this.#unsubscribe();
+		this.view.giveUp(reason);
 	}
 
 	/** @param {SubmitEvent} event */
@@ -190,19 +191,25 @@ export class WaitingPage {
 		if (then === "stale" || then === "signed_out") this.#giveUp(then);
 	}
 
-	/** Only the server knows what became of an end. @param {PageTransitionEvent} event */
-	#comeBack({ persisted }) {
-		if (persisted && (this.#claiming || ENDED.has(this.view.state))) location.reload();
+	/**
+	 * Reload an ended job's page from the cache: only the server knows whether it is claimed.
+	 * @param {PageTransitionEvent} event
+	 */
+	#onPageShow({ persisted }) {
+		if (persisted && (this.#isClaiming || ENDED.has(this.view.state))) location.reload();
 	}
 
 	#showConnection() {
-		this.root.dataset.connected = this.client.connected;
-		clearTimeout(this.#patience);
+		const { connected } = this.client;
+		this.root.dataset.connected = connected;
+		clearTimeout(this.#noticeTimer);
 		this.view.say("link", "");
-		if (!this.client.connected) this.#patience = setTimeout(() => this.#speakOfIt(), PATIENCE);
+		if (connected) return;
+		this.#noticeTimer = setTimeout(() => this.#noticeLostConnection(), RECONNECT_NOTICE_AFTER);
 	}
 
-	#speakOfIt() {
-		if (this.#subscription) this.view.say("link", navigator.onLine ? "reconnecting" : "offline");
+	#noticeLostConnection() {
+		const name = navigator.onLine ? "reconnecting" : "offline";
+		if (this.#subscription) this.view.say("link", name);
 	}
 }
