@@ -245,7 +245,7 @@ def _frame_of(job: Job) -> str:
 
 
 class NotFoundConsumer(AsyncConsumer):
-    """Answers for every address below `ws/jobs/` that is none of ours."""
+    """Answers for every other address below `SOCKET_ROUTE`."""
 
     async def __call__(
         self,
