@@ -11,6 +11,8 @@ from django.conf import settings
 from django.core.signals import setting_changed
 from django.urls import get_script_prefix
 
+SOCKET_ROUTE = "ws/jobs/"  # where `jobs.routing` serves the sockets
+
 
 @dataclass(frozen=True, slots=True)
 class JobsSettings:
@@ -36,7 +38,7 @@ class JobsSettings:
     MAX_SUBSCRIPTIONS: int = 100
     MAX_DATA: int = 262144
     ALLOWED_REDIRECT_HOSTS: list[str] = field(default_factory=list)
-    SOCKET_PATH: str = "ws/jobs/"
+    SOCKET_PATH: str = SOCKET_ROUTE
 
 
 NAMES = frozenset(f.name for f in fields(JobsSettings))

@@ -15,6 +15,7 @@ from channels.routing import URLRouter
 from channels.testing import WebsocketCommunicator
 from django.http import HttpRequest
 
+from .conf import SOCKET_ROUTE
 from .exceptions import StoreUnavailable
 from .job import Job
 from .push import publisher
@@ -200,7 +201,7 @@ class JobCommunicator(WebsocketCommunicator):
     def __init__(
         self, session: Any = None, job: str | None = None, origin: str | None = "http://testserver"
     ) -> None:
-        path = f"/ws/jobs/{job}/" if job else "/ws/jobs/"
+        path = f"/{SOCKET_ROUTE}{job}/" if job else f"/{SOCKET_ROUTE}"
         headers = [(b"host", b"testserver"), *([(b"origin", origin.encode())] if origin else [])]
         super().__init__(URLRouter(websocket_urlpatterns), path, headers=headers)
         self.scope["session"] = {} if session is None else session

@@ -188,7 +188,7 @@ class JobConsumer(FrameWriter, AsyncConsumer):
 
 
 class NotFoundConsumer(AsyncConsumer):
-    """Answers every address below `ws/jobs/` that is not one of ours."""
+    """Answers for every other address below `SOCKET_ROUTE`."""
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Accept, because a browser sees the code of a close only then, and close."""

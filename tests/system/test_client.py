@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
+import pytest
 import pytest_asyncio
 
-HARNESS = Path(__file__).with_name("bench.js")
+HARNESS = Path(__file__).with_name("harness") / "bench.js"
 EMPTY_PAGE = "<!doctype html><title>bench</title>"
 IMPORT = (
     "import('/static/jobs/client.js').then(({JobsClient}) => { window.JobsClient = JobsClient })"
@@ -155,7 +156,7 @@ async def test_module_that_is_loaded_twice_shares_one_socket(bench):
 
 async def test_numbers_are_in_the_language_that_the_page_has_now(bench):
     assert await bench.evaluate("""async () => {
-        const {inPercent} = await import("/static/jobs/words.js");
+        const {inPercent} = await import("/static/jobs/elements/words.js");
         return ["en", "de", "en_US", ""].map((lang) => ((document.documentElement.lang = lang), inPercent(25)));
     }""") == ["25%", "25\u00a0%", "25%", "25%"]  # the last two are no languages: the browser's own
 
@@ -227,6 +228,73 @@ async def test_subscription_that_is_refused_leaves_the_others(bench):
         return heard;
     }""")
     assert heard == [["gone"], ["ready 1"]]
+
+
+REFUSED = "{event: 'error', code: 'too_many', detail: '', job: 'a'}"
+COUNT = "FakeSocket.last.sent.filter(({action}) => action === 'subscribe').length"
+
+
+async def test_a_refused_subscription_is_repeated_after_the_wait_that_the_server_names(bench):
+    await bench.evaluate(f"""() => {{
+        heard = listen(client.subscribe({{job: "a"}}));
+        client.subscribe({{job: "b"}});
+        FakeSocket.last.open({{...{REFUSED}, retry_after: 3}});
+    }}""")
+    await bench.clock.run_for(3_000)
+    assert await bench.evaluate(COUNT) == 2
+    await bench.clock.run_for(1_000)
+    assert await bench.evaluate("FakeSocket.last.sent.at(-1)") == {
+        "action": "subscribe",
+        "job": "a",
+    }
+    await bench.evaluate("FakeSocket.last.say({event: 'subscribed', job: 'a'})")
+    await bench.evaluate("FakeSocket.last.say(frame('ready', 1))")
+    await bench.clock.run_for(19_000)
+    assert await bench.evaluate(f"[{COUNT}, heard]") == [3, ["ready 1"]]
+
+
+async def test_without_a_named_wait_the_delays_between_subscriptions_grow(bench):
+    await bench.evaluate(f"""() => {{
+        FakeSocket.prototype.send = function (text) {{
+            const frame = JSON.parse(text);
+            this.sent.push(frame);
+            const answer = frame.action === "ping" ? {{event: "pong"}} : {REFUSED};
+            queueMicrotask(() => this.say(answer));
+        }};
+        client.subscribe({{job: "a"}});
+        FakeSocket.last.open();
+    }}""")
+    await bench.clock.run_for(1_900)
+    assert await bench.evaluate(COUNT) == 1
+    await bench.clock.run_for(58_000)
+    first = await bench.evaluate(COUNT)
+    await bench.clock.run_for(60_000)
+    assert 4 <= first <= 6
+    assert 1 <= await bench.evaluate(COUNT) - first <= 2
+
+
+@pytest.mark.parametrize("act", ["subscription.unsubscribe()", "client.stop()"])
+async def test_a_subscription_that_nobody_wants_is_not_repeated(bench, act):
+    await bench.evaluate(f"""() => {{
+        client.subscribe({{job: "b"}});
+        const subscription = client.subscribe({{job: "a"}});
+        FakeSocket.last.open({REFUSED});
+        {act};
+    }}""")
+    await bench.clock.run_for(19_000)
+    assert await bench.evaluate(f"[{COUNT}, FakeSocket.all.length]") == [2, 1]
+
+
+async def test_a_new_connection_repeats_a_refused_subscription_only_once(bench):
+    await bench.evaluate(f"""() => {{
+        client.subscribe({{job: "a"}});
+        FakeSocket.last.open({REFUSED});
+        FakeSocket.last.lose();
+    }}""")
+    await bench.clock.run_for(500)
+    await bench.evaluate("FakeSocket.last.open({event: 'subscribed', job: 'a'})")
+    await bench.clock.run_for(10_000)
+    assert await bench.evaluate(f"[{COUNT}, FakeSocket.all.length]") == [1, 2]
 
 
 async def test_what_a_newer_server_says_is_ignored(bench):

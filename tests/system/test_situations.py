@@ -139,7 +139,7 @@ async def test_the_next_attempt_is_counted_down(page, served):
 async def test_time_left_never_comes_back_by_more_than_it_went_forward(page):
     await page.goto("/accounts/login/")
     shown = await page.evaluate("""async () => {
-        const {Remaining} = await import("/static/jobs/pace.js");
+        const {Remaining} = await import("/static/jobs/waiting/pace.js");
         const remaining = new Remaining();
         return [60, 50, 90, NaN, 20, 70, Infinity, -5, undefined, 500].map((seconds) => remaining.toward(seconds));
     }""")
@@ -149,7 +149,7 @@ async def test_time_left_never_comes_back_by_more_than_it_went_forward(page):
 async def test_first_estimate_of_none_is_none(page):
     await page.goto("/accounts/login/")
     shown = await page.evaluate(
-        "import('/static/jobs/pace.js').then(({Remaining}) => new Remaining().toward(NaN))"
+        "import('/static/jobs/waiting/pace.js').then(({Remaining}) => new Remaining().toward(NaN))"
     )
     assert shown is None
 

@@ -1,4 +1,4 @@
-"""Waiting pages without a browser: Python clients of the socket with the reconnect rule of connection.js."""
+"""Waiting pages without a browser: Python clients of the socket with the reconnect rule of client/connection.js."""
 
 import asyncio
 import json

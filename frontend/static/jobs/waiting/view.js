@@ -1,9 +1,22 @@
-import { ENDED } from "./events.js";
+import { ENDED } from "../client/events.js";
+import { inNumbers, inPercent, setText, word } from "../elements/words.js";
 import { Speech } from "./speech.js";
-import { inNumbers, inPercent, word } from "./words.js";
-/** @import { Job, Progress } from "./types.d.ts" */
+/** @import { Job, Progress } from "../types.d.ts" */
 
-/** The elements of `waiting_card.html`, into which all goes as text. */
+/** @typedef {keyof typeof WAYS_OUT} Reason why the page cannot go on by itself */
+
+/** The buttons and links of the page, and which of them help the reader after the page gave up. */
+const WAYS = ["cancel", "leave", "ready", "reload", "list", "login", "result"];
+const WAYS_OUT = {
+	stale: ["reload"],
+	signed_out: ["login"],
+	stuck: ["ready", "list"],
+	unreachable: ["ready"],
+	gone: ["reload", "list", "login"],
+	downloaded: ["result", "list"],
+};
+
+/** The elements of `waiting_card.html`. All texts are written as text, never as HTML. */
 export class WaitingView {
 	/** @param {HTMLElement} root */
 	constructor(root) {
@@ -39,7 +52,7 @@ export class WaitingView {
 		this.showForms();
 	}
 
-	/** Also keeps the keyboard's place. */
+	/** Show what the state allows, and keep the keyboard's focus on the page. */
 	showForms() {
 		const hasEnded = ENDED.has(this.state);
 		const hadFocus = this.part("cancel")?.contains(document.activeElement);
@@ -48,6 +61,21 @@ export class WaitingView {
 		this.toggle("leave", !hasEnded);
 		this.toggle("retry", hasEnded && this.state !== "complete");
 		if (hasEnded && hadFocus) this.root.querySelector("h1")?.focus();
+	}
+
+	/**
+	 * Say why the page does nothing more, and show only what helps then.
+	 * @param {Reason} reason
+	 */
+	giveUp(reason) {
+		if (reason === "signed_out" && !this.part("login")) reason = "gone"; // visitors cannot
+		const waysOut = WAYS_OUT[reason];
+		if (waysOut.includes("ready")) this.root.dataset.stuck = "";
+		if (reason === "gone") this.root.dataset.state = "gone";
+		this.say("word", reason === "gone" ? "" : this.state);
+		this.say("note", reason);
+		this.say("link", "");
+		for (const part of WAYS) this.toggle(part, waysOut.includes(part));
 	}
 
 	/** @param {Progress} progress */
@@ -63,12 +91,12 @@ export class WaitingView {
 		this.speech.progress(percent, text);
 	}
 
-	/** A hidden tab has nothing else. */
+	/** A hidden tab shows nothing but its title. */
 	title(text = "") {
 		document.title = `${text} · ${this.part("header").textContent}`;
 	}
 
-	/** Say one of the page's words, or nothing. */
+	/** Write one of the page's words (`words.html`) into a part, or empty the part. */
 	say(part = "", name = "") {
 		this.write(part, name && word(this.root, name));
 	}
@@ -79,7 +107,6 @@ export class WaitingView {
 	}
 
 	write(name = "", text = "") {
-		const part = this.part(name);
-		if (part && part.textContent !== text) part.textContent = text;
+		setText(this.part(name), text);
 	}
 }

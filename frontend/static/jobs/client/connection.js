@@ -1,25 +1,26 @@
 import { Backoff, jittered } from "./backoff.js";
 import { emit } from "./events.js";
 import { Heartbeat } from "./heartbeat.js";
-/** @import { SocketClass } from "./types.d.ts" */
+/** @import { SocketClass } from "../types.d.ts" */
 
-const REFUSED = [4400, 4404]; // asking again cannot help
-const STABLE = 5_000; // ms of life after which the delays begin anew
-const HOPELESS = 6; // failures, about half a minute, if nothing was ever heard: here sockets do not work
-const SELDOM = 300_000; // ms between attempts then
+const REFUSED_CODES = [4400, 4404]; // close codes after which a reconnect cannot help
+const STABLE_AFTER = 5_000; // ms; a connection that lived longer resets the delays
+const HOPELESS_FAILURES = 6; // about half a minute without one frame: sockets do not work here
+const HOPELESS_DELAY = 300_000; // ms between attempts after that
 
 /**
- * One WebSocket that is kept open, and looked after when the page comes back from sleep or a cache.
- * Emits `open`, `frame`, `down` (connections in a row on which nothing was heard), `refused` (the close code).
+ * One WebSocket that reconnects, also after the page comes back from sleep or from a cache.
+ * Emits `open`, `frame`, `refused` (the close code), and `down` (the number of connections in a
+ * row that failed before their first frame).
  */
 export class Connection extends EventTarget {
 	/** @type {WebSocket | null} */ #socket = null;
 	/** @type {AbortController | null} */ #running = null;
 	#retry = 0;
-	#heartbeat = new Heartbeat(() => this.send({ action: "ping" }), () => this.#lost());
+	#heartbeat = new Heartbeat(() => this.send({ action: "ping" }), () => this.#onLost());
 	#backoff = new Backoff();
 	#failures = 0;
-	#heard = false;
+	#hasHeard = false;
 	#hasEverHeard = false;
 	#openedAt = 0;
 
@@ -35,7 +36,9 @@ export class Connection extends EventTarget {
 		this.#running = new AbortController();
 		const { signal } = this.#running;
 		const check = () => document.visibilityState === "visible" && this.check();
-		for (const type of ["online", "offline", "pageshow"]) addEventListener(type, check, { signal });
+		addEventListener("online", check, { signal });
+		addEventListener("offline", check, { signal });
+		addEventListener("pageshow", check, { signal });
 		document.addEventListener("visibilitychange", check, { signal });
 		this.#connect();
 	}
@@ -44,15 +47,15 @@ export class Connection extends EventTarget {
 		this.#running?.abort();
 		this.#running = null;
 		this.#failures = this.#backoff.tries = 0;
-		this.#drop();
+		this.#close();
 	}
 
-	/** What is lost is said again at `open`. */
+	/** Send a frame if the socket is open. The client subscribes again at every `open`. */
 	send(frame = {}) {
 		if (this.#socket?.readyState === 1) this.#socket.send(JSON.stringify(frame));
 	}
 
-	/** Make sure now. */
+	/** Check the connection now, or reconnect now. */
 	check() {
 		if (this.#socket) this.#heartbeat.check();
 		else if (this.#running) this.#connect();
@@ -60,11 +63,11 @@ export class Connection extends EventTarget {
 
 	#connect() {
 		clearTimeout(this.#retry);
-		this.#heard = false;
+		this.#hasHeard = false;
 		try {
 			this.#listen(new this.Socket(this.url));
 		} catch {
-			this.#lost(); // forbidden by a policy
+			this.#onLost(); // a security policy forbids it
 		}
 	}
 
@@ -74,40 +77,40 @@ export class Connection extends EventTarget {
 		this.#heartbeat.expect();
 		socket.onopen = () => {
 			this.#openedAt = Date.now();
-			this.#heartbeat.expect(); // it may accept and then say nothing
+			this.#heartbeat.expect(); // a server may accept the socket and then stay silent
 			emit(this, "open");
 		};
-		socket.onmessage = ({ data }) => this.#hear(data);
-		socket.onclose = ({ code }) => this.#lost(code);
+		socket.onmessage = ({ data }) => this.#onMessage(data);
+		socket.onclose = ({ code }) => this.#onLost(code);
 	}
 
-	#hear(text = "") {
+	#onMessage(text = "") {
 		this.#heartbeat.heard();
-		this.#heard = this.#hasEverHeard = true;
+		this.#hasHeard = this.#hasEverHeard = true;
 		this.#failures = 0;
 		try {
 			emit(this, "frame", JSON.parse(text));
 		} catch {
-			// nothing that we know
+			// not a frame of ours
 		}
 	}
 
-	#lost(code = 0) {
-		this.#drop();
-		if (REFUSED.includes(code)) {
+	#onLost(code = 0) {
+		this.#close();
+		if (REFUSED_CODES.includes(code)) {
 			this.stop();
 			return emit(this, "refused", code);
 		}
-		if (!this.#heard) this.#failures += 1;
-		else if (Date.now() - this.#openedAt > STABLE) this.#backoff.tries = 0;
-		const isHopeless = !this.#hasEverHeard && this.#failures >= HOPELESS;
-		const delay = isHopeless ? jittered(SELDOM) : this.#backoff.next();
+		if (!this.#hasHeard) this.#failures += 1;
+		else if (Date.now() - this.#openedAt > STABLE_AFTER) this.#backoff.tries = 0;
+		const isHopeless = !this.#hasEverHeard && this.#failures >= HOPELESS_FAILURES;
+		const delay = isHopeless ? jittered(HOPELESS_DELAY) : this.#backoff.next();
 		this.#retry = setTimeout(() => this.#connect(), delay);
 		emit(this, "down", this.#failures);
 	}
 
-	/** At once: a half-open one would not report its close for a long time. */
-	#drop() {
+	/** Do not wait for the close event, because a half-open socket reports it very late. */
+	#close() {
 		clearTimeout(this.#retry);
 		this.#heartbeat.stop();
 		const socket = this.#socket;

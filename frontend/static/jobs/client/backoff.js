@@ -1,4 +1,4 @@
-/** Growing, jittered delays (ms): the pages that lost one server must not come back all at once. */
+/** Growing, jittered delays (ms), so that not all pages return to a server at the same moment. */
 export class Backoff {
 	tries = 0;
 
@@ -6,18 +6,21 @@ export class Backoff {
 		this.step = () => Math.min(most, first * factor ** this.tries++);
 	}
 
-	/** Between half a step and a whole one. */
+	/** Return the next delay: between half a step and a whole one. */
 	next() {
 		return jittered(this.step());
 	}
 }
 
-/** Between half of it and the whole. @param {number} delay */
+/** Return a random delay between half of `delay` and all of it. @param {number} delay */
 export function jittered(delay) {
 	return delay * (0.5 + Math.random() / 2);
 }
 
-/** Wait, but no longer than until `signal` aborts. @param {number} delay ms @param {AbortSignal} signal @returns {Promise<void>} */
+/**
+ * Wait for `delay` ms, or until `signal` aborts.
+ * @param {number} delay @param {AbortSignal} signal @returns {Promise<void>}
+ */
 export function pause(delay, signal) {
 	return new Promise((resolve) => {
 		const timer = setTimeout(end, delay);

@@ -1,10 +1,10 @@
 const STEP = 25; // per cent
-const QUIET = 5_000; // ms between two announcements
+const MIN_PAUSE = 5_000; // ms between two announcements
 
-/** Say progress in quarters only, and seldom, though the numbers run (WCAG 4.1.3). */
+/** Announces progress in quarters and rarely, although the numbers run (WCAG 4.1.3). */
 export class Speech {
 	#said = 0;
-	#saidAt = -QUIET;
+	#saidAt = -MIN_PAUSE;
 
 	/** @param {(text: string) => void} say */
 	constructor(say) {
@@ -13,13 +13,13 @@ export class Speech {
 
 	progress(percent = 0, text = "") {
 		const step = percent - (percent % STEP);
-		if (step <= this.#said || performance.now() - this.#saidAt < QUIET) return;
+		if (step <= this.#said || performance.now() - this.#saidAt < MIN_PAUSE) return;
 		this.#said = step;
 		this.#saidAt = performance.now();
 		this.say(text);
 	}
 
-	/** The state has words of its own. */
+	/** Stay silent for a while, because the new state is announced by its own words. */
 	hush() {
 		this.#saidAt = performance.now();
 		this.say("");
