@@ -30,7 +30,7 @@ assert (ready.status_code, ready["Location"]) == (303, "/reports/report-2026.csv
 again = client.post(page["Location"] + "ready/")
 assert ready["Location"] == again["Location"]
 assert client.get("/jobs/").content.count(b"report-2026.csv is ready.") == 1
-from jobs.doctor.public_address import find_route
+from jobs.doctor.application import find_route
 assert "opens /ws/jobs/" in find_route()
 """
 

@@ -12,8 +12,8 @@ from django.db.backends.sqlite3.creation import DatabaseCreation
 from django.test import override_settings
 
 from jobs.conf import jobs_settings
-from jobs.doctor import walk
-from jobs.doctor.step import Wrong
+from jobs.doctor.step import StepFailed
+from jobs.doctor.store import try_store
 from jobs.exceptions import JobNotFound
 from jobs.push import publisher
 from jobs.push.envelope import LOGOUT, message_of
@@ -129,12 +129,12 @@ def test_h20_a_second_project_with_other_names_is_no_news(caplog, settings, name
 
 def test_h20_the_doctor_names_a_second_project(redis_client):
     start_anew()
-    assert "took a write" in walk._store()
+    assert "took a write" in try_store()
     with (
         of_another_project(),
-        pytest.raises(Wrong, match=r"Another project \('project'\).* JOBS\['PREFIX'\]"),
+        pytest.raises(StepFailed, match=r"Another project \('project'\).* JOBS\['PREFIX'\]"),
     ):
-        walk._store()
+        try_store()
 
 
 def test_h20_a_worker_introduces_its_project(redis_client):
