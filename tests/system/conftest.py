@@ -11,10 +11,10 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import async_playwright
 
-from tests.system.harness.halfopen import InBackground
 from tests.system.harness.stack import LiveStack
 
-from .harness import browser as chromium
+from .halfopen import InBackground
+from .harness import chromium
 from .harness import firefox as firefox_browser
 
 HERE = Path(__file__).parent
@@ -96,7 +96,7 @@ def own_stack(prepared_database):
 @pytest.fixture
 def ann(site):
     """Return the HTTP client of the visitor who owns the jobs of a module's `site`; it asks for JSON."""
-    cookies = {"sessionid": site.hands.session("ann")}
+    cookies = {"sessionid": site.shell.session("ann")}
     headers = {"Accept": "application/json"}
     with httpx.Client(
         base_url=site.base_url, cookies=cookies, headers=headers, trust_env=False, timeout=30

@@ -1,6 +1,6 @@
 """Servers whose link to Redis goes silent, each for another time (F36), and a worker's, for 75 s (F42); all at once.
 
-`python -m tests.system.harness.halfopen 20 60 120` drops real packets, in a network namespace of its own (unshare, iptables; no
+`python -m tests.system.halfopen 20 60 120` drops real packets, in a network namespace of its own (unshare, iptables; no
 rights are needed where users may have namespaces). Where there is none, proxies that pass nothing stand in for it. It
 prints one line of JSON for each number of seconds.
 """
@@ -25,11 +25,14 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
 django.setup()  # which the tickets need
 
 from project.demo.processes import Child  # noqa: E402
-from tests.system.faults.waiting import until  # noqa: E402
 
-from .pages import Page, eventually, listening, lost, say  # noqa: E402
-from .proxy import Packets, Proxy  # noqa: E402
-from .site import Site, cpu_seconds, ticket_for  # noqa: E402
+from .harness.printing import say  # noqa: E402
+from .harness.proxy import Packets, Proxy  # noqa: E402
+from .harness.site import Site  # noqa: E402
+from .harness.socket_page import SocketPage, listening, lost  # noqa: E402
+from .harness.tickets import ticket_for  # noqa: E402
+from .harness.usage import cpu_seconds  # noqa: E402
+from .harness.waiting import eventually, until  # noqa: E402
 
 SILENCES = (20, 60, 120)  # seconds; TCP itself gives a connection up between the first two
 CUT = 75  # seconds that a worker is cut off
@@ -69,26 +72,26 @@ def bring_loopback_up() -> None:
 
 async def be_silent(site: Site, seconds: float) -> dict:
     """Cut a server's link for so many seconds; return what became of its pages, and what it cost."""
-    ids = site.hands.create(PAGES)
+    ids = site.shell.create(PAGES)
     during, after, later = ids[: PAGES // 4], ids[PAGES // 4 : PAGES // 2], ids[PAGES // 2 :]
     async with listening(
-        [Page(site.base_url, job_id, ticket_for(job_id)) for job_id in ids]
+        [SocketPage(site.base_url, job_id, ticket_for(job_id)) for job_id in ids]
     ) as pages:
         since, used = time.monotonic(), cpu_seconds(site.server)
         site.proxy.silence()
         await asyncio.sleep(seconds / 2)
-        await asyncio.to_thread(site.hands.end, during)
+        await asyncio.to_thread(site.shell.end, during)
         await asyncio.sleep(seconds / 2)
         site.proxy.speak()
         back = time.monotonic()
-        await asyncio.to_thread(site.hands.end, after)
+        await asyncio.to_thread(site.shell.end, after)
         unheard = await lost(pages[: PAGES // 2], PATIENCE)
         healed = max(page.ready_at for page in pages[: PAGES // 2]) - back
         await asyncio.sleep(
             max(0.0, back + PATIENCE - time.monotonic())
         )  # by now the hub hears again
         share = (cpu_seconds(site.server) - used) / (time.monotonic() - since)
-        await asyncio.to_thread(site.hands.end, later, every=0.05)
+        await asyncio.to_thread(site.shell.end, later, every=0.05)
         unheard += await lost(pages, R + 2)
         pushed = sum(page.delay < PUSHED for page in pages[PAGES // 2 :])
     return {"lost": len(unheard), "healed": healed, "cpu": share, "pushed": pushed / len(later)}
@@ -109,9 +112,9 @@ async def be_cut_off(site: Site, seconds: float) -> dict:
     """Cut a worker off while two jobs end, of which one is watched; return in how many seconds each thing was so."""
     gate = Path(site.directory.name) / "gate"
     ids = watched, unread = await asyncio.to_thread(
-        site.hands.start_task, "wait_for_file", number=2, path=str(gate)
+        site.shell.start_task, "wait_for_file", number=2, path=str(gate)
     )
-    async with listening([page := Page(site.base_url, watched, ticket_for(watched))]):
+    async with listening([page := SocketPage(site.base_url, watched, ticket_for(watched))]):
         await eventually(
             lambda: all(state_of(site, job_id) == "running" for job_id in ids), PATIENCE
         )
@@ -119,7 +122,7 @@ async def be_cut_off(site: Site, seconds: float) -> dict:
         gate.write_text("open")
         since = time.monotonic()
         await eventually(
-            lambda: {site.hands.archived(job_id) for job_id in ids} == {"complete"}, PATIENCE
+            lambda: {site.shell.archived(job_id) for job_id in ids} == {"complete"}, PATIENCE
         )
         archived = time.monotonic() - since
         await asyncio.sleep(seconds - archived)
@@ -179,7 +182,7 @@ class InBackground:
         self.child: Child | None = None
         with suppress(FileExistsError):
             place.touch(exist_ok=False)
-            command = [sys.executable, "-m", "tests.system.harness.halfopen", *map(str, SILENCES)]
+            command = [sys.executable, "-m", "tests.system.halfopen", *map(str, SILENCES)]
             self.child = Child("halfopen", command, on_line=self._keep)
 
     def line_about(self, happening: Callable, seconds: float) -> str:
@@ -207,7 +210,7 @@ def main() -> None:
     """Go into a network of our own if we may, and measure there."""
     inside, *silences = sys.argv[1:] if sys.argv[1:2] == ["--inside"] else ["", *sys.argv[1:]]
     if not inside and can_drop_packets():
-        command = [sys.executable, "-m", "tests.system.harness.halfopen", "--inside", *silences]
+        command = [sys.executable, "-m", "tests.system.halfopen", "--inside", *silences]
         os.execvp(NAMESPACE[0], [*NAMESPACE, *command])  # noqa: S606
     if inside:
         bring_loopback_up()

@@ -1,6 +1,6 @@
 """Count the completions that open pages never hear of, over every fault on the way (issue: nothing lost).
 
-`python -m tests.system.harness.losses [--jobs 10000] [--quick]` starts real servers and opens pages with the reconnect rule of
+`python -m tests.system.losses [--jobs 10000] [--quick]` starts real servers and opens pages with the reconnect rule of
 the page's own script; it prints a line for each fault and exits with 1 if anything was lost.
 """
 
@@ -18,8 +18,10 @@ import django
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
 django.setup()  # which the tickets need
 
-from .pages import Page, lost, say  # noqa: E402
-from .site import Site, ticket_for  # noqa: E402
+from .harness.printing import say  # noqa: E402
+from .harness.site import Site  # noqa: E402
+from .harness.socket_page import SocketPage, lost  # noqa: E402
+from .harness.tickets import ticket_for  # noqa: E402
 
 PATIENCE = (
     60.0  # seconds after which a page that has heard nothing counts as one that lost its job
@@ -36,23 +38,23 @@ class Losses:
         self.quiet = quiet
         self.total = self.lost = 0
 
-    async def hands(self, act: str, *args: object, **kwargs: object) -> object:
-        return await asyncio.to_thread(self.site.hands.ask, act, *args, **kwargs)
+    async def shell(self, act: str, *args: object, **kwargs: object) -> object:
+        return await asyncio.to_thread(self.site.shell.ask, act, *args, **kwargs)
 
-    def page(self, job_id: str) -> Page:
-        return Page(self.site.base_url, job_id, ticket_for(job_id))
+    def page(self, job_id: str) -> SocketPage:
+        return SocketPage(self.site.base_url, job_id, ticket_for(job_id))
 
     async def run(
         self,
         fault: str,
-        method: Callable[[list[Page]], Awaitable[None]],
+        method: Callable[[list[SocketPage]], Awaitable[None]],
         jobs: int,
         most: int = AT_ONCE,
     ):
         """Let the fault happen to so many jobs, in rounds of at most so many, and print what was lost."""
         missing, delays, left = 0, [], jobs
         while left > 0:
-            ids = await self.hands("create", min(most, left))
+            ids = await self.shell("create", min(most, left))
             left -= len(ids)
             pages = [self.page(job_id) for job_id in ids]
             await method(pages)
@@ -67,35 +69,35 @@ class Losses:
         )
         self.total, self.lost = self.total + jobs, self.lost + missing
 
-    async def end(self, pages: list[Page]) -> None:
-        await self.hands("end", [page.job_id for page in pages])
+    async def end(self, pages: list[SocketPage]) -> None:
+        await self.shell("end", [page.job_id for page in pages])
 
-    async def listen(self, pages: list[Page]) -> None:
+    async def listen(self, pages: list[SocketPage]) -> None:
         for page in pages:
             page.start()
         async with asyncio.timeout(PATIENCE):
             await asyncio.gather(*(page.is_listening.wait() for page in pages))
 
-    async def burst(self, pages: list[Page]) -> None:
+    async def burst(self, pages: list[SocketPage]) -> None:
         await self.listen(pages)
         await self.end(pages)
 
-    async def after_quiet(self, pages: list[Page]) -> None:
+    async def after_quiet(self, pages: list[SocketPage]) -> None:
         await self.listen(pages)
         await asyncio.sleep(self.quiet)
         await self.end(pages)
 
-    async def before_the_page(self, pages: list[Page]) -> None:
+    async def before_the_page(self, pages: list[SocketPage]) -> None:
         await self.end(pages)
         await self.listen(pages)
 
-    async def during_the_connect(self, pages: list[Page]) -> None:
+    async def during_the_connect(self, pages: list[SocketPage]) -> None:
         """End them while their pages connect: between page and socket, between join and read, and just after."""
         ending = asyncio.create_task(self.end(pages))
         await self.listen(pages)
         await ending
 
-    async def connection_killed(self, pages: list[Page]) -> None:
+    async def connection_killed(self, pages: list[SocketPage]) -> None:
         await self.listen(pages)
         ending = asyncio.create_task(self.end(pages))
         for _ in range(5):
@@ -103,16 +105,16 @@ class Losses:
             await asyncio.sleep(0.1)
         await ending
 
-    async def redis_restarted(self, pages: list[Page]) -> None:
+    async def redis_restarted(self, pages: list[SocketPage]) -> None:
         """Redis is killed half-way through the ends, and comes back empty; who holds a job writes it anew."""
         await self.listen(pages)
         half = len(pages) // 2
         await self.end(pages[:half])
         await asyncio.to_thread(self.site.restart_redis)
-        await self.hands("restored", [page.job_id for page in pages[half:]])
+        await self.shell("restored", [page.job_id for page in pages[half:]])
         await self.end(pages[half:])
 
-    async def server_restarted(self, pages: list[Page]) -> None:
+    async def server_restarted(self, pages: list[SocketPage]) -> None:
         await self.listen(pages)
         half = len(pages) // 2
         await asyncio.to_thread(self.site.server.stop, 0)

@@ -1,4 +1,4 @@
-"""Make pictures of every state, light and dark, on a phone and on a desktop: `python -m tests.system.harness.screenshots`.
+"""Make pictures of every state, light and dark, on a phone and on a desktop: `python -m tests.system.screenshots`.
 
 It starts the project with a database and a Redis of its own, and ends them again.
 """
@@ -11,10 +11,10 @@ from pathlib import Path
 
 from playwright.async_api import Browser, Page, async_playwright
 
-from . import browser as chromium
-from .backstage import Backstage
-from .situations import SITUATIONS, show
-from .stack import LiveStack
+from .harness import chromium
+from .harness.fake_worker import FakeWorker
+from .harness.page_situations import SITUATIONS, show
+from .harness.stack import LiveStack
 
 SIZES = {"phone": {"width": 390, "height": 720}, "desktop": {"width": 1100, "height": 720}}
 SCHEMES = ["light", "dark"]
@@ -53,11 +53,11 @@ class Album:
         self,
         browser: Browser,
         stack: LiveStack,
-        backstage: Backstage,
+        fake_worker: FakeWorker,
         out: Path,
         situations: list[str],
     ):
-        self.browser, self.stack, self.backstage, self.out = browser, stack, backstage, out
+        self.browser, self.stack, self.fake_worker, self.out = browser, stack, fake_worker, out
         self.situations = situations
         self.room = asyncio.Semaphore(AT_ONCE)
 
@@ -82,7 +82,7 @@ class Album:
         """Take a situation of the waiting page."""
         async with self.room:
             page = await open_page(self.browser, self.stack, size, scheme, language)
-            await show(page, self.backstage, situation)
+            await show(page, self.fake_worker, situation)
             await self.keep(page, situation, language, scheme, size)
             await close(page)
 
@@ -111,13 +111,13 @@ async def main(out: Path, situations: list[str]) -> None:
     with (
         tempfile.TemporaryDirectory() as folder,
         LiveStack(Path(folder) / "db.sqlite3") as stack,
-        Backstage(stack) as backstage,
+        FakeWorker(stack) as fake_worker,
     ):
         async with async_playwright() as playwright:
             browser = await playwright.chromium.launch(
                 executable_path=chromium.find(), args=chromium.ARGUMENTS
             )
-            await Album(browser, stack, backstage, out, situations).take_all()
+            await Album(browser, stack, fake_worker, out, situations).take_all()
             await browser.close()
 
 

@@ -10,9 +10,10 @@ import psycopg
 import pytest
 
 from project.demo.embedded import free_port
-from tests.system.harness.pages import eventually, listening, lost, page_of
 from tests.system.harness.postgres import PostgreSQL, find_postgres
 from tests.system.harness.site import Site
+from tests.system.harness.socket_page import listening, lost, page_of
+from tests.system.harness.waiting import eventually
 
 AT_ONCE = 1.0  # seconds in which a page is told
 BOUND = 4.0  # seconds that a task is held up by an archive that takes nothing, at most
@@ -53,18 +54,18 @@ def site(prepared_database):
 
 
 async def test_f35_a_job_that_ends_while_the_archives_table_is_locked_is_announced_at_once(site):
-    ids = site.hands.create(2)
+    ids = site.shell.create(2)
     async with listening([page_of(site, job_id) for job_id in ids]) as pages:
         with psycopg.connect(site.postgres.url) as holder:
             holder.execute(
                 "LOCK TABLE jobs_jobrecord IN ACCESS EXCLUSIVE MODE"
             )  # as a migration does
-            ending = asyncio.create_task(asyncio.to_thread(site.hands.seconds_to_end, ids))
+            ending = asyncio.create_task(asyncio.to_thread(site.shell.seconds_to_end, ids))
             assert await lost(pages[:1], AT_ONCE) == []
             assert await asyncio.wait_for(ending, LATER) < 2 * BOUND  # one after the other
             assert await lost(pages, AT_ONCE) == []
     await eventually(
-        lambda: {site.hands.archived(job_id) for job_id in ids} == {"complete"}, LATER
+        lambda: {site.shell.archived(job_id) for job_id in ids} == {"complete"}, LATER
     )
 
 
@@ -73,28 +74,28 @@ async def test_f35_jobs_that_end_while_the_database_is_down_are_announced_at_onc
     site, tmp_path, how
 ):
     gate = tmp_path / "gate"
-    tasks = site.hands.start_task("wait_for_file", number=2, path=str(gate))
-    ids = site.hands.create(2)
+    tasks = site.shell.start_task("wait_for_file", number=2, path=str(gate))
+    ids = site.shell.create(2)
     async with listening([page_of(site, job_id) for job_id in tasks + ids]) as pages:
         await eventually(lambda: all("progress" in page.events for page in pages[:2]))
         site.postgres.child.signal(how)
         await asyncio.to_thread(site.postgres.stop)
         gate.write_text("open")
-        assert await asyncio.to_thread(site.hands.seconds_to_end, ids) < 2 * BOUND
+        assert await asyncio.to_thread(site.shell.seconds_to_end, ids) < 2 * BOUND
         assert await lost(pages, 2 + AT_ONCE) == []
         site.postgres.start()
     assert {page.events[-1] for page in pages} == {"ready"}
     await eventually(
-        lambda: {site.hands.archived(job_id) for job_id in tasks + ids} == {"complete"}, LATER
+        lambda: {site.shell.archived(job_id) for job_id in tasks + ids} == {"complete"}, LATER
     )
 
 
 async def test_f28_every_text_that_a_page_shows_can_be_archived(site):
-    (job_id,) = site.hands.create(
+    (job_id,) = site.shell.create(
         note="emoji \U0001f600 and \0 and \ud800".encode("utf-8", "replace").decode()
     )
-    site.hands.call(job_id, "set_progress", 1, 2, "a NUL \0, a quote ' and \\u0000")
-    site.hands.end([job_id], "failed")
-    assert site.hands.archived(job_id) == "failed"
+    site.shell.call(job_id, "set_progress", 1, 2, "a NUL \0, a quote ' and \\u0000")
+    site.shell.end([job_id], "failed")
+    assert site.shell.archived(job_id) == "failed"
     site.client.flushall()
-    assert site.hands.found(job_id)["data"]["note"].startswith("emoji \U0001f600 and \0 and ")
+    assert site.shell.found(job_id)["data"]["note"].startswith("emoji \U0001f600 and \0 and ")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest_asyncio
 
-HARNESS = Path(__file__).with_name("bench.js")
+FAKE_SOCKET = Path(__file__).parent / "harness" / "fake_socket.js"
 EMPTY_PAGE = "<!doctype html><title>bench</title>"
 IMPORT = (
     "import('/static/jobs/client.js').then(({JobsClient}) => { window.JobsClient = JobsClient })"
@@ -15,7 +15,7 @@ IMPORT = (
 async def bench(page):
     """Return an empty page of the server's origin, with the client imported and the time standing still."""
     await page.clock.install()
-    await page.add_init_script(path=HARNESS)
+    await page.add_init_script(path=FAKE_SOCKET)
     await page.route(
         "**/bench/", lambda route: route.fulfill(body=EMPTY_PAGE, content_type="text/html")
     )

@@ -14,8 +14,10 @@ from playwright.async_api import expect
 
 from tests.system.grown.engines import missing
 from tests.system.grown.fleet import Fleet
-from tests.system.harness.pages import Page, eventually, listening, lost, say
+from tests.system.harness.printing import say
+from tests.system.harness.socket_page import SocketPage, listening, lost
 from tests.system.harness.stack import paused
+from tests.system.harness.waiting import eventually
 
 PATIENCE = 30  # seconds
 
@@ -47,8 +49,8 @@ def show_what_the_fleet_printed(request, fleet):
 
 
 def pages_of(fleet, ids):
-    session = fleet.hands.session("ann")
-    return [Page(fleet.base_url, job_id, session=session) for job_id in ids]
+    session = fleet.shell.session("ann")
+    return [SocketPage(fleet.base_url, job_id, session=session) for job_id in ids]
 
 
 def gone_back(pages):
@@ -76,7 +78,7 @@ class Gate:
 
     async def start(self, number):
         """Start so many jobs, and return their ids."""
-        return await do(self.fleet.hands.start_task, "wait_for_file", number, path=str(self.path))
+        return await do(self.fleet.shell.start_task, "wait_for_file", number, path=str(self.path))
 
     def open(self):
         self.path.write_text("open")
@@ -88,7 +90,7 @@ def gate(fleet, tmp_path):
 
 
 def states(fleet, ids):
-    return {fleet.hands.found(job_id)["state"] for job_id in ids}
+    return {fleet.shell.found(job_id)["state"] for job_id in ids}
 
 
 def runners(fleet, ids):
@@ -116,18 +118,18 @@ async def test_jobs_of_both_workers_reach_pages_on_all_servers(fleet, gate):
 
 
 async def test_a_failover_of_redis_in_the_middle_loses_nothing(fleet, gate):
-    ids = await do(fleet.hands.create, 90)
+    ids = await do(fleet.shell.create, 90)
     tasks = await gate.start(4)
     await eventually(lambda: states(fleet, tasks) == {"running"}, PATIENCE)
     async with listening(pages_of(fleet, ids + tasks)) as pages:
-        await do(fleet.hands.end, ids[:30])
+        await do(fleet.shell.end, ids[:30])
         killed, died_at = await do(fleet.redis.kill_master), time.monotonic()
-        await do(fleet.hands.end, ids[30:60])  # while there is no master
+        await do(fleet.shell.end, ids[30:60])  # while there is no master
         await eventually(
             lambda: fleet.redis.master_port() != fleet.machine.ports[killed], PATIENCE
         )
         say(f"Sentinel has another master after {time.monotonic() - died_at:.1f} s")
-        await do(fleet.hands.end, ids[60:])
+        await do(fleet.shell.end, ids[60:])
         gate.open()
         assert await lost(pages, PATIENCE) == []
         say(
@@ -139,15 +141,15 @@ async def test_a_failover_of_redis_in_the_middle_loses_nothing(fleet, gate):
 
 
 async def test_a_person_is_sent_on_through_a_failover_without_a_click(fleet, browser):
-    (job_id,) = fleet.hands.create(next="/jobs/")
+    (job_id,) = fleet.shell.create(next="/jobs/")
     context = await browser.new_context(base_url=fleet.base_url, ignore_https_errors=True)
-    session = {"name": "sessionid", "value": fleet.hands.session("ann"), "url": fleet.base_url}
+    session = {"name": "sessionid", "value": fleet.shell.session("ann"), "url": fleet.base_url}
     await context.add_cookies([session])
     page = await context.new_page()
     await page.goto(f"/jobs/{job_id}/")
     await expect(page.locator(".jobs-waiting")).to_have_attribute("data-connected", "socket")
     killed = await do(fleet.redis.kill_master)
-    await do(fleet.hands.end, [job_id])
+    await do(fleet.shell.end, [job_id])
     await page.wait_for_url("**/jobs/", timeout=PATIENCE * 1000)
     while not await page.get_by_text(
         f"ready: {job_id}"
@@ -155,19 +157,19 @@ async def test_a_person_is_sent_on_through_a_failover_without_a_click(fleet, bro
         await page.reload()
     await context.close()
     await do(fleet.redis.revive, killed)
-    assert fleet.hands.effects(job_id) == [f"{job_id} ready 1"]
+    assert fleet.shell.effects(job_id) == [f"{job_id} ready 1"]
 
 
 async def test_a_rolling_restart_of_the_servers_loses_nothing_and_spreads_the_reconnects(fleet):
-    ids = await do(fleet.hands.create, 150)
+    ids = await do(fleet.shell.create, 150)
     slowest = 0.0  # seconds that a server was away
     async with listening(pages_of(fleet, ids)) as pages:
         for number, port in enumerate(fleet.servers):
             began = time.monotonic()
             assert await do(fleet.restart_server, port)
-            await do(fleet.hands.beat, ids[number * 50 :])  # or they are lost on a slow machine
+            await do(fleet.shell.beat, ids[number * 50 :])  # or they are lost on a slow machine
             slowest = max(slowest, time.monotonic() - began)
-            await do(fleet.hands.end, ids[number * 50 : number * 50 + 50])
+            await do(fleet.shell.end, ids[number * 50 : number * 50 + 50])
         assert await lost(pages, PATIENCE) == []
     gaps = [
         back - gone
@@ -185,10 +187,10 @@ async def test_a_rolling_restart_of_the_servers_loses_nothing_and_spreads_the_re
 
 
 async def test_a_reload_of_the_proxy_disturbs_no_page(fleet):
-    ids = await do(fleet.hands.create, 20)
+    ids = await do(fleet.shell.create, 20)
     async with listening(pages_of(fleet, ids)) as pages:
         await do(fleet.proxy.reload)
-        await do(fleet.hands.end, ids)
+        await do(fleet.shell.end, ids)
         assert await lost(pages, PATIENCE) == []
     assert {page.connections for page in pages} == {1}
 

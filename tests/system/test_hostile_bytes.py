@@ -12,8 +12,12 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
-from tests.system.harness.pages import Page, eventually, listening, lost, say
-from tests.system.harness.site import Site, memory, ticket_for
+from tests.system.harness.printing import say
+from tests.system.harness.site import Site
+from tests.system.harness.socket_page import SocketPage, listening, lost
+from tests.system.harness.tickets import ticket_for
+from tests.system.harness.usage import memory
+from tests.system.harness.waiting import eventually
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +32,7 @@ def site(prepared_database):
 @pytest.fixture
 def job_id(site):
     """Return a running job of Ann's."""
-    return site.hands.create()[0]
+    return site.shell.create()[0]
 
 
 def frame(opcode, payload=b"", final=True, rsv=0):
@@ -110,12 +114,12 @@ async def test_h07_bytes_that_are_no_frame_of_ours_close_the_socket_and_harm_nob
     site, job_id, kind
 ):
     frames, codes = BAD_BYTES[kind]
-    async with listening([neighbour := Page(site.base_url, job_id, ticket_for(job_id))]):
+    async with listening([neighbour := SocketPage(site.base_url, job_id, ticket_for(job_id))]):
         before = memory(site.server)
         raw, _answer = await asyncio.to_thread(shake_hands, site)
         assert await asyncio.to_thread(code_after, raw, *frames) in codes
         assert memory(site.server) - before < 30e6
-        site.hands.end([job_id])
+        site.shell.end([job_id])
         assert await lost([neighbour], 3) == []
     assert not any("Traceback" in line for line in site.printed)
 
@@ -136,8 +140,8 @@ def open_socket(site, **options):
 async def test_h08_a_thousand_sockets_of_one_session_are_served_in_bounded_memory_and_others_unharmed(
     site, job_id
 ):
-    headers = {"Cookie": f"sessionid={site.hands.session('bob')}"}
-    async with listening([neighbour := Page(site.base_url, job_id, ticket_for(job_id))]):
+    headers = {"Cookie": f"sessionid={site.shell.session('bob')}"}
+    async with listening([neighbour := SocketPage(site.base_url, job_id, ticket_for(job_id))]):
         before = memory(site.server)
         crowd = []
         try:
@@ -148,7 +152,7 @@ async def test_h08_a_thousand_sockets_of_one_session_are_served_in_bounded_memor
             grown = memory(site.server) - before
             say(f"H8: 1,000 sockets take {grown / 1e6:.0f} MB")
             assert grown < 150e6
-            site.hands.end([job_id])
+            site.shell.end([job_id])
             assert (
                 await lost([neighbour], 10) == []
             )  # this process may have answered its ping late, and reconnects

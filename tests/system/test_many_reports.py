@@ -13,7 +13,7 @@ SECOND = 0.98  # which leaves each write the milliseconds by which another may b
 START = """
 import django; django.setup()
 from django.contrib.auth import get_user_model
-from tests.system.speedjobs.tasks import sprint
+from tests.system.projects.speedjobs.tasks import sprint
 print(sprint.submit_job(None, [%d], owner=get_user_model().objects.get(username="ada"), countdown=4).id)
 """
 RESULT = """
@@ -27,7 +27,7 @@ print(json.dumps(dict(JobRepository().find("%s").data)))
 def speedy_stack(prepared_database):
     """Return the project with the task that reports a lot."""
     stack = LiveStack(prepared_database)
-    stack.extra_env["DJANGO_SETTINGS_MODULE"] = "tests.system.speedjobs.settings"
+    stack.extra_env["DJANGO_SETTINGS_MODULE"] = "tests.system.projects.speedjobs.settings"
     with stack:
         yield stack
 

@@ -157,6 +157,7 @@ async def test_without_sockets_page_bell_and_list_poll(browser, wsgi_site):
         await page.goto("/jobs/")
         await expect(page.locator("job-list li")).to_have_count(2)
     printed = [*wsgi_site.server.lines, *wsgi_site.worker.lines]
+    assert printed
     assert [
         line for line in printed if "Traceback" in line or "Error" in line or "layer" in line
     ] == []

@@ -7,12 +7,15 @@ import time
 import pytest
 import pytest_asyncio
 
-from tests.system.harness.halfopen import CUT, MENDED, SILENCES, be_cut_off, be_silent
-from tests.system.harness.pages import listening, lost, page_of, say
-from tests.system.harness.site import Site, cpu_seconds
+from tests.system.harness.printing import say
+from tests.system.harness.site import Site
+from tests.system.harness.socket_page import listening, lost, page_of
+from tests.system.harness.usage import cpu_seconds
+
+from .halfopen import CUT, MENDED, SILENCES, be_cut_off, be_silent
 
 R = 3.0  # seconds; RECONCILE_SECONDS here
-QUIET = 25  # seconds, of daphne's pings cut to a seventh; tests/system/harness/losses.py is quiet for the whole minute
+QUIET = 25  # seconds, of daphne's pings cut to a seventh; tests/system/losses.py is quiet for the whole minute
 DEAF = 25  # seconds; longer than the hub needs to notice it
 
 
@@ -33,7 +36,7 @@ def site(prepared_database):
 @pytest_asyncio.fixture(scope="module", loop_scope="session", autouse=True)
 async def quiet(site):
     """Return pages whose jobs nobody speaks of from the first test of this module on, and when that was."""
-    ids = site.hands.create(2)
+    ids = site.shell.create(2)
     async with listening([page_of(site, job_id) for job_id in ids]) as pages:
         yield pages, time.monotonic()
 
@@ -42,7 +45,7 @@ async def quiet(site):
 async def deaf(prepared_database):
     """Return pages on a server whose link to Redis passes nothing from the first test of this module on."""
     with Site(prepared_database, proxied=True, RECONCILE_SECONDS=R) as site:
-        ids = site.hands.create(100)
+        ids = site.shell.create(100)
         async with listening([page_of(site, job_id) for job_id in ids]) as pages:
             site.proxy.silence()
             yield site, pages, time.monotonic(), cpu_seconds(site.server)
@@ -51,7 +54,7 @@ async def deaf(prepared_database):
 async def test_f31_after_a_long_quiet_ready_is_heard(site, quiet):
     pages, since = quiet
     await asyncio.sleep(QUIET - (time.monotonic() - since))
-    await asyncio.to_thread(site.hands.end, [page.job_id for page in pages])
+    await asyncio.to_thread(site.shell.end, [page.job_id for page in pages])
     assert await lost(pages, 1) == []
     assert [page.connections for page in pages] == [1, 1]
 
@@ -59,10 +62,10 @@ async def test_f31_after_a_long_quiet_ready_is_heard(site, quiet):
 async def test_f36_a_half_open_link_to_redis_heals_by_itself_and_costs_next_to_nothing(deaf):
     site, pages, since, used = deaf
     await asyncio.sleep(DEAF - (time.monotonic() - since))
-    site.hands.end([page.job_id for page in pages[:50]])
+    site.shell.end([page.job_id for page in pages[:50]])
     silent_for, used = time.monotonic() - since, cpu_seconds(site.server) - used
     site.proxy.speak()
-    site.hands.end([page.job_id for page in pages[50:]])
+    site.shell.end([page.job_id for page in pages[50:]])
     started = time.monotonic()
     assert await lost(pages, 20) == []
     healed = time.monotonic() - started

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import httpx
 from websockets.exceptions import WebSocketException
 
-from tests.system.faults.person import ENDED, JSON
+from tests.system.harness.person import ENDED, JSON
 
 if TYPE_CHECKING:
     from .people import Person

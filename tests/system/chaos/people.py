@@ -9,7 +9,7 @@ from random import Random
 import httpx
 from websockets.asyncio.client import connect
 
-from tests.system.faults.person import JSON
+from tests.system.harness.person import JSON
 
 from .history import History
 from .pages import Page, read

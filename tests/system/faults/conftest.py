@@ -2,7 +2,7 @@
 
 import pytest
 
-from .stack import FaultStack
+from tests.system.harness.fault_stack import FaultStack
 
 
 @pytest.fixture(scope="package")

@@ -4,10 +4,9 @@ import json
 
 import pytest
 
+from tests.system.harness.fault_stack import LIMITS, LOST_AFTER, RECONCILE
 from tests.system.harness.proxy import Proxy
-
-from .stack import LIMITS, LOST_AFTER, RECONCILE
-from .waiting import until
+from tests.system.harness.waiting import until
 
 MENDED = 25  # seconds after the mending
 

@@ -6,9 +6,8 @@ from datetime import datetime
 
 import pytest
 
+from tests.system.harness.fault_stack import LOST_AFTER, RECONCILE
 from tests.system.harness.stack import paused
-
-from .stack import LOST_AFTER, RECONCILE
 
 HAS_PIDFD = hasattr(os, "pidfd_open")  # the kernel tells at once; Celery itself looks every 5 s
 SEEN_DYING = 2 if HAS_PIDFD else 5  # seconds

@@ -5,10 +5,9 @@ import signal
 
 import pytest
 
+from tests.system.harness.fault_stack import LOST_AFTER
 from tests.system.harness.stack import paused
-
-from .stack import LOST_AFTER
-from .waiting import until
+from tests.system.harness.waiting import until
 
 SPARE = 5  # seconds for a worker to start and to look for messages that nobody has acknowledged
 

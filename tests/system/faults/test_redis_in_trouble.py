@@ -4,8 +4,8 @@ import time
 
 import pytest
 
-from .stack import FaultStack, down, hanging
-from .waiting import until
+from tests.system.harness.fault_stack import FaultStack, down, hanging
+from tests.system.harness.waiting import until
 
 STORE_GIVEN_UP = 5  # seconds; two tries of 2 s
 BROKER_GIVEN_UP = 7  # seconds; three tries of 2 s: write, connect, connect again

@@ -8,9 +8,8 @@ from contextlib import contextmanager
 import pytest
 
 from tests.processes import await_end, session
-
-from .stack import LOST_AFTER, hanging
-from .waiting import until
+from tests.system.harness.fault_stack import LOST_AFTER, hanging
+from tests.system.harness.waiting import until
 
 AT_ONCE = 5  # seconds for a worker with nothing to wait for
 

@@ -4,8 +4,8 @@ from contextlib import ExitStack
 
 import pytest
 
-from .stack import LOST_AFTER
-from .waiting import until
+from tests.system.harness.fault_stack import LOST_AFTER
+from tests.system.harness.waiting import until
 
 BUSY = round(3 * LOST_AFTER)  # seconds
 SPARE = 8  # seconds for the busy processes on two cores

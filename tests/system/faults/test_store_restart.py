@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from .stack import LIMITS
-from .waiting import until
+from tests.system.harness.fault_stack import LIMITS
+from tests.system.harness.waiting import until
 
 HEARTBEAT = 2  # seconds; slow, so that Redis is emptied between two beats
 

@@ -9,8 +9,8 @@ import redis
 
 from project.demo.processes import Child
 from tests.processes import children
-from tests.system.faults.waiting import until
 from tests.system.harness.postgres import find_postgres
+from tests.system.harness.waiting import until
 
 from .machine import Machine
 

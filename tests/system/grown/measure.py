@@ -18,8 +18,11 @@ import django
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
 django.setup()  # which the tickets need
 
-from tests.system.harness.pages import Page, listening, lost, say  # noqa: E402
-from tests.system.harness.site import Site, cpu_seconds, memory, ticket_for  # noqa: E402
+from tests.system.harness.printing import say  # noqa: E402
+from tests.system.harness.site import Site  # noqa: E402
+from tests.system.harness.socket_page import SocketPage, listening, lost  # noqa: E402
+from tests.system.harness.tickets import ticket_for  # noqa: E402
+from tests.system.harness.usage import cpu_seconds, memory  # noqa: E402
 
 R = 4.0  # seconds; RECONCILE_SECONDS here
 LIMITS = {"RECONCILE_SECONDS": R, "LOST_AFTER": 3600}
@@ -57,12 +60,12 @@ class Spent:
 async def measure(site: Site, number: int) -> None:
     """Print all figures."""
     stored = site.client.info("memory")["used_memory"]
-    ids = await asyncio.to_thread(site.hands.create, number)
+    ids = await asyncio.to_thread(site.shell.create, number)
     say(
         f"Redis: {(site.client.info('memory')['used_memory'] - stored) / number / 1024:.1f} KiB a job"
     )
     await _pages(site, ids)
-    await _restart(site, await asyncio.to_thread(site.hands.create, number))
+    await _restart(site, await asyncio.to_thread(site.shell.create, number))
 
 
 async def _pages(site: Site, ids: list[str]) -> None:
@@ -88,15 +91,15 @@ async def _pages(site: Site, ids: list[str]) -> None:
             f"a look at a job: {idle.redis / passes * 1e6:.0f} us of Redis, {idle.commands / passes:.2f} commands"
         )
         with Spent(site) as foreign:
-            others = await asyncio.to_thread(site.hands.create, FOREIGN)
-            await asyncio.to_thread(site.hands.end, others)
+            others = await asyncio.to_thread(site.shell.create, FOREIGN)
+            await asyncio.to_thread(site.shell.end, others)
         looks = idle.server / passes * foreign.seconds / R * len(ids)
         say(
             f"a life that nobody watches: {(foreign.server - looks) / FOREIGN * 1e6:.0f} us of the server"
         )
         say(f"a life that nobody watches: {foreign.redis / FOREIGN * 1e6:.0f} us of Redis")
         with Spent(site) as ending:
-            await asyncio.to_thread(site.hands.end, ids)
+            await asyncio.to_thread(site.shell.end, ids)
             missing = await lost([*warm, *many], 30)
         say(
             f"an end: {ending.server / len(ids) * 1000:.2f} ms of the server's core, {len(missing)} lost"
@@ -126,11 +129,11 @@ async def _restart(site: Site, ids: list[str]) -> None:
         f"standard deviation {statistics.pstdev(gaps):.1f} s, {max(tries)} connections at most")  # fmt: skip
 
 
-def _opened(site: Site, ids: list[str]) -> list[Page]:
-    return [Page(site.base_url, job_id, ticket_for(job_id)) for job_id in ids]
+def _opened(site: Site, ids: list[str]) -> list[SocketPage]:
+    return [SocketPage(site.base_url, job_id, ticket_for(job_id)) for job_id in ids]
 
 
-async def _open(pages: list[Page]) -> list[Page]:
+async def _open(pages: list[SocketPage]) -> list[SocketPage]:
     """Open them, some at a time: a server to which all come at once is measured by `_restart`."""
     for start in range(0, len(pages), 100):
         for page in pages[start : start + 100]:

@@ -25,7 +25,7 @@ from .waiting import until
 LOST_AFTER = 3.0  # seconds; FAULTS.md calls it T
 HEARTBEAT = 0.5
 RECONCILE = 1.0
-VISIBILITY_TIMEOUT = 2  # seconds; as in tests.system.harness.settings
+VISIBILITY_TIMEOUT = 2  # seconds; as in tests.system.projects.faultjobs.settings
 LIMITS = {
     "LOST_AFTER": LOST_AFTER,
     "HEARTBEAT": HEARTBEAT,
@@ -47,7 +47,7 @@ class FaultStack(LiveStack):
         self.extras: list[Child] = []
         self.people: list[Person] = []
         self.extra_env |= {
-            "DJANGO_SETTINGS_MODULE": "tests.system.harness.settings",
+            "DJANGO_SETTINGS_MODULE": "tests.system.projects.faultjobs.settings",
             "JOBS_SETTINGS": json.dumps(LIMITS),
         }
 
@@ -137,7 +137,7 @@ class FaultStack(LiveStack):
 
     def call(self, task: str, queue: str, **kwargs: object) -> None:
         """Send a plain Celery task, that is no job."""
-        name = f"tests.system.faultjobs.tasks.{task}"
+        name = f"tests.system.projects.faultjobs.tasks.{task}"
         self.run_celery("call", name, "--queue", queue, "--kwargs", json.dumps(kwargs))
 
     def stored_state(self, job_id: str) -> str:

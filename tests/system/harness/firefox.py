@@ -13,7 +13,7 @@ from websockets.asyncio.client import ClientConnection, connect
 
 from project.demo.processes import Child
 
-from . import browser
+from . import chromium
 
 NAMES = ("firefox-esr", "firefox")
 ADVICE = "install the package firefox-esr"
@@ -31,17 +31,17 @@ PREFERENCES = {
 
 def find() -> str | None:
     """Return a Firefox that starts."""
-    return browser.first_that_starts(map(shutil.which, NAMES))
+    return chromium.first_that_starts(map(shutil.which, NAMES))
 
 
 def install(say: Callable[[str], object]) -> str | None:
     """Get Debian's when we may, and return its path."""
-    if not browser.may_use_apt():
+    if not chromium.may_use_apt():
         return None
     say("There is no Firefox for the browser tests; trying to get Debian's")
     return (
         find()
-        if browser.succeeds(browser.by_apt("firefox-esr"), seconds=browser.INSTALL_TIMEOUT)
+        if chromium.succeeds(chromium.by_apt("firefox-esr"), seconds=chromium.INSTALL_TIMEOUT)
         else None
     )
 

@@ -1,4 +1,4 @@
-"""A proxy that passes requests on, and no upgrade to a WebSocket."""
+"""A proxy that passes HTTP on and refuses every WebSocket, as old proxies do."""
 
 import asyncio
 from contextlib import suppress
@@ -8,8 +8,8 @@ from .proxy import BAD_GATEWAY, Proxy
 FORBIDDEN = BAD_GATEWAY.replace(b"502 Bad Gateway", b"403 Forbidden")
 
 
-class OldProxy(Proxy):
-    """Stands between a browser and the web server, and answers 403 to who asks for a socket."""
+class NoWebSocketProxy(Proxy):
+    """Stands between a browser and the web server; answers 403 to an upgrade."""
 
     async def _join(self, reader, writer, first: bytes = b"") -> None:
         with suppress(asyncio.IncompleteReadError):

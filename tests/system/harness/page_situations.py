@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from playwright.async_api import Page, Route, expect
 
-from .backstage import Backstage
+from .fake_worker import FakeWorker
 
 ENDS = ["failed", "cancelled", "expired", "lost"]
 FROM_THE_SERVER = [
@@ -71,20 +71,20 @@ REPORT = {"body": "a,b", "headers": {"Content-Disposition": "attachment; filenam
 NOTE = "[data-part=note]"
 
 
-def bring(backstage: Backstage, situation: str) -> str:
+def bring(fake_worker: FakeWorker, situation: str) -> str:
     """Make a job of Ada's in this situation, and return its id."""
-    job_id = backstage.create("ada", "classroom:1")
+    job_id = fake_worker.create("ada", "classroom:1")
     if situation != "pending":
-        backstage.call(job_id, "start")
+        fake_worker.call(job_id, "start")
     if situation == "stuck":
-        backstage.write(job_id, "classroom_id", "nowhere")
+        fake_worker.write(job_id, "classroom_id", "nowhere")
     if situation in ("progress", "offline", "reconnecting", "told"):
         time.sleep(1.5)  # so that there is a rate
     verb = VERBS.get(situation)
     if verb:
-        backstage.call(job_id, *verb)
+        fake_worker.call(job_id, *verb)
     elif situation in ENDS:
-        backstage.end(
+        fake_worker.end(
             job_id,
             situation,
             "The connection to the worker was lost." if situation == "lost" else "",
@@ -103,12 +103,12 @@ def with_usual_times(usual: str) -> Callable[[Route], object]:
     return fulfill
 
 
-async def show(page: Page, backstage: Backstage, situation: str) -> str:
+async def show(page: Page, fake_worker: FakeWorker, situation: str) -> str:
     """Open the waiting page of a job in this situation, wait until it has said all, and return the job's id."""
     answer = ANSWERS.get(situation)
     if answer:
         await page.route("**/ready/", lambda route: route.fulfill(**answer))  # so that it stays
-    job_id = bring(backstage, situation)
+    job_id = bring(fake_worker, situation)
     if situation == "claimed":
         await page.goto(f"/jobs/{job_id}/")
         await page.wait_for_url("**/classrooms/1/")

@@ -9,7 +9,8 @@ import redis
 
 from project.demo.embedded import HOST, EmbeddedServer, find_binary, free_port, ping
 from project.demo.processes import Child
-from tests.system.faults.waiting import until
+
+from .waiting import until
 
 START_TIMEOUT = 20  # seconds
 AT_ONCE = (

@@ -1,33 +1,33 @@
-"""Waiting pages without a browser: Python clients of the socket with the reconnect rule of connection.js."""
+"""A waiting page without a browser: a client of the socket with the reconnect rule of connection.js."""
 
 import asyncio
 import json
 import random
-import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 
 from websockets.asyncio.client import connect
 from websockets.exceptions import WebSocketException
 
-from .site import Site, ticket_for
+from .site import Site
+from .tickets import ticket_for
 
-FIRST, MOST, STABLE = (
-    0.5,
-    30.0,
-    5.0,
-)  # seconds: the first delay, the longest, and what makes delays begin anew
-ASK_AFTER, WITHIN = (
-    20.0,
-    10.0,
-)  # seconds of silence until it pings, and until it gives the connection up
-REFUSED = (4400, 4404)
+# in seconds, as in connection.js
+FIRST_DELAY = 0.5
+LONGEST_DELAY = 30.0
+STABLE_AFTER = 5.0  # a connection that lasted this long resets the delay
+PING_AFTER = 20.0  # of silence
+ANSWER_WITHIN = 10.0
+REFUSED = (4400, 4404)  # close codes
 
 
-class Page:
-    """Listens to one job until it has ended, however often the connection is lost; `frames` are those it kept."""
+class SocketPage:
+    """Watches one job until it has ended, and reconnects when the connection is lost.
+
+    `frames` are those that brought news, `said` is everything that came.
+    """
 
     def __init__(
         self,
@@ -53,18 +53,16 @@ class Page:
         self.is_listening = asyncio.Event()
         self.is_ready = asyncio.Event()
         self.ready_at = 0.0
-        self.delay = (
-            0.0  # seconds from the end to our hearing of it; both clocks are this machine's
-        )
+        self.delay = 0.0  # seconds from the job's end to its frame; both by this machine's clock
         self._tries = 0
         self._running: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Listen from now on."""
+        """Start to watch."""
         self._running = asyncio.create_task(self.run())
 
     def stop(self) -> None:
-        """Close it; may be called twice."""
+        """Stop to watch; may be called twice."""
         if self._running:
             self._running.cancel()
 
@@ -77,15 +75,15 @@ class Page:
         return self.frames[-1]["job"]["version"] if self.frames else 0
 
     async def run(self) -> None:
-        """Connect again and again until the job has ended or the server refuses it."""
+        """Reconnect until the job has ended or the server refuses it."""
         while not self.is_ready.is_set() and self.close_code not in REFUSED:
             opened_at = time.monotonic()
             with suppress(OSError, WebSocketException, TimeoutError):
                 await self._listen()
             self.is_listening.clear()
-            if time.monotonic() - opened_at > STABLE:
+            if time.monotonic() - opened_at > STABLE_AFTER:
                 self._tries = 0
-            delay = min(MOST, FIRST * 2**self._tries) * random.uniform(0.5, 1)  # noqa: S311 - jitter
+            delay = min(LONGEST_DELAY, FIRST_DELAY * 2**self._tries) * random.uniform(0.5, 1)  # noqa: S311 - jitter
             self._tries += 1
             if not self.is_ready.is_set():
                 await asyncio.sleep(delay * self.impatient)
@@ -98,7 +96,7 @@ class Page:
             "ping_interval": None,
         }
         async with connect(
-            self.address, open_timeout=WITHIN, close_timeout=1, **options
+            self.address, open_timeout=ANSWER_WITHIN, close_timeout=1, **options
         ) as socket:
             self.connections += 1
             self.opened_at.append(time.monotonic())
@@ -114,13 +112,13 @@ class Page:
                 self.closed_at.append(time.monotonic())
 
     async def _hear(self, socket) -> str:
-        """Wait for a frame; by `timeout`, since Python 3.11's `wait_for` may swallow a cancel."""
+        """Wait for a frame. Uses `timeout`, because Python 3.11's `wait_for` may swallow a cancel."""
         try:
-            async with asyncio.timeout(ASK_AFTER):
+            async with asyncio.timeout(PING_AFTER):
                 return await socket.recv()
         except TimeoutError:
             await socket.send('{"action": "ping"}')
-            async with asyncio.timeout(WITHIN):
+            async with asyncio.timeout(ANSWER_WITHIN):
                 return await socket.recv()
 
     def _take(self, frame: dict) -> None:
@@ -139,8 +137,8 @@ class Page:
 
 
 @asynccontextmanager
-async def listening(pages: Iterable[Page], seconds: float = 60):
-    """Open the pages, and wait until each has been told `subscribed`."""
+async def listening(pages: Iterable[SocketPage], seconds: float = 60):
+    """Open the pages, and wait until each has received `subscribed`."""
     pages = list(pages)
     for page in pages:
         page.start()
@@ -154,30 +152,15 @@ async def listening(pages: Iterable[Page], seconds: float = 60):
         await asyncio.gather(*(page._running for page in pages), return_exceptions=True)
 
 
-def page_of(site: Site, job_id: str, **options) -> Page:
-    """Return a page of the site that waits for a job, with a ticket; not opened yet."""
-    return Page(site.base_url, job_id, ticket_for(job_id), **options)
+def page_of(site: Site, job_id: str, **options) -> SocketPage:
+    """Return a page that will watch a job of the site with a ticket; it is not open yet."""
+    return SocketPage(site.base_url, job_id, ticket_for(job_id), **options)
 
 
-async def lost(pages: Iterable[Page], seconds: float) -> list[str]:
-    """Wait until all pages have heard of their job's end; return the jobs of those that have not in this time."""
+async def lost(pages: Iterable[SocketPage], seconds: float) -> list[str]:
+    """Wait until all pages know of their job's end; return the jobs of which no page knew in time."""
     pages = list(pages)
     with suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             await asyncio.gather(*(page.is_ready.wait() for page in pages))
     return [page.job_id for page in pages if not page.is_ready.is_set()]
-
-
-def say(text: str) -> None:
-    """Print what was measured: `pytest -rP` shows it."""
-    sys.stdout.write(f"{text}\n")
-    sys.stdout.flush()
-
-
-async def eventually(look: Callable, seconds: float = 10.0):
-    """Return what `look` returns as soon as it is true; nobody announces it, so look again."""
-    deadline = time.monotonic() + seconds
-    while not (seen := look()):
-        assert time.monotonic() < deadline, f"not so after {seconds} s"
-        await asyncio.sleep(0.02)
-    return seen

@@ -2,7 +2,7 @@
 
 import os
 
-from tests.system.countjobs.settings import *  # noqa: F403
+from tests.system.projects.countjobs.settings import *  # noqa: F403
 
 CHANNEL_LAYERS = {
     "default": {

@@ -7,7 +7,7 @@ import json
 import os
 from pathlib import Path
 
-from tests.system.countjobs.settings import *  # noqa: F403
+from tests.system.projects.countjobs.settings import *  # noqa: F403
 
 exec(Path(os.environ["PRINTED_SETTINGS"]).read_text())  # noqa: S102 - our own file
 

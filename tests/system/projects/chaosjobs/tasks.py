@@ -5,9 +5,9 @@ from contextlib import contextmanager
 
 from jobs.exceptions import JobError
 from jobs.tasks import job_task
-from tests.system.faultjobs.notes import note
+from tests.system.projects.faultjobs.notes import note
 
-HANDLER = "tests.system.chaosjobs.handlers.ChaosHandler"
+HANDLER = "tests.system.projects.chaosjobs.handlers.ChaosHandler"
 STEP = 0.1  # seconds
 
 

@@ -10,7 +10,7 @@ from django.db.backends.signals import connection_created
 class CountJobsConfig(AppConfig):
     """Found by Django, being the only one of its package."""
 
-    name = "tests.system.countjobs"
+    name = "tests.system.projects.countjobs"
     label = "countjobs"
 
     def ready(self) -> None:

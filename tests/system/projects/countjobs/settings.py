@@ -11,7 +11,7 @@ from project.settings import *  # noqa: F403
 from project.settings import CELERY_BROKER_TRANSPORT_OPTIONS, CHANNEL_LAYERS, INSTALLED_APPS, JOBS
 
 JOBS = {**JOBS, **json.loads(os.environ.get("JOBS_SETTINGS", "{}"))}
-INSTALLED_APPS = [*INSTALLED_APPS, "tests.system.countjobs"]
+INSTALLED_APPS = [*INSTALLED_APPS, "tests.system.projects.countjobs"]
 SLOW_DATABASE = float(os.environ.get("SLOW_DATABASE", "0"))  # seconds that each query takes longer
 
 if host := json.loads(os.environ.get("LAYER_HOST", "{}")):

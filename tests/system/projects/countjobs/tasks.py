@@ -8,7 +8,7 @@ from jobs.tasks import job_task
 PAUSE = (
     threading.Event()
 )  # never set; libfaketime does not understand the way in which time.sleep sleeps
-HANDLER = "tests.system.countjobs.handlers.CountingHandler"
+HANDLER = "tests.system.projects.countjobs.handlers.CountingHandler"
 
 
 @job_task(handler_class=HANDLER)

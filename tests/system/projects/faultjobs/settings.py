@@ -12,8 +12,8 @@ from project.settings import CELERY_BROKER_TRANSPORT_OPTIONS, INSTALLED_APPS, JO
 
 FAULTS_DIR = Path(os.environ["FAULTS_DIR"])
 JOBS = {**JOBS, **json.loads(os.environ.get("JOBS_SETTINGS", "{}"))}
-INSTALLED_APPS = [*INSTALLED_APPS, "tests.system.faultjobs"]
-ROOT_URLCONF = "tests.system.faultjobs.urls"
+INSTALLED_APPS = [*INSTALLED_APPS, "tests.system.projects.faultjobs"]
+ROOT_URLCONF = "tests.system.projects.faultjobs.urls"
 CELERY_BROKER_TRANSPORT_OPTIONS = {
     **CELERY_BROKER_TRANSPORT_OPTIONS,
     "socket_timeout": 2,  # seconds that a broker which hangs is waited for, three times

@@ -21,7 +21,7 @@ from jobs.tasks import job_task
 
 from .notes import Ticker, await_gate, gate_is_open, note
 
-HANDLER = "tests.system.faultjobs.handlers.FaultHandler"
+HANDLER = "tests.system.projects.faultjobs.handlers.FaultHandler"
 FOREVER = 60  # seconds; no test waits that long
 BREATH = 0.15  # seconds; progress is sent every tenth
 

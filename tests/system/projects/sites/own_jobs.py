@@ -4,9 +4,9 @@ from .settings import *  # noqa: F403
 from .settings import INSTALLED_APPS
 
 INSTALLED_APPS = [
-    "tests.system.sites.waitroom.WaitroomConfig" if app == "jobs.apps.JobsConfig" else app
+    "tests.system.projects.sites.waitroom.WaitroomConfig" if app == "jobs.apps.JobsConfig" else app
     for app in INSTALLED_APPS
 ]
-INSTALLED_APPS = [*INSTALLED_APPS, "tests.system.sites.jobs"]
-ROOT_URLCONF = "tests.system.sites.own_jobs_urls"
+INSTALLED_APPS = [*INSTALLED_APPS, "tests.system.projects.sites.jobs"]
+ROOT_URLCONF = "tests.system.projects.sites.own_jobs_urls"
 SILENCED_SYSTEM_CHECKS = ["templates.W003"]  # both apps have a library of tags called `jobs`

@@ -10,6 +10,6 @@ urlpatterns = [
     path("", lambda request: HttpResponse("home")),
     path("admin/", admin.site.urls),
     path("start/", start),
-    path("jobs/", include("tests.system.sites.jobs.urls")),
+    path("jobs/", include("tests.system.projects.sites.jobs.urls")),
     path("waitroom/", include("jobs.urls")),
 ]

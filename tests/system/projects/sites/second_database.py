@@ -5,7 +5,7 @@ from .settings import DATABASES
 
 default = DATABASES["default"]
 DATABASES = {"default": default, "archive": {**default, "NAME": f"{default['NAME']}.archive"}}
-DATABASE_ROUTERS = ["tests.system.sites.second_database.Router"]
+DATABASE_ROUTERS = ["tests.system.projects.sites.second_database.Router"]
 
 
 class Router:

@@ -6,7 +6,7 @@ from pathlib import Path
 from jobs.exceptions import JobError
 from jobs.tasks import job_task
 
-HANDLER = "tests.system.countjobs.handlers.CountingHandler"
+HANDLER = "tests.system.projects.countjobs.handlers.CountingHandler"
 
 
 @job_task(handler_class=HANDLER)

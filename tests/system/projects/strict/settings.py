@@ -14,6 +14,6 @@ STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.ManifestStaticFilesStorage"},
 }
-MIDDLEWARE = ["tests.system.strict.middleware.NonceMiddleware", *MIDDLEWARE]
+MIDDLEWARE = ["tests.system.projects.strict.middleware.NonceMiddleware", *MIDDLEWARE]
 TEMPLATES = [{**TEMPLATES[0], "DIRS": [BASE_DIR / "frontend" / "templates"]}]
-ROOT_URLCONF = "tests.system.strict.urls"
+ROOT_URLCONF = "tests.system.projects.strict.urls"

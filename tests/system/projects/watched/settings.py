@@ -5,6 +5,6 @@ from project.settings import INSTALLED_APPS
 
 INSTALLED_APPS = [
     *(app.replace("JobsConfig", "MeasuredJobsConfig") for app in INSTALLED_APPS),
-    "tests.system.watched",
+    "tests.system.projects.watched",
 ]
-ROOT_URLCONF = "tests.system.watched.urls"
+ROOT_URLCONF = "tests.system.projects.watched.urls"
