@@ -134,7 +134,7 @@ async def test_h06_a_strange_tag_is_not_found_or_empty_even_for_staff(tag, caplo
         "text",
     ],
 )
-async def test_h06_a_spoofed_message_of_the_layer_closes_nothing_and_nobody_misses_what_follows(
+async def test_h06_a_spoofed_layer_message_closes_nothing_and_stops_no_later_frame(
     message,
 ):
     job = await sync_to_async(started_job)()

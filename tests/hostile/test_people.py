@@ -37,9 +37,7 @@ def answer_of(client, method, route, job_id, **headers):
 
 @pytest.mark.parametrize("who", STRANGERS)
 @pytest.mark.parametrize("headers", [{}, JSON], ids=["page", "json"])
-def test_h01_a_stranger_gets_the_answer_that_an_unknown_job_gets_and_changes_nothing(
-    who, headers, redis_client
-):
+def test_h01_a_stranger_gets_the_answer_for_an_unknown_job(who, headers, redis_client):
     stranger = STRANGERS[who]()
     job = started_job()
     before = hash_of(redis_client, job)

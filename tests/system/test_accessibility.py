@@ -85,9 +85,7 @@ async def test_axe_finds_nothing_on_lists_and_bell(page, fake_worker, log_in, pa
     assert await complaints(page) == []
 
 
-async def test_axe_finds_nothing_on_a_page_with_elements_and_a_waiting_page_of_its_own(
-    page, fake_worker, log_in
-):
+async def test_axe_finds_nothing_on_a_page_that_embeds_elements(page, fake_worker, log_in):
     job_id = fake_worker.create_running()
     fake_worker.call(job_id, "set_progress", 30, 100, "Ada Lovelace")
     await log_in(page)

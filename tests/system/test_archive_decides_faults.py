@@ -45,9 +45,7 @@ async def test_f05_a_flush_after_the_hook_does_not_run_it_again(site, ann):
     assert site.shell.effects(job_id) == [f"{job_id} ready 1"]
 
 
-async def test_f35_an_end_is_announced_at_once_while_the_archive_is_locked_and_archived_later(
-    site, ann
-):
+async def test_f35_with_a_locked_archive_an_end_is_announced_first_and_archived_later(site, ann):
     ids = site.shell.create(2)
     async with listening([page_of(site, job_id) for job_id in ids]) as pages:
         with closing(sqlite3.connect(site.database, isolation_level=None)) as holder:

@@ -53,7 +53,7 @@ def site(prepared_database):
             yield site
 
 
-async def test_f35_a_job_that_ends_while_the_archives_table_is_locked_is_announced_at_once(site):
+async def test_f35_an_end_is_announced_at_once_although_the_archive_is_locked(site):
     ids = site.shell.create(2)
     async with listening([page_of(site, job_id) for job_id in ids]) as pages:
         with psycopg.connect(site.postgres.url) as holder:
@@ -70,9 +70,7 @@ async def test_f35_a_job_that_ends_while_the_archives_table_is_locked_is_announc
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL], ids=["shut down", "killed"])
-async def test_f35_jobs_that_end_while_the_database_is_down_are_announced_at_once_and_archived_later(
-    site, tmp_path, how
-):
+async def test_f35_ends_while_the_database_is_down_are_archived_later(site, tmp_path, how):
     gate = tmp_path / "gate"
     tasks = site.shell.start_task("wait_for_file", number=2, path=str(gate))
     ids = site.shell.create(2)

@@ -61,9 +61,7 @@ async def test_back_from_the_target_does_not_lead_to_the_waiting_page(page, fake
     await expect(page).to_have_url(re.compile(r"/dashboard/$"))
 
 
-async def test_back_to_a_waiting_page_that_was_left_goes_on_to_the_target(
-    page, fake_worker, log_in
-):
+async def test_back_to_a_left_waiting_page_goes_on_to_the_target(page, fake_worker, log_in):
     job_id = fake_worker.create_running()
     await open_page(page, job_id, log_in)
     await page.goto("/dashboard/")

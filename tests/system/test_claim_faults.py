@@ -57,7 +57,7 @@ def press(client, job_id, verb="ready"):
     return client.post(f"/jobs/{job_id}/{verb}/", headers={"X-CSRFToken": token(client, job_id)})
 
 
-async def test_f24_twenty_callers_at_once_run_the_hook_once_and_go_to_the_same_place(
+async def test_f24_twenty_simultaneous_claims_run_the_hook_once_and_share_its_target(
     site, browser
 ):
     job_id = ended(site)
@@ -176,9 +176,7 @@ def test_f27_any_other_end_runs_on_failed_and_never_on_ready(site, browser, stat
         site.shell.end([job_id])
 
 
-def test_h01b_staff_and_bearers_of_a_ticket_look_on_and_the_owner_still_gets_the_hook(
-    site, browser
-):
+def test_h01b_onlookers_never_run_the_hook_of_the_owner(site, browser):
     job_id = ended(site)
     site.shell.make_user("supervisor", staff=True, permissions=["view_job"])
     staff = browser(site.shell.session("", "supervisor"))

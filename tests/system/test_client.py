@@ -36,7 +36,7 @@ async def test_only_newer_versions_are_heard_and_the_end_once(bench):
     assert heard == ["started 2", "progress 3", "ready 4"]
 
 
-async def test_a_job_that_runs_in_place_of_another_is_heard_by_the_id_that_was_asked_for(bench):
+async def test_a_replaced_job_is_followed_under_the_id_that_was_asked_for(bench):
     heard = await bench.evaluate("""() => {
         const heard = listen(client.subscribe({job: "draft"}));
         const others = listen(client.subscribe({job: "other"}));

@@ -58,7 +58,7 @@ async def until_pushed(site, page):
     raise AssertionError("no push has arrived")
 
 
-async def test_f01_a_job_that_ended_before_the_page_is_ready_at_once_and_once(site):
+async def test_f01_a_job_that_ended_before_its_page_opened_is_ready_once(site):
     (job_id,) = site.shell.create()
     site.shell.end([job_id])
     async with listening([page := page_of(site, job_id)]):

@@ -137,9 +137,7 @@ async def test_element_follows_another_job_when_its_attribute_changes(page, fake
     await expect(status).to_have_attribute("data-state", "pending")
 
 
-async def test_colleague_looks_on_by_tag_and_ticket_and_the_two_lists_are_kept_apart(
-    page, fake_worker, log_in
-):
+async def test_a_colleague_watches_by_tag_and_ticket_in_a_list_apart(page, fake_worker, log_in):
     await log_in(page, "grace")
     await page.goto("/classrooms/1/watch/")
     tagged = page.locator("job-list[tag]")
@@ -194,9 +192,7 @@ async def test_bell_and_list_poll_where_no_socket_can_be_had(page, stack, fake_w
         await expect(page.locator("job-bell")).to_have_attribute("data-unseen", str(before + 1))
 
 
-async def test_waiting_page_inside_a_page_of_ones_own_goes_on_when_it_is_ready(
-    page, stack, log_in
-):
+async def test_a_waiting_page_inside_another_page_goes_on_when_ready(page, stack, log_in):
     await log_in(page, "ada")
     await page.goto("/drills/")
     with paused(stack.worker):

@@ -73,7 +73,7 @@ def asked(sentinels):
 
 
 @pytest.mark.parametrize("failover", [killed, frozen, asked])
-async def test_f07_when_sentinels_fail_over_every_page_is_ready_and_nothing_acknowledged_is_lost(
+async def test_f07_a_failover_by_sentinels_loses_no_acknowledged_write(
     site, sentinels, tmp_path, failover
 ):
     gate, first = tmp_path / "gate", sentinels.master

@@ -38,7 +38,7 @@ def fake_worker(stack):
 
 
 @pytest.mark.parametrize("language", ["en", "de", "ar"])
-async def test_waiting_page_weighs_less_than_40_kb_with_all_that_it_loads_on_its_way(
+async def test_the_waiting_page_and_its_files_weigh_less_than_40_kb(
     page, fake_worker, log_in, language
 ):
     await page.set_extra_http_headers({"Accept-Language": language})
@@ -61,7 +61,7 @@ async def test_waiting_page_weighs_less_than_40_kb_with_all_that_it_loads_on_its
     assert complaints == []  # of the policy `default-src 'self'`, for one
 
 
-async def test_recipe_for_htmx_shows_how_far_it_is_and_stops_at_the_end(page, fake_worker, log_in):
+async def test_the_htmx_recipe_shows_progress_and_stops_at_the_end(page, fake_worker, log_in):
     asked = []
     page.on("request", lambda request: asked.append(urlsplit(request.url).path))
     htmx = (front.packages() / "htmx.org" / "dist" / "htmx.min.js").read_text()

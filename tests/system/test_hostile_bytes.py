@@ -110,9 +110,7 @@ BAD_BYTES = {
 
 
 @pytest.mark.parametrize("kind", BAD_BYTES)
-async def test_h07_bytes_that_are_no_frame_of_ours_close_the_socket_and_harm_nobody(
-    site, job_id, kind
-):
+async def test_h07_malformed_bytes_close_only_the_socket_that_sent_them(site, job_id, kind):
     frames, codes = BAD_BYTES[kind]
     async with listening([neighbour := SocketPage(site.base_url, job_id, ticket_for(job_id))]):
         before = memory(site.server)
@@ -137,9 +135,7 @@ def open_socket(site, **options):
     )
 
 
-async def test_h08_a_thousand_sockets_of_one_session_are_served_in_bounded_memory_and_others_unharmed(
-    site, job_id
-):
+async def test_h08_a_thousand_sockets_of_one_session_take_bounded_memory(site, job_id):
     headers = {"Cookie": f"sessionid={site.shell.session('bob')}"}
     async with listening([neighbour := SocketPage(site.base_url, job_id, ticket_for(job_id))]):
         before = memory(site.server)
@@ -160,7 +156,7 @@ async def test_h08_a_thousand_sockets_of_one_session_are_served_in_bounded_memor
             await asyncio.gather(*(socket.close() for socket in crowd), return_exceptions=True)
 
 
-async def test_h08_a_client_that_never_reads_is_cut_off_and_its_memory_is_given_back(site, job_id):
+async def test_h08_a_client_that_never_reads_is_cut_off_and_frees_memory(site, job_id):
     asking = json.dumps({"action": "subscribe", "job": job_id, "ticket": ticket_for(job_id)})
     before = memory(site.server)
     async with open_socket(site) as deaf:

@@ -71,9 +71,7 @@ async def test_h17_names_in_a_frame_change_no_object_of_the_page(site, browser):
         await page.wait_for_url("**/jobs/")
 
 
-async def test_h18_inline_script_that_gets_into_the_page_is_not_run_and_the_page_goes_on(
-    site, browser
-):
+async def test_h18_an_injected_inline_script_does_not_run_or_stop_the_page(site, browser):
     (job_id,) = site.shell.create(next="/jobs/")
     async with waiting_page(browser, site, job_id) as page:
         refusals = []

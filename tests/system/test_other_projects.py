@@ -164,7 +164,7 @@ async def test_without_sockets_page_bell_and_list_poll(browser, wsgi_site):
 
 
 @pytest.mark.timeout(240)
-def test_the_checks_and_the_doctor_take_a_project_without_sockets_as_it_is(wsgi_site):
+def test_the_checks_and_the_doctor_accept_a_project_without_sockets(wsgi_site):
     code, printed = wsgi_site.manage("check", "--fail-level", "ERROR")
     assert code == 0 and printed.count("(jobs.") == 1 and "jobs.W009" in printed, printed
     code, printed = wsgi_site.manage("jobs_doctor", "--url", wsgi_site.address)

@@ -86,9 +86,7 @@ async def open_and_connect(page, job_id):
     await expect(page.locator(".jobs-waiting")).to_have_attribute("data-connected", "socket")
 
 
-async def test_f08_a_person_reads_that_the_page_reconnects_and_is_sent_on_without_a_click(
-    site, browser
-):
+async def test_f08_a_page_says_that_it_reconnects_and_goes_on_by_itself(site, browser):
     (job_id,) = site.shell.create(next="/jobs/")
     with Proxy(site.port) as front:
         async with chromium_page(
@@ -151,7 +149,7 @@ async def test_f09_a_laptop_that_slept_for_an_hour_reads_the_state_once(site, br
     assert site.shell.effects(job_id) == [f"{job_id} ready 1"]
 
 
-async def test_f31_a_socket_at_the_end_of_its_life_is_opened_again_and_ready_is_heard(site):
+async def test_f31_a_socket_that_reached_its_age_limit_is_reopened_and_hears_ready(site):
     ids = site.shell.create(20)
     site.server_options = ["--websocket_timeout", str(LIFE)]
     await asyncio.to_thread(site.restart_server)

@@ -59,7 +59,7 @@ async def test_f31_after_a_long_quiet_ready_is_heard(site, quiet):
     assert [page.connections for page in pages] == [1, 1]
 
 
-async def test_f36_a_half_open_link_to_redis_heals_by_itself_and_costs_next_to_nothing(deaf):
+async def test_f36_a_half_open_link_to_redis_heals_by_itself_at_low_cost(deaf):
     site, pages, since, used = deaf
     await asyncio.sleep(DEAF - (time.monotonic() - since))
     site.shell.end([page.job_id for page in pages[:50]])

@@ -139,7 +139,7 @@ async def test_f54_page_that_was_left_while_it_called_back_moves_nobody(
     assert len(posts) == before and swapping.url.endswith(f"/jobs/{other}/")
 
 
-async def test_back_to_a_waiting_page_that_was_left_goes_on_to_the_target(swapping, fake_worker):
+async def test_back_to_a_left_waiting_page_goes_on_to_the_target(swapping, fake_worker):
     job_id = fake_worker.create_running()
     await follow(swapping, job_id)
     await leave(swapping)

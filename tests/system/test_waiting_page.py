@@ -270,9 +270,7 @@ async def test_f43_page_of_a_job_that_is_not_ready_after_all_waits_on(
     assert posts == ["ready"]
 
 
-async def test_f53_page_of_somebody_who_was_signed_out_leads_to_the_login_and_back(
-    page, fake_worker, log_in
-):
+async def test_f53_a_signed_out_page_leads_to_the_login_and_back(page, fake_worker, log_in):
     job_id = fake_worker.create_running()
     await open_page(page, job_id, log_in)
     await page.context.clear_cookies(name="sessionid")
@@ -303,7 +301,7 @@ async def test_target_that_is_a_download_ends_the_waiting(page, fake_worker, log
     assert posts == ["ready"]
 
 
-async def test_job_that_is_gone_is_looked_for_a_while_and_then_given_up(page, fake_worker, log_in):
+async def test_a_page_looks_for_a_vanished_job_and_then_gives_up(page, fake_worker, log_in):
     looks = []
 
     async def refuse(socket):
@@ -329,9 +327,7 @@ async def test_job_that_is_gone_is_looked_for_a_while_and_then_given_up(page, fa
     assert len(looks) == 6
 
 
-async def test_page_behind_a_proxy_that_refuses_sockets_polls_and_is_ready_within_a_poll_and_a_second(
-    page, stack, fake_worker, log_in
-):
+async def test_a_page_without_sockets_polls_and_is_ready_in_time(page, stack, fake_worker, log_in):
     job_id = fake_worker.create_running()
     await log_in(page)
     with NoWebSocketProxy(urlsplit(stack.base_url).port) as proxy:

@@ -12,9 +12,7 @@ from tests.system.harness.waiting import until
 SPARE = 5  # seconds for a worker to start and to look for messages that nobody has acknowledged
 
 
-def test_f13_redelivered_success_wins_over_lost_if_the_person_was_not_told_and_else_does_not_run(
-    stack, person
-):
+def test_f13_a_redelivered_success_corrects_lost_only_before_the_claim(stack, person):
     with stack.extra_worker("f13") as worker:
         waiting, told = (person.start("wait_acks_late", {"queue": "f13"}) for _ in range(2))
         stack.await_run(waiting), stack.await_run(told)

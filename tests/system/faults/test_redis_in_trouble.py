@@ -22,9 +22,7 @@ def stack(prepared_database, tmp_path_factory):
 
 
 @pytest.mark.parametrize("trouble", [down, hanging])
-def test_f16_broker_in_trouble_gives_a_failed_job_and_its_page_and_nothing_runs_later(
-    stack, person, trouble
-):
+def test_f16_a_broken_broker_fails_the_job_and_nothing_runs_later(stack, person, trouble):
     started = time.monotonic()
     with trouble(stack.broker):
         job_id = person.start("keep", {"queue": "f16"}, word="ghost")
@@ -43,9 +41,7 @@ def test_f16_broker_in_trouble_gives_a_failed_job_and_its_page_and_nothing_runs_
 
 
 @pytest.mark.parametrize("trouble", [down, hanging])
-def test_f16_store_in_trouble_gives_a_plain_503_page_and_no_message_and_no_job(
-    stack, person, trouble
-):
+def test_f16_a_broken_store_gives_a_503_page_and_no_job(stack, person, trouble):
     person.start(
         "keep", {"queue": "f16.before"}
     )  # the server has a connection now, which can take what is sent
@@ -83,9 +79,7 @@ def restart_both(stack):
     stack.broker.start()
 
 
-def test_f38_late_acknowledged_task_ends_well_once_though_redis_restarts_and_its_worker_with_it(
-    stack, person
-):
+def test_f38_a_late_acknowledged_task_survives_restarts_of_redis_and_worker(stack, person):
     with stack.extra_worker("f38") as worker:
         job_id = person.start("wait_acks_late", {"queue": "f38"})
         stack.await_run(job_id)

@@ -99,9 +99,7 @@ def test_f22_late_acknowledged_job_goes_on_elsewhere_after_ctrl_c_was_pressed_tw
         until(lambda: person.look(job_id)["state"] == "complete")
 
 
-def test_f33_worker_that_cannot_tell_a_hanging_store_of_an_end_can_be_ended_all_the_same(
-    stack, person, tmp_path
-):
+def test_f33_a_worker_can_be_stopped_although_the_store_hangs(stack, person, tmp_path):
     with ready_worker(stack, tmp_path) as worker:
         job_id = person.start("wait", {"queue": "f33"})
         stack.await_run(job_id)

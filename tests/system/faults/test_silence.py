@@ -37,7 +37,7 @@ def busy(stack):
         )
 
 
-def test_f12_lock_held_in_a_pool_without_processes_is_taken_for_lost_and_corrected_at_the_end(
+def test_f12_a_thread_pool_that_holds_the_lock_is_lost_until_it_ends(
     busy,
 ):
     person, jobs = busy
