@@ -1,4 +1,6 @@
-"""The last run's figures in the documents: `python -m tests.bench.markdown FILE.json DOCUMENT.md…`.
+"""Write the last run's figures into documents.
+
+`python -m tests.bench.markdown FILE.json DOCUMENT.md…`.
 
 Puts a table in the place of what stands between `<!-- bench: NAME -->` and `<!-- /bench -->`.
 """

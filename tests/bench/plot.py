@@ -1,6 +1,7 @@
 """Latency against open sockets, ours beside the peers: `python -m tests.bench.plot FILE.json FILE.svg`.
 
-Draws the last run in a file that `--json` has written. Both axes are logarithmic; a point is the median of the rounds.
+Draws the last run in a file written by `--json`. Both axes are logarithmic; a point is the median of
+the rounds.
 """
 
 import json

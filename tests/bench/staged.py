@@ -1,4 +1,4 @@
-"""Our application, which also prints when each push arrived: its version, and the nanoseconds since 1970."""
+"""Our application, which also prints for each push its version and its arrival in ns since 1970."""
 
 import sys
 import time

@@ -1,4 +1,4 @@
-"""What a client may send over the socket, and what others may send over the layer (FAULTS.md H6)."""
+"""What a client may send over the socket, and others over the layer (FAULTS.md H6)."""
 
 import json
 

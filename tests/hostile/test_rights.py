@@ -63,7 +63,7 @@ def scope_of(client):
 
 
 async def refused(page, **target):
-    """Subscribe without a pause until it is refused; return when the last good answer was asked for."""
+    """Subscribe without a pause until it is refused; return when the last good one was sent."""
     last_good = monotonic()
     while True:
         asked_at = monotonic()

@@ -1,6 +1,6 @@
-"""The design of claims, exhausted: `spin` tries every interleaving of a small model, and misses no removed rule.
+"""`spin` tries every interleaving of a small model of claims, and finds each rule that is removed.
 
-`claim.pml` has a worker, two people, the archive and faults; `unarchived.pml` is the same with Redis alone.
+`claim.pml` has a worker, two people, the archive and faults; `unarchived.pml` has Redis alone.
 """
 
 import re

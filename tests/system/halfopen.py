@@ -1,7 +1,8 @@
-"""Servers whose link to Redis goes silent, each for another time (F36), and a worker's, for 75 s (F42); all at once.
+"""Half-open links to Redis: servers' for several durations (F36), a worker's for 75 s (F42).
 
-`python -m tests.system.halfopen 20 60 120` drops real packets, in a network namespace of its own (unshare, iptables; no
-rights are needed where users may have namespaces). Where there is none, proxies that pass nothing stand in for it. It
+`python -m tests.system.halfopen 20 60 120` drops real packets, in a network namespace of its own
+(unshare, iptables; no
+rights are needed where users may have namespaces). Elsewhere proxies that pass nothing replace it. It
 prints one line of JSON for each number of seconds.
 """
 
@@ -71,7 +72,7 @@ def bring_loopback_up() -> None:
 
 
 async def be_silent(site: Site, seconds: float) -> dict:
-    """Cut a server's link for so many seconds; return what became of its pages, and what it cost."""
+    """Cut a server's link for some seconds; return what became of its pages, and what it cost."""
     ids = site.shell.create(PAGES)
     during, after, later = ids[: PAGES // 4], ids[PAGES // 4 : PAGES // 2], ids[PAGES // 2 :]
     async with listening(
@@ -98,7 +99,7 @@ async def be_silent(site: Site, seconds: float) -> dict:
 
 
 class CutWorker(Site):
-    """A site whose worker reaches the store by the cable, and the broker directly; the server has no such trouble."""
+    """A site whose worker reaches the store by the cable; broker and server are not affected."""
 
     def start_worker(self) -> None:
         with self.through_the_proxy():
@@ -109,7 +110,7 @@ class CutWorker(Site):
 
 
 async def be_cut_off(site: Site, seconds: float) -> dict:
-    """Cut a worker off while two jobs end, of which one is watched; return in how many seconds each thing was so."""
+    """Cut a worker off while two jobs end, one of them watched; return how long each step took."""
     gate = Path(site.directory.name) / "gate"
     ids = watched, unread = await asyncio.to_thread(
         site.shell.start_task, "wait_for_file", number=2, path=str(gate)
@@ -172,7 +173,7 @@ async def run_all(silences: list[int], cable: type) -> None:
 
 
 class InBackground:
-    """All of it in a process beside the tests, started by the first of their processes that comes; it takes minutes.
+    """All of it in one process beside the tests, started by the first test process; takes minutes.
 
     `place` is a file that they share.
     """

@@ -1,6 +1,7 @@
-"""Count the completions that open pages never hear of, over every fault on the way (issue: nothing lost).
+"""Count the completions that open pages never hear of, over every fault on the way.
 
-`python -m tests.system.losses [--jobs 10000] [--quick]` starts real servers and opens pages with the reconnect rule of
+`python -m tests.system.losses [--jobs 10000] [--quick]` starts real servers and opens pages with the
+reconnect rule of
 the page's own script; it prints a line for each fault and exits with 1 if anything was lost.
 """
 
@@ -51,7 +52,7 @@ class Losses:
         jobs: int,
         most: int = AT_ONCE,
     ):
-        """Let the fault happen to so many jobs, in rounds of at most so many, and print what was lost."""
+        """Let the fault happen to `jobs` jobs, in rounds of at most `most`; print what was lost."""
         missing, delays, left = 0, [], jobs
         while left > 0:
             ids = await self.shell("create", min(most, left))
@@ -92,7 +93,7 @@ class Losses:
         await self.listen(pages)
 
     async def during_the_connect(self, pages: list[SocketPage]) -> None:
-        """End them while their pages connect: between page and socket, between join and read, and just after."""
+        """End them while their pages connect: before, between and just after join and read."""
         ending = asyncio.create_task(self.end(pages))
         await self.listen(pages)
         await ending
@@ -106,7 +107,7 @@ class Losses:
         await ending
 
     async def redis_restarted(self, pages: list[SocketPage]) -> None:
-        """Redis is killed half-way through the ends, and comes back empty; who holds a job writes it anew."""
+        """Kill Redis half-way through the ends; it comes back empty, and workers write jobs back."""
         await self.listen(pages)
         half = len(pages) // 2
         await self.end(pages[:half])

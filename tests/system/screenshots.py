@@ -1,4 +1,4 @@
-"""Make pictures of every state, light and dark, on a phone and on a desktop: `python -m tests.system.screenshots`.
+"""Make pictures of every state, light and dark, phone and desktop: `python -m tests.system.screenshots`.
 
 It starts the project with a database and a Redis of its own, and ends them again.
 """
@@ -62,7 +62,7 @@ class Album:
         self.room = asyncio.Semaphore(AT_ONCE)
 
     async def take_all(self) -> None:
-        """Take every situation and every page, light and dark, on a phone and on a desktop; and two more languages."""
+        """Take every situation and page, light and dark, phone and desktop; and two languages more."""
         situations = [
             self.take(size, scheme, state, "en")
             for size, scheme, state in product(SIZES, SCHEMES, self.situations)

@@ -1,4 +1,4 @@
-"""axe-core finds nothing in any state, light and dark; 400 % zoom and the keyboard alone are enough."""
+"""axe-core finds nothing in any state; 400 % zoom and the keyboard alone are enough."""
 
 from pathlib import Path
 
@@ -22,7 +22,8 @@ ADD_ELEMENT = """([kind, job]) => {
 }"""
 RUN = """async (only) => {
     const {violations} = await axe.run(document, {runOnly: only, resultTypes: ["violations"]});
-    return violations.flatMap(({id, nodes}) => nodes.map((node) => `${id}: ${node.target} ${node.failureSummary}`));
+    return violations.flatMap(({id, nodes}) =>
+        nodes.map((node) => `${id}: ${node.target} ${node.failureSummary}`));
 }"""
 
 
@@ -42,7 +43,8 @@ def fake_worker(stack):
 async def complaints(page):
     """Run axe once nothing moves any more; in the dark as far as colours go."""
     await page.evaluate(
-        "Promise.all(document.getAnimations().map((it) => { try { it.finish() } catch { it.cancel() } }))"
+        "Promise.all(document.getAnimations()"
+        ".map((it) => { try { it.finish() } catch { it.cancel() } }))"
     )
     await page.evaluate(AXE.read_text() + ";0")
     found = await page.evaluate(RUN, TAGS)

@@ -1,4 +1,4 @@
-"""What the archive decides when Redis has lost a job, was set back, or knows more (FAULTS.md F5, F35, F41)."""
+"""What the archive decides when Redis lost a job, was set back, or knows more (F5, F35, F41)."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""What becomes of jobs when the archive is a PostgreSQL that is locked, or gone (FAULTS.md F35, F28)."""
+"""What becomes of jobs when the archive is a PostgreSQL that is locked or gone (F35, F28)."""
 
 import asyncio
 import os

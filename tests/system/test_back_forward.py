@@ -1,4 +1,4 @@
-"""Back, reload, and the back-forward cache, in a Chromium that has one (Playwright's own options turn it off)."""
+"""Back, reload and the back-forward cache; Playwright's own options would turn it off."""
 
 import re
 
@@ -12,7 +12,8 @@ from .conftest import CHROMIUM
 from .harness import chromium
 from .test_waiting_page import open_page
 
-BACK = "void setTimeout(() => history.back())"  # Playwright's own Back waits for a `load` that the cache does not give
+# Playwright's own Back waits for a `load` that the cache does not give
+BACK = "void setTimeout(() => history.back())"
 
 
 @pytest.fixture(scope="module")

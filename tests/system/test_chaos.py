@@ -1,4 +1,4 @@
-"""A short chaos breaks no promise. Longer ones are played by hand: `python -m tests.system.chaos`."""
+"""A short chaos breaks no promise. Play longer ones by hand: `python -m tests.system.chaos`."""
 
 import re
 import signal

@@ -1,4 +1,4 @@
-"""The hook runs exactly once, whoever asks how often, and whatever dies (FAULTS.md F24, F25, F26, F27; H1b, H3)."""
+"""The hook runs exactly once, whoever asks how often, and whatever dies (F24 to F27; H1b, H3)."""
 
 import asyncio
 import time
@@ -21,7 +21,7 @@ def site(prepared_database):
 
 @pytest.fixture
 def browser(site):
-    """Return a function that makes browsers of one session; their answers are JSON unless told otherwise."""
+    """Return a function that makes browsers of one session; they ask for JSON by default."""
     opened = []
 
     def browser(session=None, accept="application/json"):

@@ -13,7 +13,7 @@ IMPORT = (
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def bench(page):
-    """Return an empty page of the server's origin, with the client imported and the time standing still."""
+    """Return an empty page of the server's origin, with the client imported and a stopped clock."""
     await page.clock.install()
     await page.add_init_script(path=FAKE_SOCKET)
     await page.route(

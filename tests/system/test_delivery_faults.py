@@ -43,13 +43,13 @@ async def in_background(action, *args, **kwargs):
 
 
 def heard_ready_once(page):
-    """Whether the socket said `ready` exactly once on its last connection, and no version ever went back."""
+    """Tell whether the last connection said `ready` once, and no version ever went back."""
     versions = [frame["job"]["version"] for frame in page.frames]
     return page.events.count("ready") == 1 and versions == sorted(set(versions))
 
 
 async def until_pushed(site, page):
-    """Say progress until a push of it arrives: a page that learns of it by reading says `started`."""
+    """Report progress until a push of it arrives: a page that reads its job says `started`."""
     for step in range(100):
         await in_background(site.shell.call, page.job_id, "set_progress", step + 1, 100)
         await asyncio.sleep(0.1)

@@ -1,4 +1,4 @@
-"""The main path, the elements and the degradations in Firefox; every detail is looked at in Chromium."""
+"""The main path, the elements and the degradations in Firefox; Chromium has every detail."""
 
 from urllib.parse import urlsplit
 
@@ -12,7 +12,10 @@ from tests.system.harness.stack import paused
 CONNECTED = "document.querySelector('.jobs-waiting')?.dataset.connected === 'socket'"
 BELL_IS_LIVE = "document.querySelector('job-bell')?.dataset.connected === 'socket'"
 ESCAPE = "\ue00c"
-TRANSFER = "[...document.querySelectorAll('[name=target] option')].findLast((it) => (it.selected = true)).value"
+TRANSFER = (
+    "[...document.querySelectorAll('[name=target] option')]"
+    ".findLast((it) => (it.selected = true)).value"
+)
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +100,7 @@ async def test_reload_of_the_waiting_page_goes_on_where_it_was(ada, fake_worker)
 
 
 async def test_back_to_a_list_shows_what_happened_meanwhile(ada, fake_worker):
-    """Firefox keeps no page with a socket in its back-forward cache; Chromium does (test_back_forward.py)."""
+    """Firefox keeps no page with a socket in its back-forward cache; Chromium does."""
     await ada.goto("/dashboard/")
     await ada.until(BELL_IS_LIVE)
     job_id = fake_worker.create_running()
@@ -119,7 +122,8 @@ async def test_bell_counts_opens_and_closes_by_keyboard(ada, fake_worker):
     await ada.until(item(job_id, "Ready"))
     await ada.press(ESCAPE)
     await ada.until(
-        "document.querySelector('.jobs-panel').hidden && document.activeElement.matches('.jobs-bell')"
+        "document.querySelector('.jobs-panel').hidden"
+        " && document.activeElement.matches('.jobs-bell')"
     )
 
 
@@ -129,7 +133,8 @@ async def test_status_and_progress_follow_a_job_without_a_script_of_the_users(ad
     job_id = fake_worker.create_running()
     for kind in ("job-status", "job-progress"):
         await ada.ask(
-            f"void document.querySelector('main').append(Object.assign(document.createElement('{kind}'))),"
+            f"void document.querySelector('main')"
+            f".append(Object.assign(document.createElement('{kind}'))),"
             f"void document.querySelector('main > {kind}').setAttribute('job', '{job_id}')"
         )
     fake_worker.call(job_id, "set_progress", 1, 4, "Ada Lovelace")

@@ -1,6 +1,6 @@
-"""Several of everything on one machine, as docs/grow.md sets it up: what open pages go through when parts of it go.
+"""Several of everything on one machine, as in docs/grow.md: what open pages go through.
 
-nginx in front of two daphne and one uvicorn processes, two workers, Redis behind Sentinel, RabbitMQ, PostgreSQL.
+nginx in front of two daphne and one uvicorn processes, two workers, Sentinel, RabbitMQ, PostgreSQL.
 """
 
 import asyncio
@@ -54,7 +54,7 @@ def pages_of(fleet, ids):
 
 
 def gone_back(pages):
-    """Return what was heard by pages on which a frame was not newer than the one before, or which do not end well."""
+    """Return what was heard by pages on which a frame was not newer, or which did not end well."""
     heard = [
         [(frame["job"]["version"], frame["event"]) for frame in page.frames] for page in pages
     ]

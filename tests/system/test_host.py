@@ -1,4 +1,4 @@
-"""In a project of somebody else's: what the waiting page weighs, the recipes as printed, and a deaf task."""
+"""In another project: what the waiting page weighs, the recipes as printed, and a deaf task."""
 
 import subprocess
 from urllib.parse import urlsplit

@@ -1,4 +1,4 @@
-"""Hostile input that needs a real server: headers by hand, and who has logged out (FAULTS.md H5, H16)."""
+"""Hostile input that needs a real server: raw headers, and who has logged out (H5, H16)."""
 
 import asyncio
 import socket as sockets
@@ -17,7 +17,7 @@ R = 1.0  # seconds
 
 @pytest.fixture(scope="module")
 def site(prepared_database):
-    """Return a site that all tests here leave as they found it; its pings and time-outs are short."""
+    """Return a site that the tests here leave as they found it, with short pings and timeouts."""
     site = Site(prepared_database, RECONCILE_SECONDS=R, TICKET_AGE=TICKET_AGE)
     site.server_options = ["--ping-interval", "1", "--ping-timeout", "3"]
     with site:
@@ -31,7 +31,7 @@ def job_id(site):
 
 
 async def closed_with(page, seconds=10.0):
-    """Wait until the server has closed the page's socket for good, or told it that there is nothing to listen to."""
+    """Wait until the server has closed the socket for good, or refused every subscription."""
     told = await eventually(
         lambda: page.close_code or [f for f in page.said if f["event"] == "error"], seconds
     )

@@ -22,7 +22,7 @@ from tests.system.harness.waiting import eventually
 
 @pytest.fixture(scope="module")
 def site(prepared_database):
-    """Return a site that all tests here leave as they found it; its pings and time-outs are short."""
+    """Return a site that the tests here leave as they found it, with short pings and timeouts."""
     site = Site(prepared_database, RECONCILE_SECONDS=1.0)
     site.server_options = ["--ping-interval", "1", "--ping-timeout", "3"]
     with site:
@@ -75,7 +75,7 @@ def shake_hands(site, extra=b""):
 
 
 def code_after(raw, *frames):
-    """Send frames; return the code with which the server closes, or "cut" when it just hangs up."""
+    """Send frames; return the server's close code, or "cut" when it just hangs up."""
     received = b""
     try:
         for one in frames:

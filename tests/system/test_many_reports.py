@@ -1,4 +1,4 @@
-"""5,000 progress calls in a second: few frames, the last of them arrives, and the task hardly notices."""
+"""5,000 progress calls in a second: few frames, the last one arrives, the task stays fast."""
 
 import json
 import subprocess
@@ -42,7 +42,7 @@ def ask(stack, script):
 
 
 async def frames_of(stack, job_id):
-    """Listen to a job until it is ready; return when progress was written, by Redis's clock, and the last."""
+    """Follow a job until it is ready; return when progress was written (Redis), and the last."""
     client = stack.logged_in_client("ada")
     times, last = [], None
     async with stack.socket(client, f"/ws/jobs/{job_id}/") as socket:

@@ -1,4 +1,4 @@
-"""What a monitor hears of processes that really run: the server's health, and the figures of server and worker."""
+"""What a monitor hears of real processes: the server's health, the figures of both kinds."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""What pages go through when the server, or the way to it, goes away and comes back (FAULTS.md F8, F9, F31, F37)."""
+"""What pages go through when the server or its network goes and comes back (F8, F9, F31, F37)."""
 
 import asyncio
 import time
@@ -124,7 +124,8 @@ async def test_f09_a_silent_network_is_noticed_by_the_page_s_own_heartbeat(site,
             await page.clock.run_for(20_000)
             await page.clock.run_for(10_500)
             await expect(page.locator(".jobs-waiting")).to_have_attribute("data-connected", "")
-            front.speak()  # and the old connections stay dead, the one over which the browser would post too
+            # the old connections stay dead, also the one by which the browser would post
+            front.speak()
             await run_until_sent_on(page)
     assert site.shell.effects(job_id) == [f"{job_id} ready 1"]
 

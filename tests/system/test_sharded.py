@@ -1,4 +1,4 @@
-"""A channel layer spread over two Redis hosts, beside the one that holds the jobs; and what happens when one goes."""
+"""A channel layer over two Redis hosts, beside the one with the jobs; and what if one goes."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""Nothing passes for a while: nobody has anything to say, or the link is half-open (FAULTS.md F31, F36, F42)."""
+"""Nothing passes for a while: nobody speaks, or the link is half-open (F31, F36, F42)."""
 
 import asyncio
 import json
@@ -15,7 +15,9 @@ from tests.system.harness.usage import cpu_seconds
 from .halfopen import CUT, MENDED, SILENCES, be_cut_off, be_silent
 
 R = 3.0  # seconds; RECONCILE_SECONDS here
-QUIET = 25  # seconds, of daphne's pings cut to a seventh; tests/system/losses.py is quiet for the whole minute
+QUIET = (
+    25  # seconds, longer than daphne's pings, cut to a seventh; losses.py is quiet for a minute
+)
 DEAF = 25  # seconds; longer than the hub needs to notice it
 
 
@@ -35,7 +37,7 @@ def site(prepared_database):
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session", autouse=True)
 async def quiet(site):
-    """Return pages whose jobs nobody speaks of from the first test of this module on, and when that was."""
+    """Return pages about whose jobs nothing is said from this module's first test on, and when."""
     ids = site.shell.create(2)
     async with listening([page_of(site, job_id) for job_id in ids]) as pages:
         yield pages, time.monotonic()
@@ -43,7 +45,7 @@ async def quiet(site):
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session", autouse=True)
 async def deaf(prepared_database):
-    """Return pages on a server whose link to Redis passes nothing from the first test of this module on."""
+    """Return pages on a server whose link to Redis is silent from this module's first test on."""
     with Site(prepared_database, proxied=True, RECONCILE_SECONDS=R) as site:
         ids = site.shell.create(100)
         async with listening([page_of(site, job_id) for job_id in ids]) as pages:
@@ -79,7 +81,7 @@ async def test_f36_a_half_open_link_to_redis_heals_by_itself_at_low_cost(deaf):
 @pytest.mark.timeout(max(SILENCES) + 180)
 @pytest.mark.parametrize("seconds", SILENCES)
 async def test_f36_a_server_whose_packets_to_redis_are_dropped_heals_by_itself(silences, seconds):
-    """Where none can be dropped, because namespaces are forbidden or iptables is missing, proxies swallow them."""
+    """Where packets cannot be dropped (no namespaces, no iptables), proxies swallow them."""
     found = json.loads(await asyncio.to_thread(silences.line_about, be_silent, seconds))
     say(f"F36: {found}")
     assert found["lost"] == 0

@@ -81,7 +81,7 @@ def site(request, prepared_database):
 
 
 def new_mariadb(folder):
-    """Return a MariaDB that is not started yet; without the package the test is skipped, and fails in CI."""
+    """Return a MariaDB that is not started; without the package the test is skipped, in CI it fails."""
     if find_mariadb() is None:
         give_up = pytest.fail if os.environ.get("CI") else pytest.skip
         give_up("There is no MariaDB: apt-get install mariadb-server")

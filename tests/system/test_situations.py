@@ -155,7 +155,7 @@ async def test_first_estimate_of_none_is_none(page):
 
 
 async def most_of_the_spinner(page, fake_worker, log_in, lasts):
-    """Open a page whose job is done after so many milliseconds; return how much of its spinner was ever to be seen."""
+    """Open a page whose job ends after `milliseconds`; return how much of its spinner showed."""
     job_id = fake_worker.create_running()
     await page.add_init_script(WATCH_THE_SPINNER)
     await page.add_init_script(f"setTimeout(() => window.isOver = true, {lasts})")

@@ -1,4 +1,4 @@
-"""The scripts that documents print run in a browser as printed; the five lines are in test_list_page.py."""
+"""The scripts of the documents run in a browser as printed; test_list_page.py has five more lines."""
 
 import asyncio
 import json

@@ -28,7 +28,7 @@ def site(prepared_database):
 
 
 async def ask_for_all(ann, ids, seconds=30.0):
-    """Ask for the JSON of many jobs at once; return the status codes, and how long the slowest took."""
+    """Ask for many jobs at once as JSON; return the status codes, and the slowest time."""
     async with httpx.AsyncClient(
         base_url=ann.base_url,
         cookies=ann.cookies,

@@ -1,4 +1,4 @@
-"""The waiting page on a strict site: below a path, only hashed static files, a policy with nonces."""
+"""The waiting page on a strict site: below a path, hashed static files, a policy with nonces."""
 
 import json
 
@@ -48,7 +48,7 @@ def fake_worker(stack):
 
 @pytest.fixture
 def complaints(page):
-    """Return a list that fills with what the browser complains of: blocked or missing scripts and styles."""
+    """Return a list that fills with the browser's complaints: blocked or missing files."""
     texts = []
     page.on("console", lambda message: message.type == "error" and texts.append(message.text))
     return texts

@@ -1,4 +1,4 @@
-"""Pages that are swapped in without a new document: Turbo Drive and htmx, as npm has them, on the example's pages."""
+"""Pages that Turbo Drive and htmx swap in without a new document, on the example's pages."""
 
 import pytest
 import pytest_asyncio

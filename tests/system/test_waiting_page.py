@@ -16,9 +16,13 @@ from tests.system.harness.stack import paused
 LISTEN_TO_STATUS = """() => {
     spoken = [];
     const status = document.querySelector("[role=status]");
-    new MutationObserver(() => spoken.push(status.innerText)).observe(status, {subtree: true, childList: true});
+    new MutationObserver(() => spoken.push(status.innerText))
+        .observe(status, {subtree: true, childList: true});
 }"""
-HIDDEN_TAB = "Object.defineProperty(document, 'hidden', {get: () => window.isHidden ?? true, configurable: true})"
+HIDDEN_TAB = (
+    "Object.defineProperty(document, 'hidden',"
+    " {get: () => window.isHidden ?? true, configurable: true})"
+)
 
 
 @pytest.fixture(scope="module")

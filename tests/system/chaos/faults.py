@@ -132,7 +132,7 @@ class Faults:
             client.client_kill_filter(_type="normal", skipme=True)
 
     def lock_database(self, target: str, seconds: float) -> None:
-        """Keep everybody from writing to the archive, or on PostgreSQL at times from reading it."""
+        """Keep everybody from writing to the archive, and on PostgreSQL at times from reading it."""
         mode = self.random.choice(("EXCLUSIVE", "ACCESS EXCLUSIVE"))
         with self.stack.connection() as connection:
             if self.stack.postgres:

@@ -1,4 +1,4 @@
-"""Hurts the stack: one fault after another by a seed's order, several at once on different parts."""
+"""Hurts the stack: one fault after another by a seed's order, several parts at once."""
 
 import threading
 import time

@@ -21,7 +21,7 @@ SOCKET = {"open_timeout": 10, "close_timeout": 0.5, "ping_interval": 2, "ping_ti
 
 
 class Person:
-    """A browser with a session, in which pages are opened one after the other, and a few at once."""
+    """A browser with a session, in which pages are opened in turn, and a few at once."""
 
     def __init__(
         self,
@@ -42,7 +42,7 @@ class Person:
         self._numbers = count(1)
 
     async def arrive(self) -> None:
-        """Get a session and a token; before the chaos, because keeping sessions is Django's task."""
+        """Get a session and a token before the chaos, because keeping sessions is Django's task."""
         (await self.client.get("/accounts/login/")).raise_for_status()
         answer = await self.client.post("/chaos/quick/", json={"hook_seconds": 0})
         assert answer.status_code == 302, answer.text

@@ -55,7 +55,7 @@ class ChaosStack(FaultStack):
 
     @property
     def hooks(self) -> tuple[float, ...]:
-        """Return how many seconds hooks take; one that writes to SQLite keeps all others waiting."""
+        """Return how many seconds hooks take; on SQLite one that writes blocks all others."""
         return (0, 0, 0, 0.5, 3) if self.postgres else (0, 0, 0, 0.2)
 
     def start_redis(self) -> None:

@@ -1,4 +1,4 @@
-"""F28, F29: what a task stores comes back equal or is refused, and no progress is too much or too odd."""
+"""F28, F29: data comes back equal or is refused, and no progress is too much or too odd."""
 
 import math
 from contextlib import ExitStack

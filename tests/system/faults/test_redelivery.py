@@ -1,4 +1,4 @@
-"""F13, F14, F39, F40, F49: jobs that run more than once, and workers that come back from the dead."""
+"""F13, F14, F39, F40, F49: jobs that run more than once, and workers that come back."""
 
 import os
 import signal
@@ -41,7 +41,7 @@ def workers(stack):
 
 
 def run_twice(stack, person, workers, task):
-    """Return a job that both workers run: the first was frozen past T, so that the second has it."""
+    """Return a job that both workers run: the first was frozen past T, so the second has it."""
     job_id = person.start(task, {"queue": "nobody"})
     with stack.broker_client() as client:
         message = client.rpop("nobody")

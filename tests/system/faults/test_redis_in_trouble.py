@@ -1,4 +1,4 @@
-"""F16, F38: a broker or a store that is down, hangs or restarts, when a job is started and while it runs."""
+"""F16, F38: a broker or a store is down, hangs or restarts, before a job or while it runs."""
 
 import time
 
@@ -15,7 +15,7 @@ TROUBLE = r"Unrecoverable error|Trying to re-establish the connection|Connection
 
 @pytest.fixture(scope="module")
 def stack(prepared_database, tmp_path_factory):
-    """Return processes of our own; the messages outlive a restart of the broker, as in production, the jobs do not."""
+    """Return processes whose messages survive a restart of the broker; the jobs do not."""
     folder = str(tmp_path_factory.mktemp("broker"))
     with FaultStack(prepared_database, *KEPT, "--dir", folder, has_worker=False) as stack:
         yield stack

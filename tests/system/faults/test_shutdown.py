@@ -1,4 +1,4 @@
-"""F33, F22: a worker that is told to end, in every phase: nothing is orphaned, and no job is forgotten."""
+"""F33, F22: a worker is stopped in any phase, and leaves no orphan and no forgotten job."""
 
 import os
 import signal
@@ -16,7 +16,7 @@ AT_ONCE = 5  # seconds for a worker with nothing to wait for
 
 @contextmanager
 def bare_worker(stack, tmp_path, *options):
-    """Start a worker without the leash that ends what it leaves behind; its session is looked at instead."""
+    """Start a worker without the leash that ends its children; the test checks its session."""
     log = tmp_path / "worker.log"
     with log.open("w") as output:
         worker = subprocess.Popen(
@@ -44,7 +44,7 @@ def ready_worker(stack, tmp_path, *options):
 
 
 def end(worker, *signals, seconds=AT_ONCE):
-    """Send the signals one after the other, and wait until the worker and all its children have ended."""
+    """Send the signals in turn, and wait until the worker and all its children have ended."""
     for number in signals:
         before = len(worker.printed())
         worker.send_signal(number)

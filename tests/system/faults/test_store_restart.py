@@ -1,4 +1,4 @@
-"""F4 for workers: Redis restarts empty while tasks run; what was known of their jobs is in their worker."""
+"""F4 for workers: Redis restarts empty while tasks run; their workers still know the jobs."""
 
 import json
 

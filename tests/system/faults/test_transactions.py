@@ -24,7 +24,7 @@ print("went on")
 
 @pytest.fixture
 def person(person):
-    """Return somebody whose session is stored: SQLite has one writer, and the task's transaction would keep it out."""
+    """Return somebody with a stored session: the task's transaction would keep SQLite's writer."""
     person.await_state(person.start("sleep", seconds=0), "complete")
     return person
 

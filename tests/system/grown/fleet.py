@@ -1,4 +1,4 @@
-"""All of it: engines, three server processes behind nginx, two workers. Started by `start`, stopped by `stop`."""
+"""All of it: engines, three server processes behind nginx, two workers."""
 
 import json
 import shutil
@@ -116,7 +116,7 @@ class Fleet:
         return child
 
     def restart_server(self, port: int) -> bool:
-        """Do what `systemctl restart` does, and wait for it; return whether the old one ended by itself."""
+        """Do what `systemctl restart` does, and wait; return whether the old one ended by itself."""
         ended = self.servers[port].stop()
         self.servers[port].start()
         self.await_server(port)

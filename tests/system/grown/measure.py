@@ -1,6 +1,6 @@
-"""What one server process and one Redis spend on open pages: the figures from which docs/grow.md reckons.
+"""What open pages cost one server process and one Redis: the figures of docs/grow.md.
 
-`python -m tests.system.grown.measure [--pages 2000]` starts a Redis, a daphne and the pages, and prints the figures.
+`python -m tests.system.grown.measure [--pages 2000]` starts a Redis, a daphne and the pages.
 """
 
 import argparse

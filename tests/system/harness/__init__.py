@@ -7,7 +7,7 @@
   `shell_commands`; a worker and a `proxy` before Redis only on request.
 * `fault_stack`: a second Redis for the broker and any number of workers. For faults of Celery.
 * `fake_worker`: calls a job's verbs as a worker would, at the moment that the test wants.
-* People: `person` (HTTP and sockets, no scripts), `socket_page` (only a waiting page's socket, with
+* People: `person` (HTTP and sockets, no scripts), `socket_page` (a waiting page's socket, with
   the reconnect rule of connection.js; thousands fit into one process), and the browsers `chromium`
   and `firefox`. `page_situations` brings the waiting page into each of its situations, and
   `fake_socket.js` replaces WebSocket in a browser.

@@ -10,7 +10,10 @@ from project.demo.processes import Child, ProcessError
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 INSTALL_TIMEOUT = 300  # seconds, for all attempts together
-ADVICE = "set CHROMIUM to one, install the package chromium, or run: python -m playwright install --with-deps chromium"
+ADVICE = (
+    "set CHROMIUM to one, install the package chromium, "
+    "or run: python -m playwright install --with-deps chromium"
+)
 ARGUMENTS = [
     "--disable-background-networking",
     "--disable-component-update",
@@ -37,7 +40,7 @@ def find() -> str | None:
 
 
 def first_that_starts(paths: Iterable[str | None]) -> str | None:
-    """Return the first that is there and is more than a stub that asks for something else to be installed."""
+    """Return the first that exists and is more than a stub which asks for an installation."""
     return next(
         (path for path in paths if path and succeeds([path, "--version"], seconds=30)), None
     )
@@ -51,7 +54,7 @@ def playwrights_own() -> str:
 
 
 def install(say: Callable[[str], object]) -> str | None:
-    """Get one from the system's packages when we may, or else by Playwright, and return its path."""
+    """Get one from Debian's packages if we may, or else by Playwright, and return its path."""
     if "CHROMIUM" in os.environ:
         return None
     commands = [by_apt("chromium"), BY_PLAYWRIGHT] if may_use_apt() else [BY_PLAYWRIGHT]
@@ -68,7 +71,7 @@ def may_use_apt() -> bool:
 
 
 def by_apt(package: str) -> list[str]:
-    """Return the command that installs one of Debian's packages; of several test processes one at a time does."""
+    """Return the command that installs a Debian package; test processes take turns by a lock."""
     install = f"apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qy {package}"
     return ["flock", APT_LOCK, "sh", "-c", install]
 

@@ -35,7 +35,7 @@ LIMITS = {
 
 
 class FaultStack(LiveStack):
-    """A Redis for the jobs and one for the messages, so that each can fail alone; database and server.
+    """A Redis for jobs and one for messages, so that each can fail alone; database and server.
 
     Its own worker, if it has one, takes the queue `celery`, further ones take one of their own.
     """
@@ -78,7 +78,7 @@ class FaultStack(LiveStack):
         self.broker.stop()
 
     def prepare_database(self) -> None:
-        """Copy the prepared database; when there is none yet, do without the sample data, which no fault needs."""
+        """Copy the prepared database if there is one; otherwise migrate, without sample data."""
         if self.prepared.exists():
             super().prepare_database()
         else:
@@ -116,7 +116,7 @@ class FaultStack(LiveStack):
 
     @contextmanager
     def extra_worker(self, queue: str, *options: str, **env: str) -> Iterator[Child]:
-        """Run a worker of a queue inside the block, ready from the start, and end it unless it has ended."""
+        """Run a ready worker of a queue inside the block, and stop it unless it has ended."""
         worker = self.run_worker(queue, *options, **env)
         self.extras.append(worker)
         try:
@@ -141,7 +141,7 @@ class FaultStack(LiveStack):
         self.run_celery("call", name, "--queue", queue, "--kwargs", json.dumps(kwargs))
 
     def stored_state(self, job_id: str) -> str:
-        """Return what the store holds of a job, without enforcing its deadline as a reader does."""
+        """Return the stored state, without enforcing the deadline as a reader does."""
         with self.store_client() as client:
             return str(json.loads(client.hget(f"jobs:{{{job_id}}}", "state") or '""'))
 
@@ -173,7 +173,7 @@ class FaultStack(LiveStack):
         return person
 
     def await_redelivery(self) -> None:
-        """Wait until what nobody has acknowledged is due again; a worker looks when it starts, then every 10 s."""
+        """Wait until unacknowledged messages are due; a worker looks at its start and every 10 s."""
         with self.broker_client() as client:
             until(
                 lambda: (
@@ -197,14 +197,14 @@ class FaultStack(LiveStack):
         return [int(line.split()[1]) for line in lines if line.split()[0] == word]
 
     def longest_silence(self, job_id: str) -> float:
-        """Return for how many seconds a task that held the interpreter's lock kept another thread from running."""
+        """Return how many seconds a task that held the interpreter's lock stopped other threads."""
         [said] = re.findall(
             rf"^held:{job_id}:([\d.]+) ", (self.folder / "notes").read_text(), re.MULTILINE
         )
         return float(said)
 
     def await_run(self, job_id: str, times: int = 1) -> int:
-        """Wait until a job's task has begun to run so many times, and return the process of the last."""
+        """Wait until a job's task has begun to run `times` times; return the last one's process."""
         return until(lambda: self.pids_of(f"ran:{job_id}")[times - 1 :], 20)[0]
 
 

@@ -1,4 +1,4 @@
-"""Drive Debian's Firefox by WebDriver BiDi, which it speaks by itself: no driver of the right version is needed."""
+"""Drive Debian's Firefox by WebDriver BiDi, which it speaks itself: no driver is needed."""
 
 import asyncio
 import json

@@ -23,7 +23,7 @@ def find_mariadb() -> str | None:
 
 
 class MariaDB:
-    """A server with one user, who needs no password, and one database; `folder` is made, and is only for it."""
+    """A server with one user without a password, and one database; `folder` is made for it."""
 
     def __init__(self, folder: Path, port: int, name: str = "mysite"):
         self.folder = folder
@@ -36,7 +36,7 @@ class MariaDB:
         return f"mysql://{self.name}@127.0.0.1:{self.port}/{self.name}"
 
     def start(self) -> None:
-        """Make the data folder if there is none, start the server, and wait until it takes connections."""
+        """Make the data folder if there is none, start the server, and wait for its port."""
         if not self.folder.exists():
             self._make()
         options = [

@@ -1,4 +1,4 @@
-"""Every situation of the waiting page, for those who look at it: axe, and a person with the pictures."""
+"""Bring the waiting page into each of its situations; for axe and for screenshots."""
 
 import time
 from collections.abc import Callable
@@ -104,7 +104,7 @@ def with_usual_times(usual: str) -> Callable[[Route], object]:
 
 
 async def show(page: Page, fake_worker: FakeWorker, situation: str) -> str:
-    """Open the waiting page of a job in this situation, wait until it has said all, and return the job's id."""
+    """Open the waiting page of a job in this situation, let it settle, and return the job's id."""
     answer = ANSWERS.get(situation)
     if answer:
         await page.route("**/ready/", lambda route: route.fulfill(**answer))  # so that it stays

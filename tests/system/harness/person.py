@@ -1,4 +1,4 @@
-"""Somebody who waits for jobs: starts them by a view, looks at the JSON route, presses the buttons."""
+"""Somebody who waits: starts jobs by a view, reads the JSON route, presses the buttons."""
 
 import json
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ class Person:
         self.client.close()
 
     def start(self, task: str, options: dict | None = None, **kwargs: object) -> str:
-        """Start a task by a view, and return the job's id, read off the redirect to its waiting page."""
+        """Start a task by a view; return the job's id from the redirect to its waiting page."""
         answer = self.try_to_start(task, options, **kwargs)
         assert answer.status_code == 302, answer.text[:300]
         return answer.headers["Location"].rstrip("/").rpartition("/")[2]

@@ -1,4 +1,4 @@
-"""Servers that a test starts for itself, on loopback ports and in a folder of their own, and stops by process id."""
+"""A Redis with a replica and three sentinels, on loopback ports and in a folder of their own."""
 
 from contextlib import ExitStack
 from pathlib import Path
@@ -21,9 +21,9 @@ DOWN_AFTER = 500  # milliseconds without an answer until a sentinel takes its ma
 
 
 class Sentinels:
-    """A Redis, a replica of it and three sentinels that watch over both; for them it is the service `main`.
+    """A Redis, a replica and three sentinels that watch both as the service `main`.
 
-    All of it is the embedded server's binary. To be used by `with`; what is killed is not started again.
+    All are the embedded server's binary. Used by `with`; what is killed is not started again.
     """
 
     service = "main"
@@ -56,7 +56,8 @@ class Sentinels:
     @property
     def url(self) -> str:
         """Return what JOBS["REDIS_URL"] says."""
-        return f"redis+sentinel://{','.join(f'{HOST}:{port}' for port in self.ports)}/{self.service}/0"
+        addresses = ",".join(f"{HOST}:{port}" for port in self.ports)
+        return f"redis+sentinel://{addresses}/{self.service}/0"
 
     @property
     def broker_url(self) -> str:

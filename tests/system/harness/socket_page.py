@@ -1,4 +1,4 @@
-"""A waiting page without a browser: a client of the socket with the reconnect rule of connection.js."""
+"""A waiting page without a browser: its socket, with the reconnect rule of connection.js."""
 
 import asyncio
 import json
@@ -112,7 +112,7 @@ class SocketPage:
                 self.closed_at.append(time.monotonic())
 
     async def _hear(self, socket) -> str:
-        """Wait for a frame. Uses `timeout`, because Python 3.11's `wait_for` may swallow a cancel."""
+        """Wait for a frame, by `timeout`: Python 3.11's `wait_for` may swallow a cancel."""
         try:
             async with asyncio.timeout(PING_AFTER):
                 return await socket.recv()
@@ -158,7 +158,7 @@ def page_of(site: Site, job_id: str, **options) -> SocketPage:
 
 
 async def lost(pages: Iterable[SocketPage], seconds: float) -> list[str]:
-    """Wait until all pages know of their job's end; return the jobs of which no page knew in time."""
+    """Wait until all pages know of their job's end; return the jobs of those that do not in time."""
     pages = list(pages)
     with suppress(TimeoutError):
         async with asyncio.timeout(seconds):

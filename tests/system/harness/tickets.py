@@ -1,4 +1,4 @@
-"""Tickets for the socket; the test's process signs them, because every process here has one key."""
+"""Tickets for the socket, signed in the test's process: all processes here share one key."""
 
 from jobs.access import ticket
 from jobs.core.topics import job_topic

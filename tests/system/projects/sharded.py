@@ -1,4 +1,4 @@
-"""The example with a channel layer that is spread over several Redis hosts: LAYER_HOSTS, separated by commas."""
+"""The example with a channel layer over several Redis hosts: LAYER_HOSTS, separated by commas."""
 
 import os
 

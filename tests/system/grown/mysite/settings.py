@@ -1,4 +1,4 @@
-"""The example's settings, with what docs/grown/settings.py says on top, word for word but for ports and paths.
+"""The example's settings, with docs/grown/settings.py on top, except for ports and paths.
 
 JOBS_SETTINGS (JSON) holds the limits that a test sets.
 """

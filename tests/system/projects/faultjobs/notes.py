@@ -1,4 +1,4 @@
-"""What tasks tell a test, and a test tells tasks: by files, so that it outlives every server and process."""
+"""What tasks tell a test and a test tells tasks: by files, which outlive every server."""
 
 import os
 import threading

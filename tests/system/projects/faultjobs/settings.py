@@ -1,6 +1,6 @@
-"""The runnable project with the limits that a test sets, and with tasks that go wrong in every way.
+"""The runnable project with limits that a test sets, and tasks that go wrong in every way.
 
-JOBS_SETTINGS (JSON) holds what differs from the project's `JOBS`; FAULTS_DIR is where tasks write down what they do.
+JOBS_SETTINGS (JSON) holds what differs from the project's `JOBS`; tasks write notes to FAULTS_DIR.
 """
 
 import json
@@ -17,7 +17,7 @@ ROOT_URLCONF = "tests.system.projects.faultjobs.urls"
 CELERY_BROKER_TRANSPORT_OPTIONS = {
     **CELERY_BROKER_TRANSPORT_OPTIONS,
     "socket_timeout": 2,  # seconds that a broker which hangs is waited for, three times
-    "visibility_timeout": 2,  # seconds until a message that nobody has acknowledged is delivered again
+    "visibility_timeout": 2,  # seconds until an unacknowledged message is delivered again
 }
 if RESULTS := os.environ.get("RESULTS"):  # which a chord needs
     CELERY_RESULT_BACKEND = RESULTS

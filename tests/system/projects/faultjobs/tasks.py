@@ -1,4 +1,4 @@
-"""Tasks that are slow, silent, busy, deaf, mortal or careless; started by the views beside them."""
+"""Tasks that are slow, silent, busy, deaf, mortal or careless; the views beside start them."""
 
 import asyncio
 import ctypes
@@ -80,7 +80,7 @@ def burn(self, seconds):
 
 @job_task(handler_class=HANDLER)
 def hold_the_lock(self, seconds):
-    """Sit in one C call that holds the interpreter's lock, and note for how long no other thread could run."""
+    """Hold the interpreter's lock in one C call, and note how long no other thread could run."""
     note(f"ran:{self.request.id}")
     ticker = Ticker()
     ctypes.PyDLL(None).sleep(seconds)  # unlike CDLL, it keeps the lock

@@ -1,4 +1,4 @@
-"""Views that start a task as a project's own view would: start it, then redirect to its waiting page."""
+"""Views that start a task as a project's own view would, then redirect to its waiting page."""
 
 import json
 
@@ -47,7 +47,7 @@ def catch(request, task):
 @csrf_exempt
 @require_POST
 def start_a_canvas(request, kind):
-    """Start the parts in the request's JSON body as one job; `null` is a task that no worker knows."""
+    """Start the parts in the JSON body as one job; `null` is a task that no worker knows."""
     given = json.loads(request.body)
     parts = [
         signature("nobody.knows.it", immutable=True) if part is None else tasks.part.si(**part)

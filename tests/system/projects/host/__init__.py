@@ -1,1 +1,1 @@
-"""A project of somebody else's: without the example's layout, with the recipes of docs/frontend.md and a deaf task."""
+"""Another project: not the example's layout, the recipes of docs/frontend.md, and a deaf task."""

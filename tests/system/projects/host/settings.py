@@ -1,4 +1,4 @@
-"""The runnable project's settings, save its layout around the pages of `jobs`; and with addresses of its own."""
+"""The runnable project's settings, without its layout around `jobs`, with other addresses."""
 
 from project.settings import *  # noqa: F403
 from project.settings import BASE_DIR, INSTALLED_APPS, TEMPLATES

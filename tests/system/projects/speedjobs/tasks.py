@@ -9,9 +9,9 @@ WORK = 4_000  # additions in one step: some 0.2 ms
 
 @job_task(handler_class="jobs.handlers.JobHandler")
 def sprint(self, calls):
-    """Work and report each step; leave in the data what this process needed for the steps, and for all of it.
+    """Work and report each step; store the time that the steps took, and the time of everything.
 
-    Both are taken at the same time, by the processor's clock: whatever else the machine does slows both down.
+    Both are processor time, taken together: whatever else the machine does slows both down.
     """
     began, before, working = time.monotonic(), time.process_time(), 0.0
     for n in range(1, calls + 1):

@@ -5,7 +5,8 @@ import secrets
 from django.utils.deprecation import MiddlewareMixin
 
 POLICY = (
-    "default-src 'none'; script-src 'nonce-{0}' 'strict-dynamic'; style-src 'nonce-{0}'; img-src 'self';"
+    "default-src 'none'; script-src 'nonce-{0}' 'strict-dynamic'; style-src 'nonce-{0}';"
+    " img-src 'self';"
     " connect-src 'self'; form-action 'self'; base-uri 'none'"
 )
 

@@ -1,4 +1,4 @@
-"""The runnable project's settings, made strict. STRICT_STATIC_ROOT is where the static files are."""
+"""The runnable project's settings, made strict. Static files are in STRICT_STATIC_ROOT."""
 
 import os
 

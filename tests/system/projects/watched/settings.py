@@ -1,4 +1,4 @@
-"""The runnable project's settings, with metrics (PROMETHEUS_MULTIPROC_DIR joins those of its processes) and traces."""
+"""The runnable project with metrics (joined by PROMETHEUS_MULTIPROC_DIR) and traces."""
 
 from project.settings import *  # noqa: F403
 from project.settings import INSTALLED_APPS

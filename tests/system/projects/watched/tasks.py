@@ -1,4 +1,4 @@
-"""A task that tells which trace it runs in, when OpenTelemetry's instrumentation of Celery is on."""
+"""A task that tells which trace it runs in, if OpenTelemetry instruments Celery."""
 
 from celery.signals import worker_process_init
 from opentelemetry import trace
