@@ -2,7 +2,7 @@
 
 The peers are the tutorial's consumer and a bare server.
 
-`python -m tests.bench [--quick] [--json FILE] [--jobs N] [--sockets N]`; for Linux. What counts are
-the ratios of one run:
-the subjects take turns in it, round after round, on one private Redis and one private database.
+`python -m tests.bench [--quick] [--json FILE] [--jobs N] [--sockets N]`; for Linux. What counts
+are the ratios of one run: the subjects take turns in it, round after round, on one private Redis
+and one private database.
 """

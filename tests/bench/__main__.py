@@ -59,7 +59,7 @@ def plan_of(arguments: list[str]) -> tuple[Plan, Path | None]:
 
 
 def main() -> int:
-    """Measure and print. Returns 0; 1 with one line if something could not be measured; 130 on Ctrl-C."""
+    """Measure and print; return 0, 1 if something could not be measured, or 130 on Ctrl-C."""
     plan, file = plan_of(sys.argv[1:])
     allow_many_files()
     signal.signal(

@@ -43,7 +43,7 @@ class Clients:
         self._run(self._expect(count))
 
     def heard(self, seconds: float) -> dict[str, int]:
-        """Wait for all wanted keys, or until the time is over; returns when each was heard, in ns."""
+        """Wait for all wanted keys or until time is over; returns when each was heard, in ns."""
         self._run(self._await_enough(seconds))
         return dict(self._heard)
 

@@ -78,8 +78,8 @@ def results(taken: Taken) -> dict[str, Spread]:
     """Return every figure that has a goal or is a ratio, under its name.
 
     Ours is what is shipped: on daphne, opened with the waiting page's ticket.
-    `complete_vs_publish` leaves the
-    archive's database out, `complete_archived_vs_publish` does not. Memory is from the first round.
+    `complete_vs_publish` leaves the archive's database out, `complete_archived_vs_publish` does
+    not. Memory is from the first round.
     """
     rounds, calls = taken.rounds, taken.calls
     found = {name: Spread.of(ratios(rounds)) for name, ratios in ratios_of(OURS).items()}

@@ -1,6 +1,7 @@
-"""Whole lives: `start_job`, a real Celery worker, the page's socket, and the post that runs `on_ready`.
+"""Whole lives: `start_job`, a Celery worker, the page's socket, and the post that runs `on_ready`.
 
-The view's part and the page's part run in turn in this process, in synchronous code, at full speed.
+The view's part and the page's part run in turn in this process, in synchronous code, at full
+speed.
 """
 
 import json
@@ -35,9 +36,8 @@ class Lives:
     def lead_lives(self, port: int, count: int) -> dict[str, Any]:
         """Return the milliseconds of each life and of each bare task, and the store's part.
 
-        `round_trips` is what the store's Redis has read from all its clients meanwhile, the beats of
-        the idle ones
-        among it, for one life.
+        `round_trips` is what the store's Redis has read from all its clients meanwhile, the
+        beats of the idle ones among it, for one life.
         """
         page = Page(port)
         for _ in range(WARM_UP):

@@ -29,7 +29,7 @@ def request(port: int, path: str, cookie: str) -> bytes:
 
 
 class Page(asyncio.Protocol):
-    """One open page; calls `on_text(page, nanoseconds, payload)` for each frame after the greeting."""
+    """One open page; `on_text(page, ns, payload)` gets each frame after the greeting."""
 
     def __init__(
         self,

@@ -5,7 +5,7 @@ from project.settings import CELERY_BROKER_URL, CHANNEL_LAYERS, INSTALLED_APPS, 
 
 CHANNEL_LAYERS["core"] = {
     "BACKEND": "channels_redis.core.RedisChannelLayer",
-    # Above the layer's own 5 s of blocking: redis-py 8 would cut idle sockets (channels_redis #422).
+    # Above the layer's 5 s of blocking: redis-py 8 would cut idle sockets (channels_redis #422).
     "CONFIG": {"hosts": [{"address": REDIS_URL, "socket_timeout": 15}]},
 }
 CELERY_RESULT_BACKEND = CELERY_BROKER_URL

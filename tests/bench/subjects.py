@@ -1,4 +1,4 @@
-"""What is compared: what each subject serves, where pages connect, and how its worker ends a job."""
+"""What is compared: what each subject serves, where pages connect, how its worker ends a job."""
 
 import json
 from dataclasses import dataclass

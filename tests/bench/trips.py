@@ -31,7 +31,7 @@ class Trips:
     """Counts in this process; the method is called from the bench."""
 
     def count_trips(self, calls: int) -> dict[str, float]:
-        """Return round trips, commands and new connections of each verb, and the trips of a life."""
+        """Return the trips, commands and new connections of each verb, and the trips of a life."""
         found: dict[str, float] = {}
         with override_settings(JOBS={**settings.JOBS, "PROGRESS_PER_SECOND": UNTHROTTLED}):
             for verb, call in VERBS.items():

@@ -1,8 +1,8 @@
 """A turn in a round: open the pages, end jobs at a walk, at a run, then one that all pages watch.
 
-The subjects whose latencies are compared closely take a turn together. Their pages are open at the
-same time, and they
-walk in short slices, one after the other, so a machine that is slow for some seconds is slow for all.
+The subjects whose latencies are compared closely take a turn together. Their pages are open at
+the same time, and they walk in short slices, one after the other, so a machine that is slow for
+some seconds is slow for all.
 """
 
 from collections.abc import Sequence
@@ -105,7 +105,7 @@ class Turn:
         return self._end([job_id for job_id, *_rest in jobs], WALK)[0]
 
     def moments(self, jobs: Started) -> dict[str, tuple[int, int]]:
-        """End jobs at a walk; returns of each when the worker began and when its page heard, in ns."""
+        """End jobs at a walk; returns when the worker began each and its page heard it, in ns."""
         return self._moments([job_id for job_id, *_rest in jobs], WALK)[0]
 
     def close(self) -> None:

@@ -48,8 +48,7 @@ def let_go_first(pid: int) -> None:
     """Let a process that stands for another machine (Redis, the pages) run whenever it can.
 
     Otherwise the worker, which archives the job when Redis has answered, takes their common core
-    before Redis
-    has sent the push on, and keeps it for up to 4 ms.
+    before Redis has sent the push on, and keeps it for up to 4 ms.
     """
     with suppress(PermissionError):
         os.sched_setscheduler(pid, os.SCHED_FIFO, os.sched_param(1))

@@ -37,7 +37,7 @@ USERS = 20  # share the jobs among them, each with a session
 
 
 class Worker(Costs, Lives, Stock, Trips):
-    """Holds the jobs, as the worker's processes do, and ends them as each subject's worker does."""
+    """Holds the jobs, as worker processes do, and ends them as each subject's worker does."""
 
     def __init__(self) -> None:
         self._redis = redis.Redis.from_url(settings.REDIS_URL)

@@ -84,7 +84,7 @@ PEOPLE = {
 
 @pytest.fixture(params=PEOPLE)
 def client(request):
-    """Return somebody's browser, with a job to be seen; an exception of a view is a status of 500."""
+    """Return somebody's browser, with a job to be seen; a view's exception is a status of 500."""
     client = PEOPLE[request.param]()
     client.job_id = ended_job().id
     client.raise_request_exception = False

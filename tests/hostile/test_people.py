@@ -110,7 +110,7 @@ def bad_tickets(job, settings):
         "of another job": other,
         "truncated": ticket(f"job:{job.id}")[:-1],
         "lengthened": ticket(f"job:{job.id}") + "A",
-        "put together": f"{ticket(f'job:{job.id}').split(':')[0]}:{':'.join(other.split(':')[1:])}",
+        "put together": ":".join([ticket(f"job:{job.id}").split(":")[0], *other.split(":")[1:]]),
         "no text": 7,
         "a list": [ticket(f"job:{job.id}")],
         "no topic": signing.dumps({"job": job.id}, salt="jobs.ticket"),

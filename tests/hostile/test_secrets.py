@@ -1,4 +1,4 @@
-"""Secrets are planted, and must not appear in frames, logs, headers, addresses, pages or figures."""
+"""Secrets are planted, and must not be in frames, logs, headers, addresses, pages or figures."""
 
 import json
 import logging

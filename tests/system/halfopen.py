@@ -1,9 +1,8 @@
 """Half-open links to Redis: servers' for several durations (F36), a worker's for 75 s (F42).
 
 `python -m tests.system.halfopen 20 60 120` drops real packets, in a network namespace of its own
-(unshare, iptables; no
-rights are needed where users may have namespaces). Elsewhere proxies that pass nothing replace it. It
-prints one line of JSON for each number of seconds.
+(unshare, iptables; no rights are needed where users may have namespaces). Elsewhere proxies that
+pass nothing replace it. It prints one line of JSON for each number of seconds.
 """
 
 import asyncio
@@ -36,22 +35,18 @@ from .harness.usage import cpu_seconds  # noqa: E402
 from .harness.waiting import eventually, until  # noqa: E402
 
 SILENCES = (20, 60, 120)  # seconds; TCP itself gives a connection up between the first two
-CUT = 75  # seconds that a worker is cut off
+CUT_SECONDS = 75  # seconds that a worker is cut off
 PAGES = 50  # of each server; a quarter of the jobs ends during the silence, the rest after it
-PATIENCE = 20  # seconds in which all must be well again
-PUSHED = (
-    2.0  # seconds; a page that hears of an end within it was told by a push, but for one in seven
-)
-R = 15.0  # seconds; RECONCILE_SECONDS, as it is by default
+HEALED_WITHIN = 20  # seconds in which all must be well again
+PUSHED = 2.0  # seconds; an end that is heard within it came by a push, in six cases of seven
+RECONCILE = 15.0  # seconds; RECONCILE_SECONDS, as it is by default
+WRITTEN_WITHIN = 25  # seconds in which the store must have what a worker could not write
+RESULTS_TIMEOUT = max(SILENCES) + 120  # seconds until all of it must be known
 
-SIOCSIFFLAGS, IFF_UP, IFF_RUNNING = (
-    0x8914,
-    0x1,
-    0x40,
-)  # of Linux, where alone there are network namespaces
-
-MENDED = 25  # seconds in which the store must have what a worker could not write
-WAIT = max(SILENCES) + 120  # seconds until all of it must be known
+# of Linux, which alone has network namespaces
+SIOCSIFFLAGS = 0x8914
+IFF_UP = 0x1
+IFF_RUNNING = 0x40
 
 NAMESPACE = ["unshare", "--net", *([] if os.geteuid() == 0 else ["--map-root-user"])]
 TRIAL = ["iptables", "-A", "INPUT", "-p", "tcp", "--dport", "1", "-j", "DROP"]
@@ -86,14 +81,14 @@ async def be_silent(site: Site, seconds: float) -> dict:
         site.proxy.speak()
         back = time.monotonic()
         await asyncio.to_thread(site.shell.end, after)
-        unheard = await lost(pages[: PAGES // 2], PATIENCE)
+        unheard = await lost(pages[: PAGES // 2], HEALED_WITHIN)
         healed = max(page.ready_at for page in pages[: PAGES // 2]) - back
         await asyncio.sleep(
-            max(0.0, back + PATIENCE - time.monotonic())
+            max(0.0, back + HEALED_WITHIN - time.monotonic())
         )  # by now the hub hears again
         share = (cpu_seconds(site.server) - used) / (time.monotonic() - since)
         await asyncio.to_thread(site.shell.end, later, every=0.05)
-        unheard += await lost(pages, R + 2)
+        unheard += await lost(pages, RECONCILE + 2)
         pushed = sum(page.delay < PUSHED for page in pages[PAGES // 2 :])
     return {"lost": len(unheard), "healed": healed, "cpu": share, "pushed": pushed / len(later)}
 
@@ -117,20 +112,20 @@ async def be_cut_off(site: Site, seconds: float) -> dict:
     )
     async with listening([page := SocketPage(site.base_url, watched, ticket_for(watched))]):
         await eventually(
-            lambda: all(state_of(site, job_id) == "running" for job_id in ids), PATIENCE
+            lambda: all(state_of(site, job_id) == "running" for job_id in ids), HEALED_WITHIN
         )
         site.proxy.silence()
         gate.write_text("open")
         since = time.monotonic()
         await eventually(
-            lambda: {site.shell.archived(job_id) for job_id in ids} == {"complete"}, PATIENCE
+            lambda: {site.shell.archived(job_id) for job_id in ids} == {"complete"}, HEALED_WITHIN
         )
         archived = time.monotonic() - since
         await asyncio.sleep(seconds - archived)
         was_running = state_of(site, unread) == "running"
         site.proxy.speak()
         back = time.monotonic()
-        await eventually(lambda: state_of(site, unread) == "complete", MENDED)
+        await eventually(lambda: state_of(site, unread) == "complete", WRITTEN_WITHIN)
         stored = time.monotonic() - back
         unheard = await lost([page], 1)
     return {
@@ -160,7 +155,7 @@ async def run_one(
 
 async def run_all(silences: list[int], cable: type) -> None:
     """Run a site for each silence, all at once."""
-    options = {"proxied": True, "cable": cable, "RECONCILE_SECONDS": R}
+    options = {"proxied": True, "cable": cable, "RECONCILE_SECONDS": RECONCILE}
     with TemporaryDirectory(prefix="halfopen-") as name:
         cut = CutWorker(
             Path(name) / "cut.sqlite3", worker=True, HEARTBEAT=2, LOST_AFTER=6, **options
@@ -169,7 +164,7 @@ async def run_all(silences: list[int], cable: type) -> None:
             (Site(Path(name) / f"{seconds:g}.sqlite3", **options), seconds, be_silent)
             for seconds in silences
         ]
-        await asyncio.gather(*(run_one(*one) for one in [*sites, (cut, CUT, be_cut_off)]))
+        await asyncio.gather(*(run_one(*one) for one in [*sites, (cut, CUT_SECONDS, be_cut_off)]))
 
 
 class InBackground:
@@ -193,13 +188,13 @@ class InBackground:
             lambda: [
                 line for line in self.place.read_text().splitlines() if line.startswith(start)
             ],
-            WAIT,
+            RESULTS_TIMEOUT,
         )[0]
 
     def stop(self) -> None:
         """Wait for its end, because others may wait for what it says."""
         if self.child:
-            self.child.await_exit(WAIT)
+            self.child.await_exit(RESULTS_TIMEOUT)
             self.child.stop(grace=0)
 
     def _keep(self, child: Child, line: str) -> None:

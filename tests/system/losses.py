@@ -1,8 +1,8 @@
 """Count the completions that open pages never hear of, over every fault on the way.
 
-`python -m tests.system.losses [--jobs 10000] [--quick]` starts real servers and opens pages with the
-reconnect rule of
-the page's own script; it prints a line for each fault and exits with 1 if anything was lost.
+`python -m tests.system.losses [--jobs 10000] [--quick]` starts real servers and opens pages with
+the reconnect rule of the page's own script; it prints a line for each fault and exits with 1 if
+anything was lost.
 """
 
 import argparse
@@ -24,10 +24,8 @@ from .harness.site import Site  # noqa: E402
 from .harness.socket_page import SocketPage, lost  # noqa: E402
 from .harness.tickets import ticket_for  # noqa: E402
 
-PATIENCE = (
-    60.0  # seconds after which a page that has heard nothing counts as one that lost its job
-)
-AT_ONCE = 1000  # pages that are open at the same time
+HEARD_WITHIN = 60.0  # seconds; a page that has heard nothing by then has lost its job
+OPEN_PAGES = 1000  # at the same time
 RESTARTED = 200  # pages that are open while a server restarts
 
 
@@ -50,16 +48,16 @@ class Losses:
         fault: str,
         method: Callable[[list[SocketPage]], Awaitable[None]],
         jobs: int,
-        most: int = AT_ONCE,
+        most: int = OPEN_PAGES,
     ):
-        """Let the fault happen to `jobs` jobs, in rounds of at most `most`; print what was lost."""
+        """Let the fault happen to `jobs` jobs, `most` at a time; print what was lost."""
         missing, delays, left = 0, [], jobs
         while left > 0:
             ids = await self.shell("create", min(most, left))
             left -= len(ids)
             pages = [self.page(job_id) for job_id in ids]
             await method(pages)
-            missing += len(await lost(pages, PATIENCE))
+            missing += len(await lost(pages, HEARD_WITHIN))
             for page in pages:
                 page.stop()
             delays += sorted(page.delay for page in pages if page.is_ready.is_set())
@@ -76,7 +74,7 @@ class Losses:
     async def listen(self, pages: list[SocketPage]) -> None:
         for page in pages:
             page.start()
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(HEARD_WITHIN):
             await asyncio.gather(*(page.is_listening.wait() for page in pages))
 
     async def burst(self, pages: list[SocketPage]) -> None:
@@ -107,7 +105,7 @@ class Losses:
         await ending
 
     async def redis_restarted(self, pages: list[SocketPage]) -> None:
-        """Kill Redis half-way through the ends; it comes back empty, and workers write jobs back."""
+        """Kill Redis half-way through the ends; it is empty then, and workers write jobs back."""
         await self.listen(pages)
         half = len(pages) // 2
         await self.end(pages[:half])
@@ -140,7 +138,7 @@ async def measure(jobs: int, quiet: float) -> int:
         await losses.run(
             "daphne restarted with 200 open pages",
             losses.server_restarted,
-            jobs - 18 * share or share,
+            max(share, jobs - 18 * share),
             RESTARTED,
         )
         say(f"{losses.lost:6d} of {losses.total:6d}  lost in all")

@@ -1,4 +1,4 @@
-"""Make pictures of every state, light and dark, phone and desktop: `python -m tests.system.screenshots`.
+"""Make pictures of every state, light and dark: `python -m tests.system.screenshots`.
 
 It starts the project with a database and a Redis of its own, and ends them again.
 """
@@ -19,7 +19,7 @@ from .harness.stack import LiveStack
 SIZES = {"phone": {"width": 390, "height": 720}, "desktop": {"width": 1100, "height": 720}}
 SCHEMES = ["light", "dark"]
 PAGES = {"home": "/", "drills": "/drills/", "watch": "/classrooms/1/watch/", "list": "/jobs/"}
-AT_ONCE = 4  # pages; most of the time they wait
+PAGES_AT_ONCE = 4  # pages; most of the time they wait
 
 
 async def open_page(
@@ -59,10 +59,10 @@ class Album:
     ):
         self.browser, self.stack, self.fake_worker, self.out = browser, stack, fake_worker, out
         self.situations = situations
-        self.room = asyncio.Semaphore(AT_ONCE)
+        self.room = asyncio.Semaphore(PAGES_AT_ONCE)
 
     async def take_all(self) -> None:
-        """Take every situation and page, light and dark, phone and desktop; and two languages more."""
+        """Take every situation and page, light and dark, phone and desktop; and two languages."""
         situations = [
             self.take(size, scheme, state, "en")
             for size, scheme, state in product(SIZES, SCHEMES, self.situations)

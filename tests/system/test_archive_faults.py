@@ -15,7 +15,7 @@ from tests.system.harness.site import Site
 from tests.system.harness.socket_page import listening, lost, page_of
 from tests.system.harness.waiting import eventually
 
-AT_ONCE = 1.0  # seconds in which a page is told
+ANNOUNCED_WITHIN = 1.0  # seconds in which a page is told
 BOUND = 4.0  # seconds that a task is held up by an archive that takes nothing, at most
 LATER = 20  # seconds
 
@@ -61,9 +61,9 @@ async def test_f35_an_end_is_announced_at_once_although_the_archive_is_locked(si
                 "LOCK TABLE jobs_jobrecord IN ACCESS EXCLUSIVE MODE"
             )  # as a migration does
             ending = asyncio.create_task(asyncio.to_thread(site.shell.seconds_to_end, ids))
-            assert await lost(pages[:1], AT_ONCE) == []
+            assert await lost(pages[:1], ANNOUNCED_WITHIN) == []
             assert await asyncio.wait_for(ending, LATER) < 2 * BOUND  # one after the other
-            assert await lost(pages, AT_ONCE) == []
+            assert await lost(pages, ANNOUNCED_WITHIN) == []
     await eventually(
         lambda: {site.shell.archived(job_id) for job_id in ids} == {"complete"}, LATER
     )
@@ -80,7 +80,7 @@ async def test_f35_ends_while_the_database_is_down_are_archived_later(site, tmp_
         await asyncio.to_thread(site.postgres.stop)
         gate.write_text("open")
         assert await asyncio.to_thread(site.shell.seconds_to_end, ids) < 2 * BOUND
-        assert await lost(pages, 2 + AT_ONCE) == []
+        assert await lost(pages, 2 + ANNOUNCED_WITHIN) == []
         site.postgres.start()
     assert {page.events[-1] for page in pages} == {"ready"}
     await eventually(

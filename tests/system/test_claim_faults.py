@@ -153,7 +153,8 @@ def test_f26_after_a_process_died_in_the_hook_it_runs_once_more(site, browser, t
     started = time.monotonic()
     answer = ann.post(f"/jobs/{job_id}/ready/", headers={"X-CSRFToken": csrf})
     say(
-        f"F26: answered {time.monotonic() - started:.1f} s after the restart, with a lease of {LEASE} s"
+        f"F26: answered {time.monotonic() - started:.1f} s after the restart, "
+        f"with a lease of {LEASE} s"
     )
     assert answer.json() == {"url": f"/done/{job_id}/"}
     assert site.shell.effects(job_id) == [f"{job_id} ready 1"]

@@ -14,13 +14,13 @@ from tests.system.harness.socket_page import SocketPage, listening, lost, page_o
 from tests.system.harness.tickets import ticket_for
 from tests.system.harness.waiting import eventually
 
-R = 3.0  # seconds; RECONCILE_SECONDS here
+RECONCILE = 3.0  # seconds; RECONCILE_SECONDS here
 
 
 @pytest.fixture(scope="module")
 def site(prepared_database):
     """Return a site that all tests here leave as they found it."""
-    site = Site(prepared_database, RECONCILE_SECONDS=R)
+    site = Site(prepared_database, RECONCILE_SECONDS=RECONCILE)
     site.server_options = ["--ping-interval", "3", "--ping-timeout", "5"]
     with site:
         yield site
@@ -92,7 +92,7 @@ async def test_f03_killing_the_layers_connection_loses_nothing(site):
     async with listening([page_of(site, job_id) for job_id in ids]) as pages:
         assert site.client.client_kill_filter(_type="pubsub") >= 1
         await in_background(site.shell.end, ids)
-        assert await lost(pages, R + 2) == []
+        assert await lost(pages, RECONCILE + 2) == []
     assert all(map(heard_ready_once, pages))
 
 
@@ -109,7 +109,7 @@ async def test_f03_the_hub_hears_again_after_its_connection_was_killed(site):
         )
         await until_pushed(site, pages[0])  # the layer itself pauses for a second before it reads
         await in_background(site.shell.end, ids, every=0.05)
-        assert await lost(pages, R + 2) == []
+        assert await lost(pages, RECONCILE + 2) == []
     assert sum(page.delay < 0.2 for page in pages) > 10  # by push: between two readings lie 3 s
 
 
@@ -132,7 +132,8 @@ async def test_f30_a_thousand_jobs_that_complete_at_once_are_all_heard(site):
         await in_background(site.shell.end, ids)
         assert await lost(pages, 20) == []
     say(
-        f"F30: all heard {max(page.ready_at for page in pages) - started:.1f} s after the first began to end"
+        f"F30: all heard {max(page.ready_at for page in pages) - started:.1f} s "
+        "after the first began to end"
     )
     assert all(map(heard_ready_once, pages))
 
@@ -144,7 +145,7 @@ async def test_f34_what_a_newer_version_says_is_ignored_by_an_older_server(site)
         site.shell.publish_rubbish(job_id)
         await until_pushed(site, page)
         site.shell.end([job_id])
-        assert await lost([page], R + 2) == []
+        assert await lost([page], RECONCILE + 2) == []
     assert heard_ready_once(page)
     assert site.client.hget(f"jobs:{{{job_id}}}", "mood") == b"new"
 

@@ -109,7 +109,8 @@ async def test_f07_a_failover_by_sentinels_loses_no_acknowledged_write(
     async with listening([page := page_of(site, new)]):
         assert await lost([page], 20) == []
     say(
-        f"F7 {failover.__name__}: the tasks' pages were ready {max(page.delay for page in pages[:2]):.1f} s after"
+        f"F7 {failover.__name__}: the tasks' pages were ready "
+        f"{max(page.delay for page in pages[:2]):.1f} s after"
     )
 
 

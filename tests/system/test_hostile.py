@@ -12,13 +12,13 @@ from tests.system.harness.tickets import ticket_for
 from tests.system.harness.waiting import eventually
 
 TICKET_AGE = 2  # seconds
-R = 1.0  # seconds
+RECONCILE = 1.0  # seconds
 
 
 @pytest.fixture(scope="module")
 def site(prepared_database):
     """Return a site that the tests here leave as they found it, with short pings and timeouts."""
-    site = Site(prepared_database, RECONCILE_SECONDS=R, TICKET_AGE=TICKET_AGE)
+    site = Site(prepared_database, RECONCILE_SECONDS=RECONCILE, TICKET_AGE=TICKET_AGE)
     site.server_options = ["--ping-interval", "1", "--ping-timeout", "3"]
     with site:
         yield site
@@ -60,7 +60,7 @@ async def test_h05_logging_out_ends_the_subscriptions_at_once(site):
             )
         assert await closed_with(page) in (4401, 4404)
         site.shell.end([job_id])
-        await asyncio.sleep(R)
+        await asyncio.sleep(RECONCILE)
         assert not page.is_ready.is_set()
 
 
@@ -80,14 +80,14 @@ async def test_h05_a_session_that_ended_unheard_is_noticed_within_a_ticket_s_age
     (job_id,) = site.shell.create(owner=site.shell.owner_of("quiet"))
     async with listening([page := page_of(site, session, job_id)]):
         site.shell.end_session(session)
-        assert await closed_with(page, TICKET_AGE + R + 2) == "not_found"
+        assert await closed_with(page, TICKET_AGE + RECONCILE + 2) == "not_found"
         assert not any(frame["event"] == "ticket" for frame in page.said)
 
 
 async def test_h05_who_bears_only_a_ticket_hears_no_longer_than_its_age(site, job_id):
     page = SocketPage(site.base_url, job_id, ticket_for(job_id))
     async with listening([page]):
-        assert await closed_with(page, TICKET_AGE + R + 2) == "not_found"
+        assert await closed_with(page, TICKET_AGE + RECONCILE + 2) == "not_found"
 
 
 # H16: headers

@@ -14,7 +14,8 @@ START = """
 import django; django.setup()
 from django.contrib.auth import get_user_model
 from tests.system.projects.speedjobs.tasks import sprint
-print(sprint.submit_job(None, [%d], owner=get_user_model().objects.get(username="ada"), countdown=4).id)
+owner = get_user_model().objects.get(username="ada")
+print(sprint.submit_job(None, [%d], owner=owner, countdown=4).id)
 """
 RESULT = """
 import django, json; django.setup()

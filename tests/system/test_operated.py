@@ -87,7 +87,8 @@ from django.db import transaction
 from opentelemetry import trace
 from tests.system.projects.watched.tasks import instrument, tell_trace
 instrument()
-with trace.get_tracer("a request").start_as_current_span("a request") as span, transaction.atomic():
+tracer = trace.get_tracer("a request")
+with tracer.start_as_current_span("a request") as span, transaction.atomic():
     job = tell_trace.start_job(None)  # sent with the commit, while the request is still traced
 print(job.id, f"{span.get_span_context().trace_id:032x}")
 """

@@ -16,7 +16,7 @@ from tests.system.harness.tickets import ticket_for
 from tests.system.harness.usage import threads
 from tests.system.harness.waiting import eventually
 
-R = 3.0  # seconds; RECONCILE_SECONDS here
+RECONCILE = 3.0  # seconds; RECONCILE_SECONDS here
 LIFE = 3  # seconds that daphne lets a socket live, instead of a day
 HOUR = 3600
 
@@ -24,7 +24,7 @@ HOUR = 3600
 @pytest.fixture(scope="module")
 def site(prepared_database):
     """Return a site whose server is restarted again and again."""
-    with Site(prepared_database, RECONCILE_SECONDS=R) as site:
+    with Site(prepared_database, RECONCILE_SECONDS=RECONCILE) as site:
         yield site
 
 
@@ -45,7 +45,8 @@ async def test_f08_every_page_is_ready_after_the_server_was_restarted(site, grac
         started = time.monotonic()
         assert await lost(pages, 20) == []
     say(
-        f"F8: the last of 200 pages was ready {max(page.ready_at for page in pages) - started:.1f} s after the restart"
+        "F8: the last of 200 pages was ready "
+        f"{max(page.ready_at for page in pages) - started:.1f} s after the restart"
     )
     assert all(map(never_went_back, pages))
 
@@ -194,7 +195,8 @@ async def test_f37_six_hundred_sockets_and_four_hundred_polls_with_a_slow_databa
                 await asyncio.sleep(0.05)
             answers = polling.result()
         say(
-            f"F37: 400 polls took at most {max(took for _, took in answers):.1f} s, with {most} threads"
+            f"F37: 400 polls took at most {max(took for _, took in answers):.1f} s, "
+            f"with {most} threads"
         )
         await asyncio.to_thread(site.shell.end, ids)
         assert await lost(pages, 20) == []

@@ -11,7 +11,7 @@ from tests.system.harness.site import Site
 from tests.system.harness.socket_page import SocketPage, listening, lost
 from tests.system.harness.tickets import ticket_for
 
-R = 3.0  # seconds; RECONCILE_SECONDS here
+RECONCILE = 3.0  # seconds; RECONCILE_SECONDS here
 PUSHED = 1.0  # seconds within which a push is heard, and which no reconciliation can explain
 
 
@@ -29,7 +29,7 @@ def site(prepared_database, hosts):
         "DJANGO_SETTINGS_MODULE": "tests.system.projects.sharded",
         "LAYER_HOSTS": ",".join(host.url for host in hosts),
     }
-    with Site(prepared_database, env=env, RECONCILE_SECONDS=R) as site:
+    with Site(prepared_database, env=env, RECONCILE_SECONDS=RECONCILE) as site:
         yield site
 
 
@@ -47,7 +47,7 @@ async def test_both_hosts_carry_frames_and_each_arrives_by_push(site, hosts):
     ids = await asyncio.to_thread(site.shell.create, 60)
     async with listening(pages_of(site, ids)) as pages:
         await asyncio.to_thread(site.shell.end, ids)
-        assert await lost(pages, R) == []
+        assert await lost(pages, RECONCILE) == []
     delays = sorted(page.delay for page in pages)
     say(f"{len(pages)} pages were told within {delays[-1] * 1000:.0f} ms, over two hosts")
     assert delays[len(delays) * 9 // 10] < PUSHED
@@ -59,9 +59,9 @@ async def test_a_host_that_is_gone_makes_pages_late_and_loses_none(site, hosts):
     async with listening(pages_of(site, ids)) as pages:
         hosts[1].stop()
         await asyncio.to_thread(site.shell.end, ids)
-        assert await lost(pages, R + 12) == []
+        assert await lost(pages, RECONCILE + 12) == []
         hosts[1].start()
     later = await asyncio.to_thread(site.shell.create, 30)
     async with listening(pages_of(site, later)) as pages:
         await asyncio.to_thread(site.shell.end, later)
-        assert await lost(pages, R + 12) == []
+        assert await lost(pages, RECONCILE + 12) == []

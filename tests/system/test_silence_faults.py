@@ -12,9 +12,9 @@ from tests.system.harness.site import Site
 from tests.system.harness.socket_page import listening, lost, page_of
 from tests.system.harness.usage import cpu_seconds
 
-from .halfopen import CUT, MENDED, SILENCES, be_cut_off, be_silent
+from .halfopen import CUT_SECONDS, SILENCES, WRITTEN_WITHIN, be_cut_off, be_silent
 
-R = 3.0  # seconds; RECONCILE_SECONDS here
+RECONCILE = 3.0  # seconds; RECONCILE_SECONDS here
 QUIET = (
     25  # seconds, longer than daphne's pings, cut to a seventh; losses.py is quiet for a minute
 )
@@ -29,7 +29,7 @@ def heard_ready_once(page):
 @pytest.fixture(scope="module")
 def site(prepared_database):
     """Return a site whose sockets are asked for a sign of life more often than usual."""
-    site = Site(prepared_database, RECONCILE_SECONDS=R)
+    site = Site(prepared_database, RECONCILE_SECONDS=RECONCILE)
     site.server_options = ["--ping-interval", "3", "--ping-timeout", "5"]
     with site:
         yield site
@@ -46,7 +46,7 @@ async def quiet(site):
 @pytest_asyncio.fixture(scope="module", loop_scope="session", autouse=True)
 async def deaf(prepared_database):
     """Return pages on a server whose link to Redis is silent from this module's first test on."""
-    with Site(prepared_database, proxied=True, RECONCILE_SECONDS=R) as site:
+    with Site(prepared_database, proxied=True, RECONCILE_SECONDS=RECONCILE) as site:
         ids = site.shell.create(100)
         async with listening([page_of(site, job_id) for job_id in ids]) as pages:
             site.proxy.silence()
@@ -72,7 +72,8 @@ async def test_f36_a_half_open_link_to_redis_heals_by_itself_at_low_cost(deaf):
     assert await lost(pages, 20) == []
     healed = time.monotonic() - started
     say(
-        f"F36: silent for {silent_for:.0f} s, {used / silent_for:.1%} of a core; healed in {healed:.1f} s"
+        f"F36: silent for {silent_for:.0f} s, {used / silent_for:.1%} of a core; "
+        f"healed in {healed:.1f} s"
     )
     assert used / silent_for < 0.2
     assert all(map(heard_ready_once, pages))
@@ -94,9 +95,9 @@ async def test_f36_a_server_whose_packets_to_redis_are_dropped_heals_by_itself(s
 
 @pytest.mark.timeout(max(SILENCES) + 180)
 async def test_f42_a_worker_whose_packets_to_the_store_are_dropped_loses_no_outcome(silences):
-    found = json.loads(await asyncio.to_thread(silences.line_about, be_cut_off, CUT))
+    found = json.loads(await asyncio.to_thread(silences.line_about, be_cut_off, CUT_SECONDS))
     say(f"F42: {found}")
     assert found["lost"] == 0
     assert found["archived"] < 10
     assert found["was_running"]  # nobody else has written it meanwhile
-    assert found["stored"] < MENDED
+    assert found["stored"] < WRITTEN_WITHIN

@@ -15,7 +15,7 @@ from tests.system.harness.socket_page import listening, lost, page_of
 from tests.system.harness.waiting import eventually
 
 LOST_AFTER = 3  # seconds
-PATIENCE = 20  # seconds
+STEP_TIMEOUT = 20  # seconds
 HTML = {"Accept": "text/html"}
 SITUATIONS = {
     "naive": [],
@@ -81,7 +81,7 @@ def site(request, prepared_database):
 
 
 def new_mariadb(folder):
-    """Return a MariaDB that is not started; without the package the test is skipped, in CI it fails."""
+    """Return a MariaDB, not started; without the package the test is skipped, in CI it fails."""
     if find_mariadb() is None:
         give_up = pytest.fail if os.environ.get("CI") else pytest.skip
         give_up("There is no MariaDB: apt-get install mariadb-server")
@@ -105,7 +105,7 @@ def start(site, ann, outcome, gate):
 async def half_way(page):
     """Wait until the page knows that the task has reported its first step."""
     await eventually(
-        lambda: page.frames and page.frames[-1]["job"]["progress"]["percent"] == 50, PATIENCE
+        lambda: page.frames and page.frames[-1]["job"]["progress"]["percent"] == 50, STEP_TIMEOUT
     )
 
 
@@ -121,7 +121,7 @@ async def test_f51_a_job_goes_the_whole_way_from_the_form_to_its_place(site, ann
     async with listening([page_of(site, job_id)]) as [page]:
         await half_way(page)
         gate.write_text("open")
-        assert await lost([page], PATIENCE) == []
+        assert await lost([page], STEP_TIMEOUT) == []
     assert page.events[-1] == "ready"
     places = [post(ann, f"{address}ready/").json()["url"] for _ in range(2)]
     assert places == [f"/done/{job_id}/"] * 2
@@ -132,7 +132,7 @@ async def test_f51_a_job_goes_the_whole_way_from_the_form_to_its_place(site, ann
 async def test_f51_a_finished_job_is_found_in_the_archive_and_in_the_list(site, ann, gate):
     gate.write_text("open")
     address, job_id = start(site, ann, "complete", gate)
-    await eventually(lambda: site.shell.archived(job_id) == "complete", PATIENCE)
+    await eventually(lambda: site.shell.archived(job_id) == "complete", STEP_TIMEOUT)
     ann.get(address, headers=HTML)
     place = post(ann, f"{address}ready/").json()["url"]
     site.client.delete(f"jobs:{{{job_id}}}")
@@ -146,7 +146,7 @@ async def test_f51_a_finished_job_is_found_in_the_archive_and_in_the_list(site, 
 async def test_f51_a_job_fails_with_its_text(site, ann, gate):
     gate.write_text("open")
     address, job_id = start(site, ann, "failed", gate)
-    await eventually(lambda: site.shell.archived(job_id) == "failed", PATIENCE)
+    await eventually(lambda: site.shell.archived(job_id) == "failed", STEP_TIMEOUT)
     assert ann.get(address).json()["job"]["error"] == "The parcel is too heavy."
     ann.get(address, headers=HTML)
     assert post(ann, f"{address}ready/").status_code == 200
@@ -159,7 +159,7 @@ async def test_f51_a_job_is_cancelled(site, ann, gate):
     async with listening([page_of(site, job_id)]) as [page]:
         await half_way(page)
         post(ann, f"{address}cancel/")
-        assert await lost([page], PATIENCE) == []
+        assert await lost([page], STEP_TIMEOUT) == []
     assert page.events[-1] == "cancelled"
 
 
@@ -170,7 +170,7 @@ async def test_f51_a_long_job_is_kept_alive_by_the_heartbeat(site, ann, gate):
         await half_way(page)
         await asyncio.sleep(LOST_AFTER + 2)  # without a heartbeat it would be lost by now
         gate.write_text("open")
-        assert await lost([page], PATIENCE) == []
+        assert await lost([page], STEP_TIMEOUT) == []
     assert page.events[-1] == "ready" and "lost" not in page.events
 
 

@@ -141,7 +141,8 @@ async def test_time_left_never_comes_back_by_more_than_it_went_forward(page):
     shown = await page.evaluate("""async () => {
         const {Remaining} = await import("/static/jobs/pace.js");
         const remaining = new Remaining();
-        return [60, 50, 90, NaN, 20, 70, Infinity, -5, undefined, 500].map((seconds) => remaining.toward(seconds));
+        return [60, 50, 90, NaN, 20, 70, Infinity, -5, undefined, 500]
+            .map((seconds) => remaining.toward(seconds));
     }""")
     assert shown == [60, 50, 60, 60, 20, 60, 60, 0, 0, 60]
 

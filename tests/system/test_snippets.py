@@ -1,4 +1,4 @@
-"""The scripts of the documents run in a browser as printed; test_list_page.py has five more lines."""
+"""The scripts of the documents run in a browser as printed; the five lines: test_list_page.py."""
 
 import asyncio
 import json
@@ -9,7 +9,7 @@ import pytest
 from tests.docs.documents import blocks
 from tests.system.harness.fake_worker import FakeWorker
 
-PATIENCE = 10_000  # milliseconds
+SHOWN_WITHIN = 10_000  # milliseconds
 
 
 @pytest.fixture
@@ -55,5 +55,5 @@ async def test_the_script_that_polls_by_hand_shows_progress_and_goes_on(browser)
         page = await context.new_page()
         await page.route("**/*", answer)
         await page.goto("http://example.org/")
-        await page.wait_for_url("**/reports/", timeout=PATIENCE)
+        await page.wait_for_url("**/reports/", timeout=SHOWN_WITHIN)
     assert shown == [0, 3]

@@ -15,7 +15,8 @@ SCRIPTS = {
 LOAD = """() => new Promise((onload) => {
     window.isSameDocument = true;
     document.body.setAttribute("hx-boost", "true");
-    document.head.append(Object.assign(document.createElement("script"), {src: "/library.js", onload}));
+    document.head.append(
+        Object.assign(document.createElement("script"), {src: "/library.js", onload}));
 })"""
 FOLLOW = """(href) => {
     const link = Object.assign(document.createElement("a"), {href, textContent: href});
@@ -199,7 +200,8 @@ async def test_page_of_another_job_written_over_this_one_follows_that_job(
         """async (url) => {
         const html = await (await fetch(url)).text();
         const there = document.querySelector("job-waiting");
-        const other = new DOMParser().parseFromString(html, "text/html").querySelector("job-waiting");
+        const other = new DOMParser()
+            .parseFromString(html, "text/html").querySelector("job-waiting");
         for (const {name, value} of other.attributes) there.setAttribute(name, value);
         there.innerHTML = other.innerHTML;
     }""",

@@ -20,7 +20,7 @@ from tests.wheels import clean_environment, give_dependencies
 
 STEPS = blocks("docs/tutorial.md")
 SERVE = "python manage.py runserver"
-PATIENCE = 60  # seconds
+STEP_TIMEOUT = 60  # seconds
 
 
 class Terminal:
@@ -107,7 +107,7 @@ def visitor(tutorial):
         except httpx.TransportError:
             return False
 
-    eventually(answers, PATIENCE)
+    eventually(answers, STEP_TIMEOUT)
     yield visitor
     visitor.close()
 
@@ -143,7 +143,7 @@ def listen(address, waiting_page, cookies):
         url, origin=address, additional_headers={"Cookie": cookies}, proxy=None
     ) as socket:
         while not {"ready", "failed", "expired"} & set(heard):
-            heard.append(json.loads(socket.recv(timeout=PATIENCE))["event"])
+            heard.append(json.loads(socket.recv(timeout=STEP_TIMEOUT))["event"])
     return heard
 
 

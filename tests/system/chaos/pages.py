@@ -1,4 +1,4 @@
-"""A waiting page: follows its job by a socket or by polling, and posts, as the page's script does."""
+"""A waiting page: follows its job by a socket or by polling, and posts, as the script does."""
 
 from __future__ import annotations
 

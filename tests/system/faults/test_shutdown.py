@@ -11,7 +11,7 @@ from tests.processes import await_end, session
 from tests.system.harness.fault_stack import LOST_AFTER, hanging
 from tests.system.harness.waiting import until
 
-AT_ONCE = 5  # seconds for a worker with nothing to wait for
+QUICK_SHUTDOWN = 5  # seconds for a worker with nothing to wait for
 
 
 @contextmanager
@@ -43,7 +43,7 @@ def ready_worker(stack, tmp_path, *options):
         yield worker
 
 
-def end(worker, *signals, seconds=AT_ONCE):
+def end(worker, *signals, seconds=QUICK_SHUTDOWN):
     """Send the signals in turn, and wait until the worker and all its children have ended."""
     for number in signals:
         before = len(worker.printed())
@@ -73,7 +73,7 @@ def test_f33_warm_shutdown_lets_the_job_end_and_leaves_nothing_behind(
         until(lambda: "Warm shutdown" in worker.printed())
         assert person.look(job_id)["state"] == "running"
         stack.open_gate(job_id)
-        worker.wait(AT_ONCE)
+        worker.wait(QUICK_SHUTDOWN)
         await_end(worker.pid, 2)
         assert person.look(job_id)["state"] == "complete"
 

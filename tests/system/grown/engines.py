@@ -132,7 +132,7 @@ def _follows(replica: redis.Redis) -> bool:
 
 
 class RabbitMQ:
-    """One node, with Erlang's port mapper as our child, because RabbitMQ would leave one behind."""
+    """One node, with Erlang's port mapper as our child: RabbitMQ would leave one behind."""
 
     def __init__(self, machine: Machine):
         self.machine = machine

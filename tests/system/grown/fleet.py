@@ -116,7 +116,7 @@ class Fleet:
         return child
 
     def restart_server(self, port: int) -> bool:
-        """Do what `systemctl restart` does, and wait; return whether the old one ended by itself."""
+        """Do what `systemctl restart` does; return whether the old process ended by itself."""
         ended = self.servers[port].stop()
         self.servers[port].start()
         self.await_server(port)

@@ -41,7 +41,7 @@ class Machine:
         return self.root / name.lstrip("/")
 
     def printed_file(self, name: str) -> str:
-        """Return the text of a file of docs/grown/ with the paths, ports and host of this machine."""
+        """Return the text of a file of docs/grown/, with this machine's paths, ports and host."""
         text = PATH.sub(lambda found: f"{self.root}{found[0]}", (FILES / name).read_text())
         text = re.sub(
             r"(?<![\d.])\d+(?![\d.])",

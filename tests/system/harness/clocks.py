@@ -1,4 +1,4 @@
-"""Wall clocks of single processes that a test sets while they run (Debian's package `faketime`)."""
+"""Wall clocks of single processes, set while they run (Debian's package `faketime`)."""
 
 import os
 from pathlib import Path

@@ -173,7 +173,7 @@ class FaultStack(LiveStack):
         return person
 
     def await_redelivery(self) -> None:
-        """Wait until unacknowledged messages are due; a worker looks at its start and every 10 s."""
+        """Wait until unacknowledged messages are due; workers look every 10 s."""
         with self.broker_client() as client:
             until(
                 lambda: (
@@ -197,14 +197,14 @@ class FaultStack(LiveStack):
         return [int(line.split()[1]) for line in lines if line.split()[0] == word]
 
     def longest_silence(self, job_id: str) -> float:
-        """Return how many seconds a task that held the interpreter's lock stopped other threads."""
+        """Return how many seconds a task that held the interpreter lock stopped other threads."""
         [said] = re.findall(
             rf"^held:{job_id}:([\d.]+) ", (self.folder / "notes").read_text(), re.MULTILINE
         )
         return float(said)
 
     def await_run(self, job_id: str, times: int = 1) -> int:
-        """Wait until a job's task has begun to run `times` times; return the last one's process."""
+        """Wait until a job's task has begun `times` times; return the process of the last."""
         return until(lambda: self.pids_of(f"ran:{job_id}")[times - 1 :], 20)[0]
 
 

@@ -19,8 +19,8 @@ NAMES = ("firefox-esr", "firefox")
 ADVICE = "install the package firefox-esr"
 STARTED = r"WebDriver BiDi listening on (ws://\S+)"
 START_TIMEOUT = 60  # seconds
-PATIENCE = 10.0  # seconds that a page may take for what is expected of it
-LOOK = 0.05  # seconds between two looks
+PAGE_TIMEOUT = 10.0  # seconds that a page may take for what is expected of it
+PAUSE = 0.05  # seconds between two looks
 PREFERENCES = {
     "browser.shell.checkDefaultBrowser": False,
     "datareporting.policy.dataSubmissionEnabled": False,
@@ -177,12 +177,12 @@ class FirefoxPage:
         assert answer["type"] == "success", answer["exceptionDetails"]["text"]
         return json.loads(answer["result"].get("value", "null"))
 
-    async def until(self, expression: str, seconds: float = PATIENCE) -> None:
+    async def until(self, expression: str, seconds: float = PAGE_TIMEOUT) -> None:
         """Wait until it is true in the page, which may be another one by then."""
         try:
             async with asyncio.timeout(seconds):
                 while not await self._is_true(expression):
-                    await asyncio.sleep(LOOK)
+                    await asyncio.sleep(PAUSE)
         except TimeoutError:
             seen = await self.ask("[location.href, document.body.innerText]")
             raise AssertionError(

@@ -10,11 +10,8 @@ from project.demo.processes import Child
 START_TIMEOUT = 60  # seconds
 PLACES = "/usr/sbin:/usr/bin"
 NOBODY = "nobody"
-QUICK = (
-    "--innodb-flush-log-at-trx-commit=0",
-    "--innodb-doublewrite=0",
-    "--skip-log-bin",
-)  # nothing outlives the test
+# nothing outlives the test
+QUICK = ("--innodb-flush-log-at-trx-commit=0", "--innodb-doublewrite=0", "--skip-log-bin")
 
 
 def find_mariadb() -> str | None:

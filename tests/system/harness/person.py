@@ -9,7 +9,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from .waiting import until
 
-PATIENCE = 30  # seconds for an answer
+ANSWER_TIMEOUT = 30  # seconds for an answer
 JSON = {"Accept": "application/json"}
 ENDED = {"complete", "failed", "cancelled", "expired", "lost"}
 ENDS = ENDED - {"complete"} | {"ready"}
@@ -19,7 +19,9 @@ class Person:
     """A browser's session, without the browser."""
 
     def __init__(self, base_url: str, client: httpx.Client | None = None):
-        self.client = client or httpx.Client(base_url=base_url, timeout=PATIENCE, trust_env=False)
+        self.client = client or httpx.Client(
+            base_url=base_url, timeout=ANSWER_TIMEOUT, trust_env=False
+        )
 
     def close(self) -> None:
         self.client.close()

@@ -9,17 +9,10 @@ from project.demo.processes import Child
 
 PLACES = "/usr/lib/postgresql/*/bin"  # Debian's
 START_TIMEOUT = 30  # seconds
-NOBODY = (
-    "setpriv",
-    "--reuid=nobody",
-    "--regid=nogroup",
-    "--clear-groups",
-)  # it refuses to run as root
-QUICK = (
-    "fsync=off",
-    "synchronous_commit=off",
-    "full_page_writes=off",
-)  # nothing in it outlives the test
+# it refuses to run as root
+NOBODY = ("setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups")
+# nothing in it outlives the test
+QUICK = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
 
 
 def find_postgres() -> Path | None:

@@ -11,18 +11,16 @@ from typing import Self
 
 BAD_GATEWAY = b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 CHUNK = 65536  # bytes
-HOST, FAR = (
-    "127.0.0.1",
-    "127.0.0.2",
-)  # the same machine; who calls it by its second address can be cut off
+HOST = "127.0.0.1"
+FAR = "127.0.0.2"  # the same machine; connections to this address can be cut off
 
 
 class Proxy:
     """Stands between somebody and a server on this machine.
 
-    While it is silent, connections stay open and are accepted, but nothing passes: a half-open link.
-    When it speaks
-    again, only new connections work. The old ones stay silent, as when a router has forgotten them.
+    While it is silent, connections stay open and are accepted, but nothing passes: a half-open
+    link. When it speaks again, only new connections work. The old ones stay silent, as when a
+    router has forgotten them.
     """
 
     host = HOST
@@ -122,9 +120,8 @@ class Proxy:
 class Packets:
     """The way to a server by another address of this machine; packets can be dropped both ways.
 
-    Needs iptables, and a network namespace of its own. Open connections go on when it speaks again,
-    unless TCP has
-    given up meanwhile, or somebody's patience has.
+    Needs iptables, and a network namespace of its own. Open connections go on when it speaks
+    again, unless TCP has given up meanwhile, or somebody's patience has.
     """
 
     host = FAR

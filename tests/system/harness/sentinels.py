@@ -13,10 +13,8 @@ from project.demo.processes import Child
 from .waiting import until
 
 START_TIMEOUT = 20  # seconds
-AT_ONCE = (
-    "--repl-diskless-sync-delay",
-    "0",
-)  # a replica need not wait 5 s for others that want a copy too
+# a replica need not wait 5 s for others that want a copy too
+COPY_AT_ONCE = ("--repl-diskless-sync-delay", "0")
 DOWN_AFTER = 500  # milliseconds without an answer until a sentinel takes its master for dead
 
 
@@ -29,7 +27,7 @@ class Sentinels:
     service = "main"
 
     def __init__(self) -> None:
-        self.servers = [EmbeddedServer(*AT_ONCE), EmbeddedServer(*AT_ONCE)]
+        self.servers = [EmbeddedServer(*COPY_AT_ONCE), EmbeddedServer(*COPY_AT_ONCE)]
         self.ports: list[int] = []
         self._exits = ExitStack()
 

@@ -158,7 +158,7 @@ def page_of(site: Site, job_id: str, **options) -> SocketPage:
 
 
 async def lost(pages: Iterable[SocketPage], seconds: float) -> list[str]:
-    """Wait until all pages know of their job's end; return the jobs of those that do not in time."""
+    """Wait until all pages know of their job's end; return the jobs of the late ones."""
     pages = list(pages)
     with suppress(TimeoutError):
         async with asyncio.timeout(seconds):

@@ -49,20 +49,20 @@ class LiveStack(PrivateStack):
         super().stop()
 
     def visitor(self, username: str | None = "ada") -> Visitor:
-        """Return someone with a browser without scripts, logged in as a sample user, or not (None)."""
+        """Return someone without scripts, logged in as one of the sample users, or not (None)."""
         self.visitors.append(Visitor(self.base_url))
         if username:
             self.visitors[-1].log_in(username)
         return self.visitors[-1]
 
     def logged_in_client(self, username: str = "ada") -> httpx.Client:
-        """Return the HTTP client of a logged-in user, the same each time: a password hash is slow."""
+        """Return a logged-in user's HTTP client, the same each time: a password hash is slow."""
         if username not in self.logged_in:
             self.logged_in[username] = self.visitor(username).client
         return self.logged_in[username]
 
     def socket(self, client: httpx.Client, path: str, origin: str | None = None) -> connect:
-        """Return a WebSocket for `async with`, with the client's cookies and this server's Origin."""
+        """Return a WebSocket for `async with`, with the client's cookies and our Origin."""
         cookies = "; ".join(f"{name}={value}" for name, value in client.cookies.items())
         address = self.base_url.replace("http", "ws", 1) + path
         return connect(
@@ -71,12 +71,6 @@ class LiveStack(PrivateStack):
             additional_headers={"Cookie": cookies},
             proxy=None,
         )
-
-    def restart_worker(self) -> None:
-        """Kill the worker with its pool, and start another."""
-        self.worker.stop(grace=0)
-        self.start_worker()
-        self.await_worker()
 
     def restart_server(self) -> None:
         """Kill the web server, and start it again on its port."""

@@ -1,8 +1,8 @@
 """The runnable project with the limits that a test sets, and with jobs that can be counted.
 
 JOBS_SETTINGS (JSON) holds what differs from the project's `JOBS`; LAYER_HOST (JSON) is where the
-channel layer is, if
-not where the jobs are, and BROKER_OPTIONS (JSON) are further ones of the broker's transport.
+channel layer is, if not where the jobs are, and BROKER_OPTIONS (JSON) are further ones of the
+broker's transport.
 """
 
 import json

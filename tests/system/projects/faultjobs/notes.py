@@ -6,7 +6,7 @@ import time
 
 from django.conf import settings
 
-LOOK_AGAIN = 0.02  # seconds
+PAUSE = 0.02  # seconds
 
 
 def note(word):
@@ -26,7 +26,7 @@ def await_gate(name, seconds=30):
     while not gate_is_open(name):
         if time.monotonic() > give_up:
             raise TimeoutError(f"nobody opened the gate {name}")
-        time.sleep(LOOK_AGAIN)
+        time.sleep(PAUSE)
 
 
 class Ticker(threading.Thread):
@@ -39,7 +39,7 @@ class Ticker(threading.Thread):
 
     def run(self):
         while len(self.times) < 10_000:
-            time.sleep(LOOK_AGAIN)
+            time.sleep(PAUSE)
             self.times.append(time.monotonic())
 
     def longest_gap(self):
