@@ -1,7 +1,7 @@
-"""How quick the admin, the sweep and the purge are with a million archived jobs: `python -m tests.bench.million`.
+"""How fast admin, sweep and purge are at a million archived jobs: `python -m tests.bench.million`.
 
-Makes the archive in a SQLite file of a temporary folder (1 GB, some minutes), and a Redis of its own. Each figure is
-the best of five, in milliseconds of this machine.
+Makes the archive in a SQLite file of a temporary folder (1 GB, some minutes), and its own Redis.
+Each figure is the best of five, in milliseconds of this machine.
 """
 
 import argparse

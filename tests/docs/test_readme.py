@@ -72,5 +72,6 @@ def test_a_newcomer_reads_what_it_is_sees_a_picture_and_runs_one_command():
 
 
 def test_its_pictures_and_documents_are_there():
-    for target in re.findall(r"\]\((?!https?:)([^)#]+)", README):
-        assert (ROOT / target).is_file(), target
+    targets = re.findall(r"\]\((?!https?:)([^)#]+)", README)
+    assert targets
+    assert [target for target in targets if not (ROOT / target).is_file()] == []

@@ -1,4 +1,4 @@
-"""No secret in frames, logs, headers, addresses, pages, figures: they are planted, and what comes out is searched."""
+"""Secrets are planted, and must not be in frames, logs, headers, addresses, pages or figures."""
 
 import json
 import logging
@@ -73,7 +73,7 @@ MAKERS = [running, completed, failed, lost, unsent]
 
 
 def answers(client, job):
-    """Look at a job in every way; return of each answer the address, the headers, the cookies apart, and the body."""
+    """Look at a job in every way; return address, headers, cookies and body of each answer."""
     path = f"/jobs/{job.id}/"
     asked = [
         client.get(path),
