@@ -6,16 +6,16 @@ channels' names and the messages' format stay the layer's: contract tests hold b
 """
 
 from collections.abc import Awaitable, Callable
-from functools import cache, partial
+from functools import partial
 from typing import Any, NamedTuple
 from uuid import uuid4
 
 from channels.layers import InMemoryChannelLayer, channel_layers, get_channel_layer
 from channels_redis.pubsub import RedisPubSubChannelLayer
 from django.conf import settings
-from django.core.signals import setting_changed
 
 from jobs.conf import jobs_settings
+from jobs.runtime.per_process import per_process
 from jobs.store import connection
 
 from .envelope import Message
@@ -34,7 +34,7 @@ class Wire(NamedTuple):
         return f"{self.prefix}__group__{name}"
 
 
-@cache
+@per_process(reset_on=("JOBS", "CHANNEL_LAYERS"))
 def wire() -> Wire | None:
     """Say how to reach the layer's groups by the store's own server, if that is where they are."""
     layer = project_layer()
@@ -126,11 +126,3 @@ class _Subscription:
 
     async def close_pools(self) -> None:
         await self._subscriber.close()
-
-
-def _forget(*, setting: str, **_: Any) -> None:
-    if setting in ("JOBS", "CHANNEL_LAYERS"):
-        wire.cache_clear()
-
-
-setting_changed.connect(_forget, dispatch_uid="jobs.layers")

@@ -6,14 +6,13 @@ one round trip for both (measured: a fifth to a third of `async_to_sync(group_se
 """
 
 import asyncio
-import os
 import threading
 from collections.abc import Coroutine, Sequence
-from functools import cache
 from typing import Any
 
 from jobs.conf import jobs_settings
 from jobs.logs import get_logger
+from jobs.runtime.per_process import per_process
 from jobs.store.records import Push
 
 from .channel_layer import project_layer, wire
@@ -23,8 +22,6 @@ from .groups import everybody, group_of
 logger = get_logger(__name__)
 
 TIMEOUT = 3.0  # seconds that a push may hold a task up
-
-_making = threading.Lock()
 
 
 def channels_of(topics: Sequence[str]) -> list[str]:
@@ -76,24 +73,9 @@ async def _together(sends: list[Coroutine[Any, Any, None]]) -> None:
     await asyncio.wait_for(asyncio.gather(*sends), TIMEOUT)
 
 
+@per_process
 def _loop() -> asyncio.AbstractEventLoop:
-    """Return this process's loop; one thread at a time, as `cache` lets two make one each."""
-    with _making:
-        return _running_loop()
-
-
-@cache
-def _running_loop() -> asyncio.AbstractEventLoop:
+    """Return this process's event loop, which runs in a thread of its own."""
     loop = asyncio.new_event_loop()
     threading.Thread(target=loop.run_forever, name="jobs-publisher", daemon=True).start()
     return loop
-
-
-def _after_fork() -> None:
-    global _making
-    _making = threading.Lock()
-    wire.cache_clear()
-    _running_loop.cache_clear()
-
-
-os.register_at_fork(after_in_child=_after_fork)

@@ -6,11 +6,10 @@ revoke by a signal; a killed parent by nobody, so then the job's deadline passes
 What is seen of a process ends only the attempt that it was working on.
 """
 
-import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache, partial
+from functools import partial
 from typing import Any
 
 from billiard.einfo import ExceptionWithTraceback
@@ -31,6 +30,7 @@ from jobs.logs import get_logger
 from jobs.repository import JobRepository
 from jobs.runtime.backlog import backlog, backlog_for
 from jobs.runtime.forking import no_fork
+from jobs.runtime.per_process import per_process
 from jobs.states import JobState
 from jobs.store import records  # noqa: F401 - a worker that has loaded `remote` answers the doctor
 from jobs.store.neighbours import introduce
@@ -241,13 +241,13 @@ def _on_unknown(message: Any, id: str, **_: Any) -> None:  # noqa: A002 - Celery
         end_later(message.headers.get(PART) or id, JobState.FAILED, INTERRUPTED, runner="")
 
 
-@cache
+@per_process
 def heart() -> Heart:
     """Return this process's heart."""
     return Heart()
 
 
-@cache
+@per_process
 def deathwatch() -> Deathwatch:
     """Return the watch over this worker's processes."""
     return Deathwatch()
@@ -258,18 +258,11 @@ def _on_ready(sender: Any, **_: Any) -> None:
     _executor().submit(introduce)
 
 
-@cache
+@per_process
 def _executor() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(max_workers=1, thread_name_prefix="jobs-parent")
 
 
-def _forget() -> None:
-    heart.cache_clear()
-    deathwatch.cache_clear()
-    _executor.cache_clear()
-
-
-os.register_at_fork(after_in_child=_forget)
 worker_ready.connect(_on_ready, dispatch_uid="jobs.worker", weak=False)
 task_unknown.connect(_on_unknown, dispatch_uid="jobs.worker", weak=False)
 task_revoked.connect(_on_revoked, dispatch_uid="jobs.worker", weak=False)

@@ -15,6 +15,7 @@ from jobs.exceptions import StoreUnavailable
 from jobs.queues.celery import worker
 from jobs.queues.celery.worker import Heart, JobRequest
 from jobs.runtime.backlog import backlog
+from jobs.runtime.per_process import forget_all
 from jobs.states import JobState
 from jobs.store import records
 from project.celery import app
@@ -31,7 +32,7 @@ def settled_executor(request):
     request.getfixturevalue("database_file")
     yield
     worker._executor().shutdown()
-    worker._executor.cache_clear()
+    forget_all()
     worker_state.active_requests.clear()  # else a heart beats for them in all later tests
 
 
