@@ -14,7 +14,7 @@ from jobs.exceptions import HandlerNotFound, StoreUnavailable, UnserializableDat
 from jobs.models import JobRecord
 from jobs.repository import JobRepository
 from jobs.store import indexes, records
-from jobs.testing import capture_events, advance_clock, store_down
+from jobs.testing import advance_clock, capture_events, store_down
 
 from .factories import ANN, OWNER, browser, eventually, request_of
 

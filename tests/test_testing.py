@@ -11,17 +11,17 @@ from jobs.repository import JobRepository
 from jobs.states import JobState
 from jobs.testing import (
     JobCommunicator,
+    advance_clock,
     broker_down,
     cancel_at_start,
     capture_events,
-    advance_clock,
     drop_pushes,
+    kill_worker,
     run_at_end,
     run_immediately,
     run_job,
     run_job_twice,
     store_down,
-    kill_worker,
 )
 from jobs.waiting.leases import take_lease
 

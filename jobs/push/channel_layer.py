@@ -10,16 +10,16 @@ To be rid of it: delete `pubsub_format` and its users, `SubscriberLayer` and `su
 """
 
 from collections.abc import Awaitable, Callable
-from functools import cache, partial
+from functools import partial
 from typing import Any, NamedTuple
 from uuid import uuid4
 
 from channels.layers import InMemoryChannelLayer, channel_layers, get_channel_layer
 from channels_redis.pubsub import RedisPubSubChannelLayer
 from django.conf import settings
-from django.core.signals import setting_changed
 
 from jobs.conf import jobs_settings
+from jobs.runtime.per_process import per_process
 from jobs.store import connection
 
 from .envelope import Message
@@ -42,7 +42,7 @@ class PubSubFormat(NamedTuple):
         return f"{self.prefix}__group__{group}"
 
 
-@cache
+@per_process(reset_on=("JOBS", "CHANNEL_LAYERS"))
 def pubsub_format() -> PubSubFormat | None:
     """Return the layer's format if it is the pubsub layer on the store's server, else None."""
     layer = project_layer()
@@ -134,11 +134,3 @@ class SubscriberLayer:
     async def close_pools(self) -> None:
         """Close the connections."""
         await self._subscriber.close()
-
-
-def _on_setting_changed(*, setting: str, **_: Any) -> None:
-    if setting in ("JOBS", "CHANNEL_LAYERS"):
-        pubsub_format.cache_clear()
-
-
-setting_changed.connect(_on_setting_changed, dispatch_uid="jobs.push.channel_layer")

@@ -7,14 +7,13 @@ connection.
 """
 
 import asyncio
-import os
 import threading
 from collections.abc import Coroutine, Sequence
-from functools import cache
 from typing import Any
 
 from jobs.conf import jobs_settings
 from jobs.logs import get_logger
+from jobs.runtime.per_process import per_process
 from jobs.runtime.replaceable import replaceable
 from jobs.store.records import Push
 
@@ -25,8 +24,6 @@ from .groups import everybody, group_of
 logger = get_logger(__name__)
 
 SEND_TIMEOUT = 3.0  # seconds that a push may delay a task
-
-_making = threading.Lock()
 
 
 def channels_of(topics: Sequence[str]) -> list[str]:
@@ -81,25 +78,9 @@ async def _together(sends: list[Coroutine[Any, Any, None]]) -> None:
     await asyncio.wait_for(asyncio.gather(*sends), SEND_TIMEOUT)
 
 
+@per_process
 def sending_loop() -> asyncio.AbstractEventLoop:
-    """Return the loop of this process that sends. Without the lock `cache` may make two."""
-    with _making:
-        return _running_loop()
-
-
-@cache
-def _running_loop() -> asyncio.AbstractEventLoop:
+    """Return the loop of this process that sends; it runs in a thread of its own."""
     loop = asyncio.new_event_loop()
     threading.Thread(target=loop.run_forever, name="jobs-publisher", daemon=True).start()
     return loop
-
-
-def forget_parent() -> None:
-    """Forget what the parent process had: after a fork its thread is gone."""
-    global _making
-    _making = threading.Lock()
-    pubsub_format.cache_clear()
-    _running_loop.cache_clear()
-
-
-os.register_at_fork(after_in_child=forget_parent)

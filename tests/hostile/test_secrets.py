@@ -13,11 +13,11 @@ from jobs.access import ticket
 from jobs.doctor import walk
 from jobs.testing import (
     JobCommunicator,
+    advance_clock,
     broker_down,
     capture_events,
-    advance_clock,
-    run_job,
     kill_worker,
+    run_job,
 )
 from tests.factories import JSON, browser, create_job, request_of, staff
 from tests.tasks import stumble

@@ -532,7 +532,7 @@ async def test_an_end_whose_push_got_lost_is_heard_although_it_was_claimed_elsew
     async with JobCommunicator(ANN) as page:
         await page.subscribe(mine=True)
         await page.event("started")
-        with pushes_lost():
+        with drop_pushes():
             await in_thread(job.complete)
         await in_thread(mark_claimed, job, "/parcels/")
         await hub().reconcile()

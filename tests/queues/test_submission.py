@@ -25,7 +25,7 @@ from jobs.repository import JobRepository
 from jobs.states import JobState
 from jobs.store import records
 from jobs.tasks import JobTask, job_task
-from jobs.testing import broker_down, advance_clock, store_down
+from jobs.testing import advance_clock, broker_down, store_down
 from project.celery import app
 from tests import tasks
 from tests.factories import ANN, BOB, OWNER, again, at_once, browser, commands, hash_of, request_of

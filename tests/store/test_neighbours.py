@@ -20,6 +20,7 @@ from jobs.push.envelope import LOGOUT, message_of
 from jobs.push.hub import Hub, hub
 from jobs.queues.celery.parent import on_ready
 from jobs.repository import JobRepository
+from jobs.runtime.per_process import forget_all
 from jobs.store import neighbours
 from jobs.store.neighbours import introduce, stranger
 from tests.factories import NOWHERE, create_job, eventually
@@ -95,7 +96,7 @@ async def test_h20_a_second_project_hears_none_of_our_people(second, settings, b
 
 def start_anew():
     """Be a process that has just started."""
-    neighbours._introduce_once.cache_clear()
+    forget_all()
     introduce()
 
 
@@ -138,13 +139,13 @@ def test_h20_the_doctor_names_a_second_project(redis_client):
 
 
 def test_h20_a_worker_introduces_its_project(redis_client):
-    neighbours._introduce_once.cache_clear()
+    forget_all()
     on_ready(SimpleNamespace(pool=SimpleNamespace(maintain_pool=None)))
     eventually(lambda: redis_client.exists("jobs:project"))
 
 
 async def test_h20_a_server_introduces_its_project_with_its_first_socket(redis_client):
-    neighbours._introduce_once.cache_clear()
+    forget_all()
     hub()
     await asyncio.to_thread(eventually, lambda: redis_client.exists("jobs:project"))
 

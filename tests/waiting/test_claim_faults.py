@@ -146,7 +146,9 @@ def test_f43_a_claim_that_outlived_its_lease_yields_to_the_worker(lost, settings
 
 
 def test_the_archive_refuses_a_job_that_has_not_ended():
-    with pytest.raises(ValueError, match=r"is running\. Only a job that has ended can be archived"):
+    with pytest.raises(
+        ValueError, match=r"is running\. Only a job that has ended can be archived"
+    ):
         JobRecord.objects.store(started_job().record)
     assert not JobRecord.objects.exists()
 

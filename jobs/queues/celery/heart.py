@@ -3,9 +3,7 @@
 So it goes on for tasks that are silent, busy, or hold the interpreter's lock.
 """
 
-import os
 import threading
-from functools import cache
 from typing import Protocol
 
 from celery.worker import state as worker_state
@@ -17,6 +15,7 @@ from jobs.exceptions import JobError
 from jobs.job import Job
 from jobs.logs import get_logger
 from jobs.runtime.forking import no_fork
+from jobs.runtime.per_process import per_process
 from jobs.store import records
 from jobs.store.records import Outcome
 
@@ -104,7 +103,7 @@ class Heart:
             pause.wait(jobs_settings().HEARTBEAT)
 
 
-@cache
+@per_process
 def heart() -> Heart:
     """Return this process's heart."""
     return Heart()
@@ -116,6 +115,3 @@ def _restore(lost: Record, found: Outcome) -> None:
             Job(lost).stored.restore(found, keep_version=True)
         finally:
             connections.close_all()
-
-
-os.register_at_fork(after_in_child=heart.cache_clear)
