@@ -60,7 +60,7 @@ def successor_of(job: JobSnapshot) -> Job | None:
         return None
 
 
-def reason_against_rerun(job: JobSnapshot) -> str:
+def reason_against_rerun(job: Job) -> str:
     """Return why the job cannot be run again; "" if it can, as far as is known without trying."""
     if not job.is_ended:
         return _not_ended(job)
@@ -73,7 +73,7 @@ def reason_against_rerun(job: JobSnapshot) -> str:
     return _already_rerun(job)
 
 
-def rerun(job: JobSnapshot, request: HttpRequest) -> JobSnapshot:
+def rerun(job: Job, request: HttpRequest) -> JobSnapshot:
     """Let the job's handler run it again, in a request of staff; raises `JobError` if it cannot."""
     if text := reason_against_rerun(job):
         raise JobError(text)
@@ -104,7 +104,9 @@ def _arguments(task: JobTask, job: JobSnapshot) -> dict[str, Any]:
     return {name: _argument(job, name, kinds.get(name)) for name in parameters if name in job.data}
 
 
-def _require_all_in_data(task: JobTask, parameters: Mapping[str, Parameter], job: JobSnapshot) -> None:
+def _require_all_in_data(
+    task: JobTask, parameters: Mapping[str, Parameter], job: JobSnapshot
+) -> None:
     if secret := [name for name in parameters if name in task.exclude_from_data]:
         text = _("It cannot be run again: %(names)s was kept out of its data.")
         raise JobError(text % {"names": ", ".join(secret)})
