@@ -27,7 +27,7 @@ from .queues.arguments import named
 from .queues.celery.attempt import detached_job, end, explain
 from .repository import HandlerClass, JobRepository
 from .states import JobState
-from .store import records
+from .store import records, server
 
 try:
     from django.tasks import signals
@@ -128,7 +128,7 @@ class _Order:
     def check(self) -> None:
         """Raise what `create` would, before there is a task."""
         JobRepository().draft(None, self.handler_class, self.owner, self.tags, self.data)
-        records.ping()
+        server.ping()
 
     def create(self, job_id: str) -> Job:
         self.job = JobRepository().create(

@@ -32,7 +32,8 @@ from . import signals
 from .exceptions import StoreUnavailable
 from .job import Job
 from .states import ALIVE
-from .store import indexes, records
+from .store import indexes, server
+from .store.statuses import statuses
 
 LOOK = 2000  # newest jobs that a scrape reads; older ones that are still alive are not counted
 LONG = (0.1, 0.5, 1, 5, 10, 30, 60, 300, 900, 3600, 4 * 3600)  # seconds, of work and of queues
@@ -89,7 +90,7 @@ class Living(Collector):
         yield GaugeMetricFamily("jobs_store_up", "Whether the store answers", value=is_up)
 
     def _tally(self) -> Tally[str]:
-        glances = records.glance(indexes.indexed(indexes.ALL, LOOK))
+        glances = statuses(indexes.indexed(indexes.ALL, LOOK))
         self.clock_ahead = _clock_ahead()
         return Tally(
             glance.state for glance in glances if glance.is_alive and not glance.is_overdue
@@ -129,7 +130,7 @@ def expose(request: HttpRequest) -> HttpResponse:
 def _clock_ahead() -> float:
     """Return by how much Redis's clock is ahead; 0 when that is no more than what asking takes."""
     before = time.time()
-    clock = records.clock() / 1_000_000
+    clock = server.clock() / 1_000_000
     took = time.time() - before
     ahead = clock - before - took / 2
     return ahead if abs(ahead) > took else 0.0

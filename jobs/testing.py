@@ -27,8 +27,9 @@ from .queues.celery.headers import HEADER, header_of
 from .repository import JobRepository
 from .routing import websocket_urlpatterns
 from .signals import job_started
-from .store import records, scripts
-from .store.records import Push
+from .store import client as store_client
+from .store import keys
+from .store.push import Push
 from .tasks import JobTask
 
 TIMES = (
@@ -123,7 +124,7 @@ def pass_time(seconds: float, *jobs: Job) -> None:
     if seconds < 0:
         raise ValueError(f"{seconds} seconds cannot pass; time goes forward.")
     for job in jobs:
-        _put_back(records.job_key(job.id), seconds)
+        _put_back(keys.job_key(job.id), seconds)
 
 
 @contextmanager
@@ -138,7 +139,7 @@ def broker_away() -> Iterator[None]:
 def store_away() -> Iterator[None]:
     """Have no Redis: whatever asks it raises `StoreUnavailable`, and what only the archive knows is still found."""
     with patch.object(
-        scripts, "give_respite", side_effect=StoreUnavailable("jobs.testing.store_away")
+        store_client, "fail_fast", side_effect=StoreUnavailable("jobs.testing.store_away")
     ):
         yield
 
@@ -245,13 +246,13 @@ def _commits_at_once() -> AbstractContextManager[object]:
 
 
 def _put_back(key: str, seconds: float) -> None:
-    stored: Any = scripts.client().hgetall(key)
+    stored: Any = store_client.client().hgetall(key)
     past: Any = {
         name: int(stored[name]) - round(seconds * 1_000_000)
         for name in TIMES
         if int(stored.get(name, 0))
     }
     if stored:
-        left: Any = scripts.client().ttl(key)
-        scripts.client().hset(key, mapping=past)
-        scripts.client().expire(key, max(0, left - round(seconds)))
+        left: Any = store_client.client().ttl(key)
+        store_client.client().hset(key, mapping=past)
+        store_client.client().expire(key, max(0, left - round(seconds)))

@@ -17,7 +17,7 @@ from jobs.exceptions import HandlerNotFound
 from jobs.handlers import find_handler
 from jobs.middleware import StoreUnavailableMiddleware
 from jobs.queues.celery import inspection
-from jobs.store import connection
+from jobs.store.address import Place, parse
 
 COOKIES = ("SESSION_COOKIE_SECURE", "CSRF_COOKIE_SECURE")
 REDIS, RABBITMQ = (
@@ -195,10 +195,10 @@ def check_cookies(**_: Any) -> list[CheckMessage]:
 def check_redis(**_: Any) -> list[CheckMessage]:
     """Look for a Redis on the network that anybody can write to."""
     try:
-        address = connection.parse(str(_setting("REDIS_URL")))
+        redis = parse(str(_setting("REDIS_URL")))
     except ValueError:
         return []  # jobs.E006 says so
-    if settings.DEBUG or address.password or all(map(_is_local, address.places)):
+    if settings.DEBUG or redis.password or all(map(_is_local, redis.places)):
         return []
     hint = "Whoever writes to it can complete anybody's job. Use a password, TLS (rediss://) and a network of its own."
     return [Hazard("The Redis of JOBS['REDIS_URL'] takes no password.", hint=hint, id="jobs.W011")]
@@ -231,7 +231,7 @@ def _setting(name: str) -> Any:
     )
 
 
-def _is_local(place: connection.Place) -> bool:
+def _is_local(place: Place) -> bool:
     return place[0].startswith("/") or place[0] in LOOPBACK
 
 

@@ -15,7 +15,7 @@ from django.utils.module_loading import import_string
 from jobs.conf import NAMES, JobsSettings, has_sockets
 from jobs.core.app_label import url_of
 from jobs.queues.celery.app import celery_app
-from jobs.store import connection
+from jobs.store import address
 from jobs.store.keys import ALLOWED_PREFIX
 
 LEAST_SOCKET_TIMEOUT = 5  # seconds; the core layer's own blocking read takes as long
@@ -68,7 +68,7 @@ def check_channel_layer(**_: Any) -> list[CheckMessage]:
     hosts = layer.get("CONFIG", {}).get("hosts") or [{}]
     if any(map(_is_malformed, hosts)):
         text = f"CHANNEL_LAYERS[{alias!r}] names no Redis: in a password, percent-encode what is no letter or digit."
-        return [Error(text, hint=connection.FORMS, id="jobs.E006")]
+        return [Error(text, hint=address.FORMS, id="jobs.E006")]
     if issubclass(backend, RedisChannelLayer) and not all(map(_has_patience, hosts)):
         hint = 'Give each host as {"address": "redis://…", "socket_timeout": 15} (channels_redis issue 422).'
         return [
@@ -177,10 +177,10 @@ def _nowhere(given: dict[Any, Any]) -> Iterator[CheckMessage]:
     url = given.get("REDIS_URL")
     if isinstance(url, str):
         try:
-            connection.parse(url)
+            address.parse(url)
         except ValueError as error:
             yield Error(
-                f"JOBS['REDIS_URL'] names no Redis: {error}", hint=connection.FORMS, id="jobs.E006"
+                f"JOBS['REDIS_URL'] names no Redis: {error}", hint=address.FORMS, id="jobs.E006"
             )
 
 
@@ -200,7 +200,7 @@ def _is_malformed(host: Any) -> bool:
     if not isinstance(url, str):
         return False
     try:
-        connection.parse(url)
+        address.parse(url)
     except ValueError:
         return True
     return False

@@ -23,8 +23,9 @@ from jobs.exceptions import StoreUnavailable
 from jobs.models import JobRecord
 from jobs.push.hub import Hub
 from jobs.queues.celery import inspection
-from jobs.store import neighbours, records, scripts
-from jobs.store.connection import Standby
+from jobs.store import neighbours, server
+from jobs.store.client import NO_CLUSTER
+from jobs.store.server import Standby
 
 from . import public_address
 from .step import PATIENCE, Wrong, push, within
@@ -79,12 +80,12 @@ def _settings() -> str:
 def _store() -> str:
     before = time.time()
     try:
-        if scripts.is_in_cluster():
-            raise Wrong(scripts.NO_CLUSTER, "See docs/operate.md.")
-        clock, policy = records.examine()
+        if server.is_in_cluster():
+            raise Wrong(NO_CLUSTER, "See docs/operate.md.")
+        clock, policy = server.check_write()
         took = time.time() - before
-        standby = records.standby()
-        neighbour = neighbours.stranger()
+        standby = server.standby()
+        neighbour = neighbours.other_project()
     except StoreUnavailable as error:
         raise Wrong(str(error), "Start Redis, or correct JOBS['REDIS_URL'].") from error
     if neighbour:
@@ -203,7 +204,7 @@ def _worker() -> str:
 def _see_to_store(known: dict[str, inspection.Worker]) -> None:
     """See that the workers keep jobs where this process does: else they find no job, and its page waits in vain."""
     try:
-        ours = scripts.server()
+        ours = server.identity()
     except StoreUnavailable:
         return  # the step before has said so
     if others := [name for name, worker in known.items() if worker.store not in ("", ours)]:

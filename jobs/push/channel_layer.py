@@ -16,7 +16,7 @@ from django.conf import settings
 
 from jobs.conf import jobs_settings
 from jobs.runtime.per_process import per_process
-from jobs.store import connection
+from jobs.store import address
 
 from .envelope import Message
 from .subscriber import Subscriber, is_possible
@@ -48,7 +48,7 @@ def wire() -> Wire | None:
         isinstance(layer, RedisPubSubChannelLayer)
         and not config.get("symmetric_encryption_keys")
         and len(hosts) == 1
-        and connection.is_store_server(hosts[0])
+        and address.is_store_server(hosts[0])
     )
     return (
         Wire(config.get("prefix", "asgi"), layer.serialize, layer.deserialize) if is_ours else None

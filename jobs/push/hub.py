@@ -20,7 +20,7 @@ from weakref import WeakKeyDictionary
 from jobs import signals
 from jobs.conf import jobs_settings
 from jobs.logs import get_logger
-from jobs.store.neighbours import introduce
+from jobs.store.neighbours import leave_marker
 
 from .channel_layer import close_layer, listen, new_layer
 from .envelope import FRAME, LOGOUT, Message
@@ -290,7 +290,7 @@ def hub() -> Hub:
     loop = asyncio.get_running_loop()
     if loop not in _hubs:
         _hubs[loop] = Hub()
-        loop.run_in_executor(None, introduce)
+        loop.run_in_executor(None, leave_marker)
     return _hubs[loop]
 
 

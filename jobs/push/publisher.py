@@ -13,7 +13,7 @@ from typing import Any
 from jobs.conf import jobs_settings
 from jobs.logs import get_logger
 from jobs.runtime.per_process import per_process
-from jobs.store.records import Push
+from jobs.store.push import Push
 
 from .channel_layer import project_layer, wire
 from .envelope import Message

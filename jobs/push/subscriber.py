@@ -14,7 +14,7 @@ from typing import Any
 from redis.asyncio.connection import AbstractConnection
 
 from jobs.store.connection import connect_listener
-from jobs.store.resp import Incomplete, Refusal, parse
+from jobs.store.resp import ErrorReply, Incomplete, parse
 
 PAUSE_AT = 1000  # messages that nobody has taken yet; the rest waits in the kernel and in Redis
 
@@ -164,7 +164,7 @@ class Subscriber(asyncio.Protocol):
             (self._transport.pause_reading if wanted else self._transport.resume_reading)()
 
     def _sort(self, value: Any) -> None:
-        if isinstance(value, Refusal):
+        if isinstance(value, ErrorReply):
             self._refuse(Refused(value))
             return
         kind, channel, payload = (

@@ -15,6 +15,7 @@ from jobs.job import Job
 from jobs.models import JobRecord
 from jobs.states import JobState
 from jobs.store import indexes, records
+from jobs.store.statuses import statuses
 
 PAGE = 500  # jobs read in one round trip
 COLUMNS = ("pk", "state", "ended_at", "claimed_at")
@@ -36,7 +37,7 @@ def sweep() -> Swept:
     start = 0
     while ids := indexes.all_ids(start, PAGE):
         kept = _sweep_page(ids, swept)
-        indexes.forget([job_id for job_id in ids if job_id not in kept])
+        indexes.remove_from_all([job_id for job_id in ids if job_id not in kept])
         start += len(kept)
     return swept
 
@@ -44,9 +45,7 @@ def sweep() -> Swept:
 def alive_jobs(look: int, limit: int) -> list[Job]:
     """Return the newest jobs that are alive, at most so many, among so many of the list; three round trips."""
     ids = indexes.indexed(indexes.ALL, look)
-    alive = [
-        job_id for job_id, glance in zip(ids, records.glance(ids), strict=True) if glance.is_alive
-    ]
+    alive = [job_id for job_id, glance in zip(ids, statuses(ids), strict=True) if glance.is_alive]
     jobs = _read(alive[:limit])
     for job in jobs:
         job.stored.settle()
@@ -55,7 +54,7 @@ def alive_jobs(look: int, limit: int) -> list[Job]:
 
 def _sweep_page(ids: Sequence[str], swept: Swept) -> set[str]:
     """Return those that have to be looked at again another time."""
-    seen = dict(zip(ids, records.glance(ids), strict=True))
+    seen = dict(zip(ids, statuses(ids), strict=True))
     alive = {
         job_id for job_id, glance in seen.items() if glance.is_alive and not glance.is_overdue
     }

@@ -204,7 +204,7 @@ def test_who_may_not_look_may_not_cancel_and_nobody_without_the_token(sam):
 def test_a_store_that_is_away_is_said_on_the_page(sam, settings):
     settings.JOBS = settings.JOBS | {"REDIS_URL": NOWHERE}
     page = sam.get(ALIVE)
-    assert page.status_code == 200 and "does not do its work" in text_of(page)
+    assert page.status_code == 200 and "could not run a command" in text_of(page)
 
 
 def test_the_summary_counts_days_and_tells_usual_times(sam):

@@ -19,8 +19,8 @@ from jobs.doctor import public_address, step, walk
 from jobs.doctor.plain_browser import Answer, Closed
 from jobs.doctor.step import Wrong, within
 from jobs.queues.celery import inspection, remote_command
-from jobs.store import records, scripts
-from jobs.store.connection import Standby
+from jobs.store import records, scripts, server
+from jobs.store.server import Standby
 from project.demo.embedded import EmbeddedServer
 from tests.docs.documents import ROOT
 from tests.factories import NOWHERE
@@ -103,16 +103,16 @@ def test_a_store_that_is_away_is_named_with_what_to_do(settings):
 )
 def test_a_store_that_evicts_or_lives_in_another_time_is_wrong(monkeypatch, clock, policy, said):
     monkeypatch.setattr(
-        records, "examine", lambda: (int((time.time() + clock) * 1_000_000), policy)
+        server, "check_write", lambda: (int((time.time() + clock) * 1_000_000), policy)
     )
     with pytest.raises(Wrong, match=said):
         walk._store()
 
 
 def test_a_store_behind_sentinels_is_named_and_needs_a_replica(monkeypatch):
-    monkeypatch.setattr(records, "standby", lambda: Standby("main", "10.0.0.5:6379", 2))
+    monkeypatch.setattr(server, "standby", lambda: Standby("main", "10.0.0.5:6379", 2))
     assert walk._store().endswith("main is at 10.0.0.5:6379 now and has 2 to take its place")
-    monkeypatch.setattr(records, "standby", lambda: Standby("main", "10.0.0.5:6379", 0))
+    monkeypatch.setattr(server, "standby", lambda: Standby("main", "10.0.0.5:6379", 0))
     with pytest.raises(Wrong, match=r"main, at present 10\.0\.0\.5:6379, has no replica"):
         walk._store()
 
@@ -213,20 +213,21 @@ def routes(monkeypatch):
 def test_a_worker_that_keeps_jobs_in_another_redis_is_named(one_task):
     tasks, queues = frozenset({send_parcel.name}), frozenset({"celery"})
     one_task(
-        w1=inspection.Worker(tasks, queues, scripts.server()),
+        w1=inspection.Worker(tasks, queues, server.identity()),
         w2=inspection.Worker(tasks, queues, "another/0"),
     )
     with pytest.raises(Wrong, match=r"^w2 keeps jobs in another Redis.*settings module"):
         walk._worker()
     one_task(
-        w1=inspection.Worker(tasks, queues, scripts.server()), old=inspection.Worker(tasks, queues)
+        w1=inspection.Worker(tasks, queues, server.identity()),
+        old=inspection.Worker(tasks, queues),
     )
     assert walk._worker() == "old, w1 answered"
 
 
 def test_a_worker_says_which_redis_it_uses_and_nothing_while_that_is_away(settings):
     assert remote_command.STORE == inspection.STORE
-    assert remote_command.answer_store(None) == scripts.server() != ""
+    assert remote_command.answer_store(None) == server.identity() != ""
     settings.JOBS = settings.JOBS | {"REDIS_URL": NOWHERE}
     assert remote_command.answer_store(None) == ""
 
@@ -355,7 +356,7 @@ def test_a_malformed_broker_is_named_and_no_part_of_its_password(monkeypatch, se
 
 
 def test_a_redis_cluster_is_named(monkeypatch):
-    monkeypatch.setattr(scripts, "is_in_cluster", lambda: True)
+    monkeypatch.setattr(server, "is_in_cluster", lambda: True)
     with pytest.raises(Wrong, match="node of a Redis Cluster, which is not supported"):
         walk._store()
     monkeypatch.setattr(inspection, "_is_in_cluster", lambda connection: True)

@@ -25,7 +25,8 @@ from jobs.queues.celery import worker
 from jobs.repository import JobRepository
 from jobs.runtime import backlog
 from jobs.states import ENDED, JobState
-from jobs.store import records, scripts
+from jobs.store import keys, records
+from jobs.store.client import client
 from jobs.waiting import claim
 from jobs.waiting.leases import lease_keeper
 
@@ -82,7 +83,7 @@ class Handler(JobHandler):
 
 def state_in_redis(job_id: str) -> str:
     """Return the state that Redis has; "" if it has none."""
-    text: Any = scripts.client().hget(records.job_key(job_id), "state")
+    text: Any = client().hget(keys.job_key(job_id), "state")
     return (text or "").strip('"')
 
 
@@ -270,7 +271,7 @@ class Play:
     def empty(self) -> None:
         """Empty Redis."""
         stage.point("empties Redis")
-        scripts.client().flushdb()
+        client().flushdb()
         Seen.was_emptied = True
         Seen.changes += 1
 
@@ -288,9 +289,9 @@ class Play:
         return is_done
 
     def _end(self, field: str) -> None:
-        client, key = scripts.client(), records.job_key(self.job_id)
-        if int(client.hget(key, field) or 0) > 1:
-            client.hset(key, field, 1)
+        redis, key = client(), keys.job_key(self.job_id)
+        if int(redis.hget(key, field) or 0) > 1:
+            redis.hset(key, field, 1)
             Seen.changes += 1
 
     def judge(self, came_to_its_end: bool) -> list[str]:

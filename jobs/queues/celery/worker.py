@@ -33,7 +33,7 @@ from jobs.runtime.forking import no_fork
 from jobs.runtime.per_process import per_process
 from jobs.states import JobState
 from jobs.store import records  # noqa: F401 - a worker that has loaded `remote` answers the doctor
-from jobs.store.neighbours import introduce
+from jobs.store.neighbours import leave_marker
 from jobs.store.records import Outcome
 
 from .deathwatch import Deathwatch
@@ -255,7 +255,7 @@ def deathwatch() -> Deathwatch:
 
 def _on_ready(sender: Any, **_: Any) -> None:
     deathwatch().look = sender.pool.maintain_pool
-    _executor().submit(introduce)
+    _executor().submit(leave_marker)
 
 
 @per_process

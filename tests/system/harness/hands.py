@@ -58,7 +58,7 @@ def await_store(seconds=5):
     give_up = monotonic() + seconds
     while True:
         try:
-            return records.ping()
+            return server.ping()
         except StoreUnavailable:
             if monotonic() > give_up:
                 raise
@@ -67,7 +67,7 @@ def await_store(seconds=5):
 
 def standby():
     """Return which server holds the jobs, as the sentinels say."""
-    return records.standby()
+    return server.standby()
 
 
 def create(number=1, owner="visitor:ann", start=True, handler=HANDLER, **more):
@@ -135,7 +135,7 @@ def end_unarchived(job_id):
 
 def rename_handler(job_id, path):
     """Store another handler's path, as if the class had been renamed since, or the path were planted."""
-    scripts.client().hset(records.job_key(job_id), "handler_class", path)
+    client().hset(keys.job_key(job_id), "handler_class", path)
 
 
 def ticket(job_id):
@@ -298,6 +298,7 @@ if __name__ == "__main__":
     from jobs.push import envelope, groups
     from jobs.repository import JobRepository
     from jobs.states import JobState
-    from jobs.store import records, scripts
+    from jobs.store import keys, records, server
+    from jobs.store.client import client
 
     serve()
