@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
-from . import records
+from . import server
 
 
 class ClockSkew(NamedTuple):
@@ -19,7 +19,7 @@ class ClockSkew(NamedTuple):
         return self.seconds if abs(self.seconds) > self.took else 0.0
 
 
-def clock_skew(read_clock: Callable[[], int] = records.clock) -> ClockSkew:
+def clock_skew(read_clock: Callable[[], int] = server.clock) -> ClockSkew:
     """Measure the difference; raises `StoreUnavailable`.
 
     `read_clock` asks Redis for its time in microseconds.
