@@ -1,4 +1,4 @@
-"""The app: at start-up it loads the handlers of every installed app, connects the checks."""
+"""The app. At start-up it loads the handlers of all installed apps, and registers the checks."""
 
 from importlib import import_module
 
@@ -25,11 +25,11 @@ class JobsConfig(AppConfig):
 
 
 class MeasuredJobsConfig(JobsConfig):
-    """The app with Prometheus metrics; needs the extra `metrics`."""
+    """The app with Prometheus metrics. Needs the extra `metrics`."""
 
     default = False
 
     def ready(self) -> None:
-        """Start to count."""
+        """Start counting."""
         super().ready()
         import_module("jobs.metrics").connect()

@@ -8,7 +8,7 @@ from django.db import OperationalError
 
 from jobs.doctor.walk import Finding
 from jobs.exceptions import StoreUnavailable
-from jobs.store import scripts
+from jobs.store.client import client
 from tests.upkeep.test_purge import archived, left
 
 from .factories import create_job, ended_job, plant, started_job
@@ -49,7 +49,7 @@ def test_a_purge_that_makes_no_sense_deletes_nothing(arguments):
 
 @pytest.mark.django_db
 def test_the_sweep_says_what_there_was_to_do():
-    plant(scripts.client(), create_job(), deadline=1)
+    plant(client(), create_job(), deadline=1)
     started_job()
     ended_job()
     assert run("sweep_jobs") == "1 alive, 1 ended as overdue, 0 archived late.\n"

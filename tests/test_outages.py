@@ -173,5 +173,5 @@ def test_f35_a_record_that_no_database_takes_keeps_no_other_waiting(monkeypatch,
     eventually(lambda: find_archived(good.id))
     assert find_archived(bad.id) is None
     assert (
-        f"job {bad.id}: cannot be archived" in caplog.text
+        f"job {bad.id}: the database refuses to archive it" in caplog.text
     )  # said before the next one's turn came

@@ -28,7 +28,7 @@ from jobs.models import JobRecord
 from jobs.queues.celery.headers import HEADER
 from jobs.repository import JobRepository
 from jobs.states import JobState
-from jobs.store import records
+from jobs.store import keys, records
 from jobs.tasks import JobTask, job_task
 from jobs.testing import capture_events, run_job
 from project.celery import app
@@ -557,9 +557,9 @@ def test_a_message_whose_job_redis_has_forgotten_the_end_of_runs_nothing(
     broker, redis_client, runs, end
 ):
     job = send_parcel.start_job(annas(), parcel="books")
-    backup = redis_client.hgetall(records.job_key(job.id))
+    backup = redis_client.hgetall(keys.job_key(job.id))
     again(job).end(end)
-    redis_client.hset(records.job_key(job.id), mapping=backup)  # restored from an old backup
+    redis_client.hset(keys.job_key(job.id), mapping=backup)  # restored from an old backup
     deliver(broker())
     assert runs == [] and again(job).state is end
 
@@ -760,7 +760,7 @@ def test_a_task_of_another_decorator_is_refused_when_celery_makes_it():
 def test_a_task_of_which_nothing_has_run_has_failed(broker, caplog):
     job = pass_a_coroutine_on.start_job(annas())
     deliver(broker())
-    assert again(job).state is JobState.FAILED and "of which nothing has run" in caplog.text
+    assert again(job).state is JobState.FAILED and "which has never run" in caplog.text
 
 
 def test_a_job_task_can_be_made_with_and_without_parentheses():

@@ -13,8 +13,8 @@ from jobs.access import Viewer, viewer_of
 from jobs.exceptions import JobError, StoreUnavailable
 from jobs.job import Job
 from jobs.logs import get_logger
+from jobs.repository import JobRepository
 from jobs.tasks import terminate
-from jobs.upkeep.sweep import alive_jobs
 from jobs.waiting.redirects import same_page
 
 from .display import short_handler, shown_owner
@@ -61,7 +61,7 @@ class AlivePage(AdminPage):
     def context(self, request: HttpRequest) -> dict[str, Any]:
         """Return the newest living jobs, and what may be done to each."""
         try:
-            jobs = alive_jobs(MAX_SCANNED, MAX_SHOWN)
+            jobs = JobRepository().alive(MAX_SHOWN, scanned=MAX_SCANNED)
         except StoreUnavailable as error:
             messages.error(request, str(error))
             jobs = []

@@ -15,7 +15,7 @@ from jobs.exceptions import JobError
 from jobs.job import Job
 from jobs.logs import get_logger
 from jobs.models import JobRecord
-from jobs.rerun import obstacle, rerun
+from jobs.rerun import reason_against_rerun, rerun
 from jobs.waiting.redirects import same_page
 
 from .display import shown_owner
@@ -46,7 +46,7 @@ class RerunPage(AdminPage):
             "title": _("Run a job again"),
             "job": self.job,
             "owner": shown_owner(self.job.owner),
-            "obstacle": obstacle(self.job),
+            "obstacle": reason_against_rerun(self.job),
         }
 
     def post(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:

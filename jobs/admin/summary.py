@@ -6,7 +6,7 @@ from typing import Any
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
-from jobs.archive.durations import usual
+from jobs.archive.durations import typical_durations
 from jobs.archive.history import last_days
 from jobs.handlers import handler_paths
 
@@ -25,7 +25,7 @@ class SummaryPage(AdminPage):
         """Return the days with their bars, and the handlers with their usual times."""
         days = list(last_days(SUMMARY_DAYS))
         most = max(day.total for day in days) or 1
-        usual_times = [(short_handler(name), usual(name)) for name in handler_paths()]
+        usual_times = [(short_handler(name), typical_durations(name)) for name in handler_paths()]
         longest = max(
             (time for _name, times in usual_times for time in times[2:] if time), default=1
         )

@@ -34,6 +34,6 @@ def check_eager(**_: Any) -> list[CheckMessage]:
     text = "CELERY_TASK_ALWAYS_EAGER is on: each job runs inside the request that starts it."
     hint = (
         "The view answers only when the job has ended, so nobody sees a waiting page. "
-        "Turn it off and start a worker; in tests use jobs.testing.run_at_once()."
+        "Turn it off and start a worker; in tests use jobs.testing.run_immediately()."
     )
     return [Hazard(text, hint=hint, id="jobs.W012")]

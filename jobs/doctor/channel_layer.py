@@ -38,7 +38,7 @@ class _FirstPush:
     async def deliver(self, job_id: str, version: int, frame: str) -> None:
         self.arrived.set()
 
-    async def look_again(self) -> None:
+    async def reconcile(self) -> None:
         """There is no job to read."""
 
     async def on_logout(self, owner: str) -> None:

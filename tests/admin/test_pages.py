@@ -196,7 +196,7 @@ def test_cancelling_needs_the_permission_and_the_csrf_token(sam):
 def test_the_page_says_that_the_store_is_down(sam, settings):
     settings.JOBS = settings.JOBS | {"REDIS_URL": NOWHERE}
     page = sam.get(ALIVE)
-    assert page.status_code == 200 and "does not do its work" in text_of(page)
+    assert page.status_code == 200 and "could not run a command" in text_of(page)
 
 
 def test_the_summary_shows_counts_by_day_and_usual_times(sam):
@@ -218,7 +218,7 @@ def test_usual_times_are_drawn_for_each_handler(sam, monkeypatch):
         "tests.handlers.PostHandler": (1, 2, 5, 20),
         "tests.handlers.PostHandler.Express": (None, None, 1, 10),
     }
-    monkeypatch.setattr(summary, "usual", lambda name: times.get(name, (None,) * 4))
+    monkeypatch.setattr(summary, "typical_durations", lambda name: times.get(name, (None,) * 4))
     page = text_of(sam.get(SUMMARY))
     bars = re.findall(r'<rect class="jobs-(half|most)" x="([\d.]+)" width="([\d.]+)"', page)
     assert bars == [

@@ -54,7 +54,9 @@ print(JobRepository().create().get_absolute_url().rpartition("/waitroom/")[1])
 def site(tmp_path_factory):
     """Return a function that runs a command in the migrated project that the page describes."""
     folder = tmp_path_factory.mktemp("project")
-    shutil.copytree(ROOT / "tests" / "system" / "sites" / "jobs", folder / "mysite" / "jobs")
+    shutil.copytree(
+        ROOT / "tests" / "system" / "projects" / "sites" / "jobs", folder / "mysite" / "jobs"
+    )
     (folder / "mysite" / "__init__.py").touch()
     (folder / "mysite" / "settings.py").write_text(BASE)
     for block in files("docs/an-app-called-jobs.md"):
@@ -62,7 +64,7 @@ def site(tmp_path_factory):
     for file in (folder / "mysite").rglob("*.py"):
         file.write_text(
             file.read_text()
-            .replace("tests.system.sites", "mysite")
+            .replace("tests.system.projects.sites", "mysite")
             .replace("admin.site.urls", "[]")
         )
     urls = folder / "mysite" / "urls.py"

@@ -98,9 +98,7 @@ def test_redis_s_clock_goes_on_from_the_moment_of_reading():
         (JobState.LOST, NOON - 1, False),
     ],
 )
-def test_a_living_job_is_overdue_after_its_deadline(
-    state, deadline, overdue
-):
+def test_a_living_job_is_overdue_after_its_deadline(state, deadline, overdue):
     assert known(state=state, deadline=deadline).is_overdue is overdue
 
 

@@ -10,7 +10,7 @@ from django.utils.module_loading import import_string
 from jobs import metrics
 from jobs.doctor.public_address import FOREIGN_ORIGIN
 from jobs.doctor.walk import STEPS, STEPS_WITH_URL
-from jobs.testing import run_at_once
+from jobs.testing import run_immediately
 from tests.factories import ended_job
 
 from .documents import blocks
@@ -88,7 +88,7 @@ def test_the_printed_handler_can_run_its_jobs_again():
         namespace,
     )
     job = ended_job(handler_class=namespace["ExportHandler"], parcel="books")
-    with run_at_once():
+    with run_immediately():
         assert job.handler.rerun(None).refresh().data["receipt"] == "books sent"
 
 

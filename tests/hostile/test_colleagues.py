@@ -1,4 +1,4 @@
-"""What somebody may write who has the key to Redis or to the broker: it is JSON or nothing (FAULTS.md H17)."""
+"""What a colleague with access to Redis or broker may write: JSON or nothing (FAULTS.md H17)."""
 
 import json
 import pickle

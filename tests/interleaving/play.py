@@ -22,11 +22,12 @@ from jobs.core.transitions import Step
 from jobs.exceptions import JobCancelled, JobError, JobNotFound, StoreUnavailable
 from jobs.handlers import JobHandler
 from jobs.lifecycle import progress, stored_record
-from jobs.queues.celery import worker
+from jobs.queues.celery import heart as heartbeat
 from jobs.repository import JobRepository
 from jobs.runtime import backlog
 from jobs.states import ENDED, JobState
-from jobs.store import records, scripts
+from jobs.store import client, keys, records
+from jobs.store.kept_connection import kept_connection
 from jobs.waiting import claim
 from jobs.waiting.leases import lease_keeper
 
@@ -84,12 +85,12 @@ class Handler(JobHandler):
 
 def state_in_redis(job_id: str) -> str:
     """Return the state that Redis has; "" if it has none."""
-    return (ask("HGET", records.job_key(job_id), "state") or "").strip('"')
+    return (ask("HGET", keys.job_key(job_id), "state") or "").strip('"')
 
 
 def ask(*command: Any) -> Any:
     """Send a command of the play's own; redis-py's client takes twice as long."""
-    return scripts._kept.execute(*command)
+    return kept_connection().execute(*command)
 
 
 def a_request() -> HttpRequest:
@@ -125,11 +126,11 @@ def prepare() -> None:
     _keep_one_connection()
     ticks = count()
     claim.monotonic = lambda: next(ticks)
-    claim.PATIENCE = LOOKS
+    claim.CLAIM_WAIT_SECONDS = LOOKS
     claim.sleep = lambda seconds: wait("waits for another claim")
     ConnectionHandler.close_all = lambda self: None  # type: ignore[method-assign]
     progress.OUTAGE_PAUSE = 0
-    backlog.no_fork = worker.no_fork = nullcontext  # held while others move
+    backlog.no_fork = heartbeat.no_fork = nullcontext  # held while others move
     lease_keeper()._is_running = True  # no thread: one of the actors is its
     backlog.Backlog.add = lambda self, action: late.append((self, action))
 
@@ -199,7 +200,7 @@ class Reader:
 
 def _keep_one_connection() -> None:
     """Let all actors share one connection to Redis: none stands still in the middle of a call."""
-    pool = scripts.client().connection_pool
+    pool = client.client().connection_pool
     kept = pool.get_connection()
     kept.read_response = Reader(kept)
     pool.get_connection = lambda *args, **kwargs: kept
@@ -272,7 +273,7 @@ class Play:
         self.worked = JobRepository().create(handler_class=Handler)
         self.worked.start()
         Seen.job_id = self.job_id = self.worked.id
-        self.key = records.job_key(self.job_id)
+        self.key = keys.job_key(self.job_id)
         self.end = JobState.COMPLETE if self.random.random() < 0.6 else JobState.FAILED
         self._cast()
         stage.let_time_pass = self._let_time_pass
@@ -285,7 +286,7 @@ class Play:
         stage.add("worker", self.work, self.random.randint(1, 8) if draw() < 0.2 else None)
         stage.add("first person", self.post, self.random.randint(1, 14) if draw() < 0.15 else None)
         stage.add("second person", self.post)
-        stage.add("clock", self.pass_time)
+        stage.add("clock", self.advance_clock)
         stage.add("late writer", self.catch_up)
         stage.add("reader", self.look)
         if draw() < 0.5:
@@ -312,7 +313,7 @@ class Play:
 
     def beat(self) -> None:
         """Beat as the worker's parent does."""
-        heart = worker.Heart()
+        heart = heartbeat.Heart()
         for _beat in range(3):
             try:
                 heart.beat([self.job_id])
@@ -345,7 +346,7 @@ class Play:
         except JobError as error:
             stage.trace.append(f"  {error}")
 
-    def pass_time(self) -> None:
+    def advance_clock(self) -> None:
         """Let the deadline pass, and leases end whose holder stands still."""
         stage.point("deadline")
         self._end("deadline")

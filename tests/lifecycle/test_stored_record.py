@@ -341,9 +341,7 @@ def test_an_outcome_in_the_archive_is_what_an_overdue_job_becomes(short_limits, 
 @pytest.mark.parametrize(
     "field", [{"version": "soon"}, {"version": str(10**16)}, {"state": "done"}, {"tags": "["}]
 )
-def test_a_damaged_job_is_failed_and_refuses_every_change(
-    redis_client, caplog, field
-):
+def test_a_damaged_job_is_failed_and_refuses_every_change(redis_client, caplog, field):
     job = started_job()
     plant(redis_client, job, **field)
     damaged = again(job)

@@ -23,9 +23,8 @@ from jobs.models import JobRecord
 from jobs.queues.celery.headers import header_of, record_in
 from jobs.repository import JobRepository
 from jobs.states import JobState
-from jobs.store import records
 from jobs.tasks import JobTask, job_task
-from jobs.testing import broker_away, pass_time, store_away
+from jobs.testing import advance_clock, broker_down, store_down
 from project.celery import app
 from tests import tasks
 from tests.factories import ANN, BOB, OWNER, again, at_once, browser, commands, hash_of, request_of
@@ -125,13 +124,13 @@ def test_the_key_is_held_between_two_attempts(redis_client):
 
 
 def test_a_broker_that_is_away_frees_the_key(redis_client):
-    with broker_away():
+    with broker_down():
         assert report_once.start_job(ann(), year=2026).state is JobState.FAILED
     assert keys(redis_client) == []
 
 
 def test_a_store_that_is_away_is_told_and_leaves_no_key(redis_client):
-    with store_away(), pytest.raises(StoreUnavailable):
+    with store_down(), pytest.raises(StoreUnavailable):
         report_once.start_job(ann(), year=2026)
     assert keys(redis_client) == []
 
@@ -148,7 +147,7 @@ def test_lists_that_cannot_be_written_take_record_and_key_back(redis_client):
 
 def test_an_unsent_message_frees_the_key_at_start_timeout(redis_client):
     first = report_once.start_job(ann(), year=2026)
-    pass_time(3601, first)
+    advance_clock(3601, first)
     second = report_once.start_job(ann(), year=2026)
     assert (second.id != first.id, second.is_reused) == (True, False)
     assert (again(first).state, keys(redis_client)) == (JobState.EXPIRED, [second.id])
@@ -157,9 +156,9 @@ def test_an_unsent_message_frees_the_key_at_start_timeout(redis_client):
 def test_a_dead_worker_frees_the_key_within_lost_after(redis_client):
     first = report_once.start_job(ann(), year=2026)
     first.start("worker@gone/1")
-    pass_time(44, first)
+    advance_clock(44, first)
     assert report_once.start_job(ann(), year=2026).id == first.id
-    pass_time(2, first)
+    advance_clock(2, first)
     second = report_once.start_job(ann(), year=2026)
     assert (again(first).state, keys(redis_client)) == (JobState.LOST, [second.id])
 
@@ -167,7 +166,7 @@ def test_a_dead_worker_frees_the_key_within_lost_after(redis_client):
 def test_a_lost_job_that_speaks_again_takes_its_key_back_if_it_is_free(redis_client):
     first = report_once.start_job(ann(), year=2026)
     first.start()
-    pass_time(46, first)
+    advance_clock(46, first)
     assert again(first).state is JobState.LOST and keys(redis_client) == []
     first.data["speaks"] = True
     assert keys(redis_client) == [first.id]
@@ -177,7 +176,7 @@ def test_a_lost_job_that_speaks_again_takes_its_key_back_if_it_is_free(redis_cli
 def test_a_lost_job_that_speaks_again_leaves_the_key_to_its_successor(redis_client):
     first = report_once.start_job(ann(), year=2026)
     first.start()
-    pass_time(46, first)
+    advance_clock(46, first)
     second = report_once.start_job(ann(), year=2026)
     first.data["speaks"] = True
     assert keys(redis_client) == [second.id]
@@ -204,7 +203,7 @@ def test_after_flushall_a_job_that_its_message_brings_back_takes_the_key_back(re
 
 def test_a_holder_whose_record_is_gone_frees_the_key_at_once(redis_client):
     first = report_once.start_job(ann(), year=2026)
-    redis_client.delete(records.job_key(first.id))
+    redis_client.delete(keys.job_key(first.id))
     second = report_once.start_job(ann(), year=2026)
     assert (second.is_reused, keys(redis_client)) == (False, [second.id])
 
@@ -219,7 +218,7 @@ def test_a_holder_that_ended_without_freeing_the_key_is_followed_by_another(redi
 def test_a_key_lives_at_least_as_long_as_its_record(redis_client):
     first = report_once.submit_job(ann(), kwargs={"year": 1}, countdown=90 * 86400)
     assert redis_client.ttl(f"jobs:unique:{first.record.unique}") >= redis_client.ttl(
-        records.job_key(first.id)
+        keys.job_key(first.id)
     )
 
 
@@ -439,8 +438,8 @@ def test_an_alias_is_in_no_list_and_lives_as_long_as_a_record(redis_client):
     listed = [redis_client.zrange(key, 0, -1) for key in redis_client.keys("jobs:index:*")]
     assert listed and all(ids == [running.id.encode()] for ids in listed)
     alive, alias = (
-        redis_client.ttl(records.job_key(running.id)),
-        redis_client.ttl(records.job_key(draft_id)),
+        redis_client.ttl(keys.job_key(running.id)),
+        redis_client.ttl(keys.job_key(draft_id)),
     )
     assert abs(alive - alias) <= 2
     assert not JobRecord.objects.filter(pk=draft_id).exists()
@@ -450,7 +449,7 @@ def test_an_alias_leads_to_a_job_that_only_the_archive_knows(redis_client):
     draft_id, _draft, running = lose_the_race()
     running.start()
     running.complete()
-    redis_client.delete(records.job_key(running.id))
+    redis_client.delete(keys.job_key(running.id))
     assert JobRepository().find(draft_id).state is JobState.COMPLETE
 
 

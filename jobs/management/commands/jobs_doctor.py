@@ -1,4 +1,4 @@
-"""`manage.py jobs_doctor`: say what is missing for a job to get from a view to its page."""
+"""`manage.py jobs_doctor`: check each step on a job's way from a view to its page."""
 
 from argparse import ArgumentTypeError
 from typing import Any
@@ -10,9 +10,12 @@ from jobs.doctor.walk import take_steps
 
 
 class Command(BaseCommand):
-    """Looks at the running system from the settings to the socket; changes nothing."""
+    """Checks the running system, from the settings to the socket. Changes nothing."""
 
-    help = "Walk the way of a job on the running system. Exit 0 if all is well, else 1, naming what is wrong."
+    help = (
+        "Check each step on a job's way through the running system. "
+        "Exit 0 if all is well, else 1, naming the steps that are wrong."
+    )
     requires_system_checks = ()  # they are its first step
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -20,7 +23,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "--url",
             type=_address,
-            help="the public address, to try the socket and the files there",
+            help="the public address; the socket and the static files are tried there",
         )
 
     def handle(self, *args: Any, url: str | None, **options: Any) -> None:

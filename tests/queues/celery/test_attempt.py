@@ -13,11 +13,11 @@ from jobs.exceptions import JobCancelled, JobEnded
 from jobs.runtime.backlog import Backlog
 from jobs.states import JobState
 from jobs.store import records
-from jobs.testing import cancelled_at_start, pass_time, run_job
+from jobs.testing import advance_clock, cancel_at_start, run_job
 from tests.factories import again, annas, create_job, eventually, started_job
 from tests.tasks import deliver, send_parcel, try_again
 
-from .test_run import task_of
+from .test_current_run import task_of
 
 pytestmark = pytest.mark.usefixtures("database_file", "runs")
 
@@ -53,7 +53,7 @@ def test_f49_second_deliveries_never_count_as_deaths(broker, runs):
     held_by(job, f"{THERE}/1")
     for _ in range(10):
         deliver(broker())
-    pass_time(46, job)  # the first worker has died after all
+    advance_clock(46, job)  # the first worker has died after all
     deliver(broker())
     assert runs == ["books"] and broker() is None
     assert (again(job).state, again(job).attempt) == ("complete", 2)
@@ -153,7 +153,7 @@ def test_f52_a_cancel_passes_by_code_that_skips_bad_items():
             except Exception:
                 done.append("skipped")
 
-    with cancelled_at_start():
+    with cancel_at_start():
         assert run_job(work).state == "cancelled"
     assert done == []
 
@@ -170,14 +170,14 @@ def test_f52_a_retry_decorator_does_not_try_a_cancelled_task_again():
             except Exception:
                 tries.append("failed")
 
-    with cancelled_at_start():
+    with cancel_at_start():
         assert run_job(work).state == "cancelled"
     assert tries == ["try"]
 
 
 def test_f52_a_retry_after_a_cancel_was_asked_sends_nothing(broker):
     job = try_again.start_job(annas(), countdown=30)
-    with cancelled_at_start():
+    with cancel_at_start():
         deliver(broker())
     assert again(job).state is JobState.CANCELLED and broker() is None
 

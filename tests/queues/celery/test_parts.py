@@ -11,7 +11,7 @@ from jobs.testing import run_job
 from tests.factories import again, annas
 from tests.tasks import deliver, send_parcel, try_again
 
-from .test_run import task_of
+from .test_current_run import task_of
 
 pytestmark = pytest.mark.usefixtures("database_file", "runs")
 
