@@ -1,4 +1,4 @@
-"""The modules of the front end as a developer's tools see them: their types are right, and a bundler takes them."""
+"""The front-end modules under a developer's tools: a type checker and a bundler."""
 
 import json
 import subprocess
@@ -16,7 +16,7 @@ mine.ended.then(({{ header }}) => console.log(header));
 
 @pytest.fixture
 def check(tmp_path):
-    """Return a function that checks the types of what it is given, and returns the complaints."""
+    """Return a function that type-checks files, and returns the complaints."""
 
     def complaints(*files):
         settings = json.loads((front.HERE / "tsconfig.json").read_text()) | {
@@ -37,24 +37,24 @@ def user_of(tmp_path, topic):
     return module
 
 
-def test_types_of_all_modules_are_right(check):
+def test_all_modules_pass_the_type_checker(check):
     modules = [*sorted((front.STATIC / "jobs").glob("*.js")), front.STATIC / "jobs" / "types.d.ts"]
     assert len(modules) > 15
     assert check(*modules) == ""
 
 
-def test_types_tell_a_developer_of_a_mistake(check, tmp_path):
+def test_types_point_out_a_developer_s_mistake(check, tmp_path):
     assert check(user_of(tmp_path, "mine")) == ""
     assert "'myne' does not exist in type 'Topic'" in check(user_of(tmp_path, "myne"))
 
 
 @pytest.mark.parametrize("name", front.ENTRIES)
-def test_bundles_are_made_of_the_modules_as_they_are_now(tmp_path, name):
+def test_bundles_match_the_current_modules(tmp_path, name):
     front.make_bundles(tmp_path)
     assert (front.BUNDLES / f"{name}.js").read_text() == (tmp_path / f"{name}.js").read_text()
 
 
-def test_a_bundler_takes_the_modules_as_they_are(tmp_path):
+def test_a_bundler_accepts_the_modules_unchanged(tmp_path):
     bundle = [
         front.tool("esbuild"),
         user_of(tmp_path, "mine"),
@@ -68,6 +68,5 @@ def test_a_bundler_takes_the_modules_as_they_are(tmp_path):
     )
     assert made.returncode == 0, made.stderr
     assert "warning" not in made.stderr
-    assert (
-        len(list((tmp_path / "made").glob("*.js"))) > 1
-    )  # what few pages need stays a part of its own
+    chunks = list((tmp_path / "made").glob("*.js"))
+    assert len(chunks) > 1  # parts that few pages need are loaded separately
