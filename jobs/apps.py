@@ -1,4 +1,4 @@
-"""The app. At start-up it loads the handlers of all installed apps, and registers the checks."""
+"""The start-up of the app: it loads all handlers, and registers the system checks."""
 
 from importlib import import_module
 
@@ -8,10 +8,9 @@ from django.utils.translation import gettext_lazy as _
 
 
 class JobsConfig(AppConfig):
-    """The app as most projects install it.
+    """The app. Subclass it with another label if the project has its own `jobs` app.
 
-    A project that has its own app called `jobs` subclasses this with another label; see
-    docs/an-app-called-jobs.md.
+    See docs/an-app-called-jobs.md.
     """
 
     default = True
@@ -21,10 +20,9 @@ class JobsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Register the checks, the logout receiver and each app's handlers."""
-        # They import the models, which are loaded only now.
-        import_module("jobs.checks.settings")
-        import_module("jobs.checks.project")
+        """Fill the registry of handlers from each app's `handlers.py`."""
+        # The checks need the models, so they can only be imported now.
+        import_module("jobs.checks.registration").register_all()
         import_module("jobs.live.logout").connect()
         autodiscover_modules("handlers")
 

@@ -1,29 +1,26 @@
 """One job for a whole canvas: a group, a chain or a chord of `JobTask`s.
 
-Its progress is the number of parts that have ended; it is ready when the last has, and failed as soon as one has. The
-parts are ordinary tasks with a header that names the job, so no result backend is needed (except by a chord itself).
+Its progress is the number of parts that have ended. It is ready when the last part has ended, and
+fails with the first part that fails. The parts are ordinary tasks with a header that names the
+job, so no result backend is needed (except by a chord itself).
 """
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Any
 
 from celery.canvas import Signature
 from django.http import HttpRequest
-from django.utils.translation import gettext as _
 
-from .access import owner_of
 from .handlers import JobHandler
 from .job import Job
-from .logs import get_logger
-from .queues.celery.attempt import end
-from .queues.celery.parts import job_parts, name_job
-from .queues.submission import submit
+from .queues.celery.parts import assign_to_job, parts_of
+from .queues.celery.sending import send_canvas
+from .queues.submission import draft_for, submit
 from .queues.unique_keys import OWNER, key_given
-from .repository import HandlerClass, JobRepository
+from .repository import HandlerClass
 from .states import JobState
-from .tasks import JobTask, refresh_if_eager
-
-logger = get_logger(__name__)
+from .tasks import JobTask
 
 
 def start_canvas(
@@ -37,35 +34,17 @@ def start_canvas(
     unique: str | None = None,
     unique_scope: str = OWNER,
 ) -> Job:
-    """Start a canvas as one job; times, errors and guarantees as `JobTask.submit_job`.
+    """Start a canvas as one job; times, errors and guarantees are those of `JobTask.submit_job`.
 
-    A part whose process dies fails the job; while parts wait in the queue, `START_TIMEOUT` counts from the last sign
-    of life. Inside a part `self.job` keeps to itself. Raises `TypeError` for a part that is no `JobTask`. An empty
-    canvas is complete at once.
+    A part whose process dies fails the job. While parts wait in the queue, `START_TIMEOUT` counts
+    from the last sign of life. Inside a part, `self.job` is stored nowhere. Raises `TypeError` for
+    a part that is no `JobTask`. An empty canvas is complete at once.
     """
     canvas = canvas.clone()
-    parts = job_parts(canvas, JobTask)
-    if owner is None and request is not None:
-        owner = owner_of(request)
-    job = JobRepository().draft(None, handler_class, owner, tags, data or {})
-    job.record = job.record.replace(total=len(parts) or None)
-    name_job(parts, job.id)
-
+    parts = parts_of(canvas, JobTask)
+    draft = draft_for(request, handler_class, data=data, tags=tags, owner=owner)
+    draft.record = draft.record.replace(total=len(parts) or None)
+    assign_to_job(parts, draft.id)
+    send = partial(send_canvas, draft, canvas) if parts else partial(draft.end, JobState.COMPLETE)
     key = "" if unique is None else key_given(unique)
-    return submit(job, lambda: _send(job, canvas, bool(parts)), key=key, scope=unique_scope)
-
-
-def _send(job: Job, canvas: Signature, has_parts: bool) -> None:
-    if not has_parts:
-        job.end(JobState.COMPLETE)
-        return
-    try:
-        canvas.apply_async()
-    except Exception:
-        refresh_if_eager(job)
-        if job.is_ended:  # in eager mode a chain raises what one of its parts has raised
-            return
-        logger.exception("job %s: the broker did not take the canvas", job.id)
-        end(job, JobState.FAILED, _("The work could not be started. Please try again later."))
-    else:
-        refresh_if_eager(job)
+    return submit(draft, send, key=key, scope=unique_scope)

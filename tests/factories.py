@@ -8,7 +8,7 @@ from contextlib import closing, contextmanager
 from itertools import takewhile
 
 from django.contrib.auth import get_user_model
-from django.contrib.auth.models import Permission
+from django.contrib.auth.models import AnonymousUser, Permission
 from django.db import connections
 from django.test import Client, RequestFactory
 
@@ -85,6 +85,11 @@ def request_of(session=None, user=None, path="/", **headers):
     request.session = {} if session is None else session
     request.user = user
     return request
+
+
+def annas():
+    """Return a request of Ann's, who has not logged in."""
+    return request_of(dict(ANN), AnonymousUser())
 
 
 def eventually(look, seconds=5.0):

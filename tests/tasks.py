@@ -3,6 +3,7 @@
 from functools import wraps
 
 from celery import current_app
+from celery.app.trace import build_tracer
 from django.contrib.auth.models import Group
 from django.db import transaction
 from django.utils.translation import get_language
@@ -160,3 +161,19 @@ class PackOnce(Pack):
 
 PACK = current_app.register_task(Pack())
 PACK_ONCE = current_app.register_task(PackOnce())
+
+
+def deliver(message, **changes):
+    """Run a message's task as a worker process does."""
+    args, kwargs, embed = message.payload
+    task = current_app.tasks[message.headers["task"]]
+    request = {
+        **message.headers,
+        **embed,
+        "hostname": "worker@here",
+        "delivery_info": {},
+        **changes,
+    }
+    return build_tracer(task.name, task, app=current_app)(
+        message.headers["id"], args, kwargs, request
+    )

@@ -24,7 +24,6 @@ from jobs.job import Job
 from jobs.states import JobState
 
 from .factories import ANN, BOB, OWNER, browser, create_job, request_of, staff, user
-from .surroundings import database_file  # noqa: F401 - a fixture
 
 pytestmark = pytest.mark.usefixtures("database_file")
 

@@ -80,7 +80,7 @@ def test_the_doctor_prints_each_step_and_names_the_wrong_ones(monkeypatch):
         Finding("store", "answers"),
         Finding("worker", "No worker. Start one.", is_ok=False),
     ]
-    monkeypatch.setattr("jobs.management.commands.jobs_doctor.examine", lambda url: findings)
+    monkeypatch.setattr("jobs.management.commands.jobs_doctor.take_steps", lambda url: findings)
     out = StringIO()
     with pytest.raises(CommandError, match=r"^Wrong: worker\.$"):
         call_command("jobs_doctor", stdout=out)
@@ -92,7 +92,7 @@ def test_the_doctor_prints_each_step_and_names_the_wrong_ones(monkeypatch):
 def test_the_doctor_accepts_the_public_address(monkeypatch):
     asked = []
     monkeypatch.setattr(
-        "jobs.management.commands.jobs_doctor.examine", lambda url: asked.append(url) or []
+        "jobs.management.commands.jobs_doctor.take_steps", lambda url: asked.append(url) or []
     )
     assert run("jobs_doctor", "--url", "https://example.org/some/page") == ""
     assert asked == ["https://example.org"]

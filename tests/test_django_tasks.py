@@ -14,10 +14,9 @@ from jobs.exceptions import HandlerNotFound, StoreUnavailable, UnserializableDat
 from jobs.models import JobRecord
 from jobs.repository import JobRepository
 from jobs.store import indexes, records
-from jobs.testing import capture_events, pass_time, store_away
+from jobs.testing import advance_clock, capture_events, store_down
 
 from .factories import ANN, OWNER, browser, eventually, request_of
-from .surroundings import database_file  # noqa: F401 - a fixture
 
 since_6 = pytest.mark.skipif(django.VERSION < (6,), reason="django.tasks came with Django 6.0")
 
@@ -128,7 +127,7 @@ def test_nothing_is_enqueued_that_cannot_be_a_job(monkeypatch):
         submit_job(None, tasks.plain, data={"when": object()})
     with pytest.raises(ValueError, match="give a list of texts"):
         submit_job(None, tasks.plain, tags="post")
-    with store_away(), pytest.raises(StoreUnavailable):
+    with store_down(), pytest.raises(StoreUnavailable):
         start_job(None, tasks.plain)
     assert enqueued == []
 
@@ -145,7 +144,7 @@ def test_a_backend_that_only_takes_orders_leaves_the_job_pending(settings):
     settings.TASKS = {"default": {"BACKEND": "django.tasks.backends.dummy.DummyBackend"}}
     job = start_job(ann(), tasks.plain)
     assert (job.state, job.owner) == ("pending", OWNER)
-    pass_time(3601, job)
+    advance_clock(3601, job)
     assert job.refresh().state == "expired"
 
 

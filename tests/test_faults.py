@@ -17,7 +17,6 @@ from jobs.testing import JobCommunicator
 from project.celery import app
 
 from .factories import ANN, NOWHERE, create_job, hash_of, plant, request_of, started_job
-from .surroundings import database_file, nothing_left  # noqa: F401 - fixtures
 from .tasks import send_parcel
 
 pytestmark = pytest.mark.usefixtures("database_file")
@@ -33,7 +32,7 @@ R = 0.3  # seconds: RECONCILE_SECONDS in these tests
 async def test_f01_a_job_that_ends_during_the_connect_is_heard_once(
     when,
     monkeypatch,
-    nothing_left,  # noqa: F811
+    nothing_left,
 ):
     job = await sync_to_async(started_job)()
     really_read, really_open = Subscription._read, Subscription.open
@@ -90,7 +89,7 @@ def complete(job):
 async def test_f02_an_end_is_recorded_and_heard_whatever_the_channel_layer_does(
     layer,
     where,
-    nothing_left,  # noqa: F811
+    nothing_left,
 ):
     job = await sync_to_async(started_job)()
     page = JobCommunicator(dict(ANN), job.id)
@@ -115,7 +114,7 @@ def eager(settings):
 
 
 @pytest.mark.parametrize("where", ["synchronous", "inside a running loop"])
-async def test_f02_an_eager_task_is_recorded_and_heard(where, eager, nothing_left):  # noqa: F811
+async def test_f02_an_eager_task_is_recorded_and_heard(where, eager, nothing_left):
     async with JobCommunicator(dict(ANN)) as page:
         await page.subscribe(mine=True)
         request = request_of(dict(ANN))

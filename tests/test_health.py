@@ -9,7 +9,7 @@ from jobs.archive import server
 from jobs.health import health
 from jobs.push.hub import hub
 from jobs.store.reader import async_reader
-from tests.push.test_hub import Page
+from tests.push.watchers import Page
 
 from .factories import NOWHERE
 

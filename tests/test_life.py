@@ -23,7 +23,6 @@ from jobs.store import records, scripts
 from jobs.waiting.claim import claim
 
 from .factories import ANN, create_job, request_of
-from .surroundings import database_file  # noqa: F401 - a fixture
 
 PENDING, RUNNING, RETRYING = JobState.PENDING, JobState.RUNNING, JobState.RETRYING
 CANCELLED, EXPIRED, LOST = JobState.CANCELLED, JobState.EXPIRED, JobState.LOST

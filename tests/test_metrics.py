@@ -21,7 +21,6 @@ from jobs.store.records import Push
 from jobs.testing import JobCommunicator
 
 from .factories import ANN, NOWHERE, commands, create_job, ended_job, plant, started_job
-from .surroundings import nothing_left  # noqa: F401 - a fixture
 
 pytestmark = pytest.mark.django_db
 HANDLER = {"handler": "tests.handlers.PostHandler"}
@@ -128,7 +127,7 @@ async def test_a_lost_push_is_counted_when_reconciliation_finds_it(grown, settin
     job = await JobRepository().acreate(owner="visitor:ann")
     async with JobCommunicator(ANN, job.id) as page:
         await page.event("created")
-        await hub().look_again()
+        await hub().reconcile()
         assert (
             grown("jobs_reconcile_hits_total", kind="end")
             == grown("jobs_reconcile_hits_total", kind="change")
@@ -136,7 +135,7 @@ async def test_a_lost_push_is_counted_when_reconciliation_finds_it(grown, settin
         )
         monkeypatch.setattr("jobs.push.publisher.prepare", lambda message, channels: Push((), b""))
         await sync_to_async(job.end)(JobState.COMPLETE)
-        await hub().look_again()
+        await hub().reconcile()
         await page.event("ready")
     assert grown("jobs_reconcile_hits_total", kind="end") == 1
     await async_reader().close()

@@ -8,7 +8,6 @@ from jobs.exceptions import JobNotFound, StoreUnavailable
 from jobs.middleware import StoreUnavailableMiddleware
 
 from .factories import NOWHERE, browser
-from .surroundings import database_file  # noqa: F401 - a fixture
 
 
 @pytest.fixture

@@ -15,7 +15,6 @@ from jobs.runtime import backlog
 from jobs.states import JobState
 
 from .factories import NOWHERE, create_job, eventually, hash_of, plant, started_job
-from .surroundings import database_file  # noqa: F401 - a fixture
 
 pytestmark = pytest.mark.usefixtures("database_file")
 

@@ -36,7 +36,6 @@ from .factories import (
 )
 from .factories import user as create_user
 from .handlers import PostHandler
-from .surroundings import database_file  # noqa: F401 - a fixture
 
 pytestmark = pytest.mark.usefixtures("database_file")
 

@@ -11,8 +11,8 @@ from jobs.exceptions import JobError, JobExists
 from jobs.models import JobRecord
 from jobs.queues.arguments import as_data
 from jobs.repository import JobRepository
-from jobs.rerun import obstacle, start_again, successor_of
-from jobs.testing import run_at_once
+from jobs.rerun import reason_against_rerun, start_again, successor_of
+from jobs.testing import run_immediately
 
 from .factories import OWNER, browser, create_job, ended_job, staff
 from .handlers import AgainHandler
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.django_db(transaction=True)  # tasks are sent when a tr
 def at_once():
     """Run each task when it is sent."""
     RUNS.clear()
-    with run_at_once():
+    with run_immediately():
         yield
 
 
@@ -197,4 +197,4 @@ def test_a_post_needs_the_token_and_an_unknown_job_is_not_found():
 
 
 def test_there_is_no_obstacle_for_one_that_can_be():
-    assert obstacle(sent()) == ""
+    assert reason_against_rerun(sent()) == ""

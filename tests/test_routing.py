@@ -11,8 +11,6 @@ from django.urls.resolvers import RegexPattern
 from jobs.live.consumer import JobConsumer, NotFoundConsumer
 from jobs.routing import websocket_application, websocket_urlpatterns, with_sockets
 
-from .surroundings import database_file  # noqa: F401 - a fixture
-
 
 def consumer_at(path):
     """Return the consumer that serves an address, and the job in it."""

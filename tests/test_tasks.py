@@ -8,7 +8,6 @@ from uuid import uuid4
 
 import pytest
 from celery import signals as celery_signals
-from celery.app.trace import build_tracer
 from celery.exceptions import SoftTimeLimitExceeded
 from django.contrib.auth.models import AnonymousUser, Group
 from django.db import transaction
@@ -34,12 +33,12 @@ from jobs.tasks import JobTask, job_task
 from jobs.testing import capture_events, run_job
 from project.celery import app
 
-from . import tasks
 from .factories import (
     ANN,
     NOWHERE,
     OWNER,
     again,
+    annas,
     browser,
     commands,
     create_job,
@@ -48,10 +47,10 @@ from .factories import (
     request_of,
     user,
 )
-from .surroundings import database_file  # noqa: F401 - a fixture
 from .tasks import (
     PACK,
     carry,
+    deliver,
     end_inside_a_transaction,
     only_once,
     pass_a_coroutine_on,
@@ -64,48 +63,7 @@ from .tasks import (
     wait_for_cancel,
 )
 
-pytestmark = pytest.mark.usefixtures("database_file")
-
-
-@pytest.fixture(autouse=True)
-def runs():
-    """Forget what other tests have run."""
-    tasks.RUNS.clear()
-    return tasks.RUNS
-
-
-@pytest.fixture
-def broker():
-    """Return a function that takes the next message out of the queue, or None."""
-    with app.connection_for_read() as connection, connection.SimpleQueue("celery") as queue:
-
-        def take():
-            try:
-                message = queue.get(block=False)
-            except queue.Empty:
-                return None
-            message.ack()
-            return message
-
-        yield take
-
-
-def deliver(message, **changes):
-    """Run a message's task as a process of a worker does."""
-    args, kwargs, embed = message.payload
-    task = app.tasks[message.headers["task"]]
-    request = {
-        **message.headers,
-        **embed,
-        "hostname": "worker@here",
-        "delivery_info": {},
-        **changes,
-    }
-    return build_tracer(task.name, task, app=app)(message.headers["id"], args, kwargs, request)
-
-
-def annas():
-    return request_of(dict(ANN), AnonymousUser())
+pytestmark = pytest.mark.usefixtures("database_file", "runs")
 
 
 # Starting
@@ -802,7 +760,7 @@ def test_a_task_of_another_decorator_is_refused_when_celery_makes_it():
 def test_a_task_of_which_nothing_has_run_has_failed(broker, caplog):
     job = pass_a_coroutine_on.start_job(annas())
     deliver(broker())
-    assert again(job).state is JobState.FAILED and "of which nothing has run" in caplog.text
+    assert again(job).state is JobState.FAILED and "which has never run" in caplog.text
 
 
 def test_a_job_task_can_be_made_with_and_without_parentheses():

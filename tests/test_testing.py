@@ -11,22 +11,21 @@ from jobs.repository import JobRepository
 from jobs.states import JobState
 from jobs.testing import (
     JobCommunicator,
-    broker_away,
-    cancelled_at_start,
+    advance_clock,
+    broker_down,
+    cancel_at_start,
     capture_events,
-    pass_time,
-    pushes_lost,
+    drop_pushes,
+    kill_worker,
     run_at_end,
-    run_at_once,
+    run_immediately,
     run_job,
     run_job_twice,
-    store_away,
-    worker_killed,
+    store_down,
 )
 from jobs.waiting.leases import take_lease
 
 from .factories import ANN, OWNER, browser, create_job, ended_job, request_of, started_job
-from .surroundings import database_file, nothing_left  # noqa: F401 - fixtures
 from .tasks import report_once, send_parcel, stumble, wait_for_cancel
 
 
@@ -79,7 +78,7 @@ def test_jobs_that_are_run_at_the_end_are_alive_until_then():
 
 @pytest.mark.usefixtures("database_file")
 def test_jobs_that_a_view_starts_are_run_when_its_transaction_commits():
-    with run_at_once():
+    with run_immediately():
         with transaction.atomic():
             job = send_parcel.start_job(None, parcel="books")
             assert job.is_draft
@@ -147,18 +146,18 @@ def test_what_was_to_happen_meanwhile_has_happened_when_time_has_passed(
     make, seconds, before, after
 ):
     job = make()
-    pass_time(seconds - 5, job)
+    advance_clock(seconds - 5, job)
     assert job.refresh().state == before
-    pass_time(5, job)
+    advance_clock(5, job)
     assert job.refresh().state == after
 
 
 @pytest.mark.django_db
 def test_redis_forgets_a_job_in_time_and_the_archive_does_not(redis_client):
     job = ended_job()
-    pass_time(86400, job)
+    advance_clock(86400, job)
     assert redis_client.keys(f"jobs:*{job.id}*") == []
-    pass_time(1, job)
+    advance_clock(1, job)
     assert redis_client.keys(f"jobs:*{job.id}*") == []
     assert JobRepository().find(job.id).state is JobState.COMPLETE
 
@@ -167,19 +166,19 @@ def test_redis_forgets_a_job_in_time_and_the_archive_does_not(redis_client):
 def test_a_lease_ends_and_a_creation_is_longer_ago_when_time_has_passed():
     job, created = ended_job(), JobRepository().find(ended_job().id).created_at
     assert take_lease(job, "a", 30)
-    pass_time(31, job)
+    advance_clock(31, job)
     assert take_lease(job.refresh(), "b", 30)
     assert (created - job.refresh().created_at).total_seconds() == pytest.approx(31, abs=5)
 
 
 def test_time_does_not_go_back():
     with pytest.raises(ValueError, match="-1 seconds cannot pass"):
-        pass_time(-1)
+        advance_clock(-1)
 
 
 @pytest.mark.usefixtures("database_file")
 def test_without_a_broker_the_job_has_failed_and_the_view_goes_on():
-    with broker_away():
+    with broker_down():
         job = send_parcel.start_job(request_of(dict(ANN)), parcel="books")
     assert job.error == "The work could not be started. Please try again later."
 
@@ -187,7 +186,7 @@ def test_without_a_broker_the_job_has_failed_and_the_view_goes_on():
 @pytest.mark.usefixtures("database_file")
 def test_without_the_store_a_page_says_so_and_the_archive_still_answers():
     alive, ended = create_job(), ended_job()
-    with store_away():
+    with store_down():
         with pytest.raises(StoreUnavailable):
             send_parcel.start_job(request_of(dict(ANN)), parcel="books")
         assert browser(ANN).get(f"/jobs/{alive.id}/").status_code == 503
@@ -201,7 +200,7 @@ async def test_a_page_whose_push_is_lost_hears_of_the_end_when_its_server_reads_
     job = await sync_to_async(create_job)()
     async with JobCommunicator(ANN, job.id) as page:
         await page.event("created")
-        with pushes_lost():
+        with drop_pushes():
             await sync_to_async(job.start)()
             await sync_to_async(job.complete)()
             assert await page.ask(action="ping") == {"event": "pong"}
@@ -210,16 +209,16 @@ async def test_a_page_whose_push_is_lost_hears_of_the_end_when_its_server_reads_
 
 @pytest.mark.usefixtures("database_file")
 def test_a_job_whose_worker_is_killed_runs_until_it_is_lost():
-    with worker_killed():
+    with kill_worker():
         job = run_job(send_parcel, parcel="books")
     assert (job.state, "receipt" in job.data) == ("running", False)
-    pass_time(45, job)
+    advance_clock(45, job)
     assert job.refresh().state is JobState.LOST
 
 
 @pytest.mark.usefixtures("database_file")
 def test_a_cancel_takes_effect_at_the_first_progress_call():
-    with cancelled_at_start():
+    with cancel_at_start():
         job = run_job(send_parcel, request_of(dict(ANN)), parcel="books")
     assert (job.state, "receipt" in job.data) == ("cancelled", False)
     assert run_job(send_parcel, parcel="books").state == "complete"
@@ -228,7 +227,16 @@ def test_a_cancel_takes_effect_at_the_first_progress_call():
 @pytest.mark.usefixtures("database_file")
 def test_a_job_that_is_nowhere_is_not_brought_to_life_by_the_clock():
     job = create_job()
-    pass_time(3600 + 86400, job)  # START_TIMEOUT and TTL
-    pass_time(1, job)
+    advance_clock(3600 + 86400, job)  # START_TIMEOUT and TTL
+    advance_clock(1, job)
     with pytest.raises(JobNotFound):
         JobRepository().find(job.id)
+
+
+@pytest.mark.usefixtures("database_file")
+def test_overlapping_blocks_leave_no_eager_tasks_behind(broker):
+    first, second = run_immediately(), run_immediately()
+    first.__enter__(), second.__enter__()
+    first.__exit__(None, None, None), second.__exit__(None, None, None)
+    job = send_parcel.start_job(None, "books")
+    assert job.state is JobState.PENDING and broker().headers["id"] == job.id

@@ -29,7 +29,6 @@ from .factories import (
     started_job,
 )
 from .factories import user as create_user
-from .surroundings import database_file  # noqa: F401 - a fixture
 
 pytestmark = pytest.mark.usefixtures("database_file")
 

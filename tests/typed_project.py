@@ -10,9 +10,8 @@ from typing import Any, assert_type
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 
-from jobs.core.snapshot import Progress
-from jobs.handlers import JobHandler, JobSnapshot
-from jobs.job import Job
+from jobs.handlers import JobHandler
+from jobs.job import Job, JobSnapshot, Progress
 from jobs.repository import JobRepository
 from jobs.rerun import start_again
 from jobs.states import JobState

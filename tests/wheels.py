@@ -2,15 +2,9 @@
 
 import os
 import subprocess
-import sys
 import sysconfig
-import venv
 from importlib.metadata import distributions
 from pathlib import Path
-
-import pytest
-
-from tests.docs.documents import ROOT
 
 SCRIPTS = ("celery", "daphne", "django-admin")
 SCRIPT = """#!{python}
@@ -54,31 +48,3 @@ def give_dependencies(environment: Path) -> None:
             )
         )
         script.chmod(0o755)
-
-
-@pytest.fixture(scope="session")
-def wheel(tmp_path_factory):
-    """Build the wheel by the tools that are installed, without the network."""
-    folder = tmp_path_factory.mktemp("wheel")
-    run(
-        sys.executable,
-        "-m",
-        "build",
-        "--wheel",
-        "--no-isolation",
-        "--outdir",
-        str(folder),
-        str(ROOT),
-    )
-    return next(folder.glob("django_waitroom-*.whl"))
-
-
-@pytest.fixture(scope="session")
-def installed_python(wheel, tmp_path_factory):
-    """Return the Python of an environment in which it is installed, and which does not see the checkout."""
-    folder = tmp_path_factory.mktemp("clean")
-    venv.create(folder, symlinks=True, with_pip=True)
-    python = folder / "bin" / "python"
-    run(str(python), "-m", "pip", "install", "--quiet", "--no-index", "--no-deps", str(wheel))
-    give_dependencies(folder)
-    return python

@@ -1,4 +1,4 @@
-"""A task's arguments: their names, and the text by which a job's data holds what is not plain JSON."""
+"""A task's arguments: their names, and their values as a job's data can hold them."""
 
 import json
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -21,7 +21,7 @@ KINDS: dict[str, tuple[type, Callable[[Any], Any]]] = {
     "time": (time, time.fromisoformat),
     "decimal": (Decimal, Decimal),
 }
-OTHER = "other"  # an argument that its text cannot bring back, such as a list of dates
+OTHER = "other"  # an argument that its text cannot restore, such as a list of dates
 
 
 def named(
@@ -35,7 +35,7 @@ def named(
         return dict(kwargs)
     try:
         bound = signature(function).bind(*args, **kwargs)
-    except TypeError:  # perhaps of the wrapped function only, to which its decorator adds some
+    except TypeError:  # perhaps the decorator adds arguments that the inner function lacks
         bound = signature(function, follow_wrapped=False).bind(*args, **kwargs)
     arguments = bound.arguments
     for parameter in bound.signature.parameters.values():
@@ -51,7 +51,8 @@ def call_of(
 ) -> dict[str, Any]:
     """Return all arguments of a call by name, with the defaults.
 
-    What a `**kwargs` takes stands there by each name, and together under the name of the parameter.
+    An argument that `**kwargs` takes is there twice: by its name, and in a dict under the name of
+    the `**kwargs` parameter.
     """
     parameters = signature(function).parameters
     call = named(function, args, kwargs)
@@ -67,7 +68,7 @@ def call_of(
 def require_names(
     function: Callable[..., Any], option: str, names: Iterable[str], is_bound: bool = True
 ) -> None:
-    """Raise `TypeError` unless an option of a task names arguments of its function; `self` is none."""
+    """Raise `TypeError` unless a task's option names arguments of its function, without `self`."""
     if isinstance(names, str) or not isinstance(names, Collection):
         example = f": ({names!r},)" if isinstance(names, str) else ""
         raise TypeError(f"{option} is {names!r}; give a tuple of names{example}.")
@@ -77,15 +78,16 @@ def require_names(
         return
     if unknown := [name for name in names if name not in taken]:
         raise TypeError(
-            f"{option} names {unknown}, but {function.__name__} has no such argument; it takes {taken}."
+            f"{option} names {unknown}, but {function.__name__} has no such argument; "
+            f"it takes {taken}."
         )
 
 
 def as_data(value: Any) -> Any:
     """Return an argument as a job's data can hold it.
 
-    UUIDs, dates, times, Decimals and lazy strings become text.
-    So does whatever else Celery's JSON carries. Any other value comes back unchanged, for `encode`.
+    UUIDs, dates, times, Decimals, lazy strings and everything else that Celery's JSON carries
+    become text. Any other value comes back unchanged, and `encode` will refuse it.
     """
     if isinstance(value, PLAIN):
         return value
@@ -104,9 +106,10 @@ def as_data(value: Any) -> Any:
 
 
 def tagged(value: Any) -> Any:
-    """Return plain JSON that differs for values that differ, also in their type: 1 and "1", a date and its text.
+    """Return plain JSON that differs if the values differ, also in type, as 1 and "1" do.
 
-    The order in a dict makes no difference. Raises `TypeError` for a value that Celery's JSON does not carry.
+    A date and its text differ too. The order in a dict makes no difference. Raises `TypeError` for
+    a value that Celery's JSON does not carry.
     """
     if isinstance(value, PLAIN):
         return value
@@ -122,7 +125,7 @@ def tagged(value: Any) -> Any:
 
 
 def kinds_of(arguments: Mapping[str, Any], data: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return `kind:name` for each argument that the data holds as its text; see `restored`."""
+    """Return `kind:name` for each argument that the data holds as text, for `restored`."""
     return tuple(
         f"{_kind(value)}:{name}"
         for name, value in arguments.items()
@@ -133,7 +136,7 @@ def kinds_of(arguments: Mapping[str, Any], data: Mapping[str, Any]) -> tuple[str
 
 
 def restored(kind: str, value: Any) -> Any:
-    """Return the argument whose text the data holds; raises `ValueError` if that is not possible."""
+    """Return the argument whose text the data holds. Raises `ValueError` if that is impossible."""
     if kind not in KINDS or not isinstance(value, str):
         raise ValueError(f"{value!r} cannot become a {kind} again.")
     try:
@@ -152,7 +155,7 @@ def _kind(value: Any) -> str:
 
 
 def _text(value: Any) -> Any:
-    """Return what kombu's JSON makes of a value, without its type.
+    """Return a value as kombu's JSON writes it, without its type.
 
     Raises `TypeError` for a value that kombu's JSON does not carry.
     """
@@ -169,6 +172,6 @@ def _converted(value: Any) -> Any:
         return {key: _converted(inner) for key, inner in value.items()}
     if isinstance(value, list):
         return [_converted(inner) for inner in value]
-    if isinstance(value, tuple):  # stays one, so that it is refused by its name
+    if isinstance(value, tuple):  # stays a tuple, so that the error can name its type
         return tuple(map(_converted, value))
     return _converted(_text(value))

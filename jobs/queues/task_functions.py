@@ -1,4 +1,7 @@
-"""What a worker can run: plain functions. It would create a coroutine or generator, and never run it."""
+"""Refuses tasks that are no plain functions.
+
+A worker would create their coroutine or generator, and never run it.
+"""
 
 import inspect
 from collections.abc import Callable
@@ -15,10 +18,10 @@ ADVICE = (
 
 
 def require_plain(function: Callable[..., Any]) -> None:
-    """Raise `TypeError` for an `async def` or a generator function, also inside a `functools.partial`.
+    """Raise `TypeError` for an `async def` or a generator function, also inside a `partial`.
 
-    A decorated function is judged by its decorator, because that may well run the coroutine.
-    If it does not, `finished` notices when the task runs.
+    A decorated function is judged by its decorator, because that may run the coroutine. If it does
+    not, `finished` notices when the task runs.
     """
     inner: Any = function
     while isinstance(inner, partial | partialmethod):
@@ -30,13 +33,13 @@ def require_plain(function: Callable[..., Any]) -> None:
 
 
 def finished(result: T) -> T:
-    """Return a task's result; raises `TypeError` for a coroutine or generator that nobody has run."""
+    """Return a task's result. Raises `TypeError` for a coroutine or generator that never ran."""
     if inspect.iscoroutine(result) or inspect.isgenerator(result):
         result.close()  # or Python warns of a coroutine that was never awaited
     elif not inspect.isasyncgen(result):
         return result
     raise TypeError(
-        f"The task has returned a {type(result).__name__}, of which nothing has run: {ADVICE}."
+        f"The task has returned a {type(result).__name__}, which has never run: {ADVICE}."
     )
 
 

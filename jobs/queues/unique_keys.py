@@ -1,6 +1,6 @@
-"""The key under which a job is started once: while a job holds it, a second start gets that job.
+"""The key that lets a job start once: while a job holds it, a second start gets that job.
 
-A key is a digest, so that its length is bounded. Redis holds it as a string with the job's id.
+A key is a digest, so its length is bounded. Redis keeps it as a string with the job's id.
 """
 
 import json
@@ -12,10 +12,8 @@ from jobs.exceptions import UnserializableData
 
 from .arguments import call_of, tagged
 
-OWNER, EVERYONE = (
-    "owner",
-    "everyone",
-)  # for whom a key stands: for each owner apart, or for all of them
+# The scope of a key: each owner has a job of their own, or all owners share one.
+OWNER, EVERYONE = "owner", "everyone"
 
 
 def key_of_call(
@@ -25,7 +23,7 @@ def key_of_call(
     args: Collection[Any],
     kwargs: Mapping[str, Any],
 ) -> str:
-    """Return what makes two calls of a task the same: its name, and the arguments of these names.
+    """Return the key of a call: the task's name, and the arguments with these names.
 
     Raises `UnserializableData` for an argument that has no text.
     """
@@ -36,7 +34,7 @@ def key_of_call(
 
 
 def key_given(text: object) -> str:
-    """Return the key that a caller has chosen; raises `ValueError` unless it is a text with at least one character."""
+    """Return the key that a caller has chosen. Raises `ValueError` for what is no text, and ""."""
     if not isinstance(text, str) or not text:
         raise ValueError(
             f"unique is {text!r}; give a text such as 'export:2026', or None for no key."
@@ -50,7 +48,7 @@ def digest_of(key: str, owner: str, scope: str) -> str:
 
 
 def require_scope(scope: object) -> None:
-    """Raise `ValueError` for a scope that there is not."""
+    """Raise `ValueError` for an unknown scope."""
     if scope not in (OWNER, EVERYONE):
         raise ValueError(f"unique_scope is {scope!r}; give {OWNER!r} or {EVERYONE!r}.")
 

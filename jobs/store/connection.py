@@ -6,7 +6,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
@@ -14,12 +13,12 @@ import redis.asyncio
 import redis.asyncio.sentinel
 import redis.connection
 import redis.sentinel
-from django.core.signals import setting_changed
 from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from jobs.conf import jobs_settings
+from jobs.runtime.per_process import per_process
 
 Place = tuple[str, int]  # host and port, or the path of a socket and 0
 
@@ -88,7 +87,7 @@ def is_store_server(host: Any) -> bool:
     )
 
 
-@cache
+@per_process(reset_on="JOBS")
 def address() -> Address:
     """Return what `JOBS["REDIS_URL"]` says; raises `ValueError`."""
     return parse(jobs_settings().REDIS_URL)
@@ -246,11 +245,3 @@ def _places(host: dict[str, Any]) -> tuple[Place, ...]:
 
 def _place(host: str | None, port: int | None) -> Place:
     return ("127.0.0.1" if host in (None, "localhost") else str(host)), int(port or REDIS_PORT)
-
-
-def _forget(*, setting: str, **_: Any) -> None:
-    if setting == "JOBS":
-        address.cache_clear()
-
-
-setting_changed.connect(_forget, dispatch_uid="jobs.connection")

@@ -14,19 +14,19 @@ production share it. The databases of a project's tests count as the project's o
 import json
 import os
 import re
+import threading
 from contextlib import suppress
-from functools import cache
 from hashlib import sha256
 from typing import Any
 
 from django.conf import settings
-from django.core.signals import setting_changed
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.utils.crypto import salted_hmac
 
 from jobs.conf import jobs_settings
 from jobs.exceptions import StoreUnavailable
 from jobs.logs import get_logger
+from jobs.runtime.per_process import per_process
 
 from . import keys
 from .scripts import client, errors
@@ -58,12 +58,19 @@ def introduce() -> None:
 
     Does so once in a process. It never raises: while Redis is away it does nothing.
     """
-    with suppress(StoreUnavailable):
-        _introduce_once()
+    if not _introduction().is_set():
+        with suppress(StoreUnavailable):
+            _leave_marker()
+            _introduction().set()
 
 
-@cache
-def _introduce_once() -> None:
+@per_process(reset_on="JOBS")
+def _introduction() -> threading.Event:
+    """Return an event that is set when this process has left the marker."""
+    return threading.Event()
+
+
+def _leave_marker() -> None:
     marker = json.dumps(_ours())
     with errors():
         client().set(_key(), marker, nx=True, ex=KEPT)
@@ -141,11 +148,3 @@ def _secret(key: str | bytes) -> str:
 
 def _digest(text: str) -> str:
     return sha256(text.encode()).hexdigest()[:16] if text else ""
-
-
-def _forget(*, setting: str, **_: Any) -> None:
-    if setting == "JOBS":
-        _introduce_once.cache_clear()
-
-
-setting_changed.connect(_forget, dispatch_uid="jobs.neighbours")

@@ -5,9 +5,8 @@ from collections.abc import Sequence
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from django.core.signals import setting_changed
-
 from jobs.exceptions import StoreUnavailable
+from jobs.runtime.per_process import per_process
 
 from . import connection
 from .indexes import index_key
@@ -71,20 +70,15 @@ class AsyncReader:
                 wanted[job_id].set_result(outcome)
 
 
-_readers: WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncReader] = WeakKeyDictionary()
-
-
 def async_reader() -> AsyncReader:
     """Return the reader of the running event loop."""
     loop = asyncio.get_running_loop()
-    if loop not in _readers:
-        _readers[loop] = AsyncReader()
-    return _readers[loop]
+    readers = _readers()
+    if loop not in readers:
+        readers[loop] = AsyncReader()
+    return readers[loop]
 
 
-def _forget(*, setting: str, **_: Any) -> None:
-    if setting == "JOBS":
-        _readers.clear()
-
-
-setting_changed.connect(_forget, dispatch_uid="jobs.reader")
+@per_process(reset_on="JOBS")
+def _readers() -> WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncReader]:
+    return WeakKeyDictionary()

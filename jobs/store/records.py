@@ -5,10 +5,9 @@ Every time that is compared is read off Redis's clock. Connection errors become 
 """
 
 import math
-import os
 import secrets
 from collections.abc import Sequence
-from functools import cache, partial
+from functools import partial
 from itertools import chain, count
 from typing import Any, NamedTuple
 
@@ -18,6 +17,7 @@ from jobs.core.record import Record, changed_fields, from_hash, to_hash
 from jobs.core.transitions import Change
 from jobs.exceptions import StoreUnavailable
 from jobs.runtime.backlog import withdrawals
+from jobs.runtime.per_process import per_process
 from jobs.states import ALIVE
 
 from . import connection, keys
@@ -204,7 +204,7 @@ def unique_key(unique: str) -> str:
 _marks = count()
 
 
-@cache
+@per_process
 def _process_mark() -> str:
     """Return what is different in every process."""
     return secrets.token_hex(8)
@@ -300,9 +300,6 @@ def _record(job_id: str, stored: Any) -> Record | None:
     if isinstance(stored, Exception):
         raise stored
     return from_hash(job_id, stored) if stored else None
-
-
-os.register_at_fork(after_in_child=_process_mark.cache_clear)
 
 
 def pieces(payload: bytes, is_stamped: bool) -> list[bytes]:

@@ -5,16 +5,14 @@ is kept for scripts alone: redis-py's pool, which looks at a connection and coun
 rest of the call.
 """
 
-import os
+import math
 import threading
 from collections.abc import Sequence
-from functools import cache
 from pathlib import Path
 from time import monotonic
 from typing import Any, NamedTuple
 
 import redis
-from django.core.signals import setting_changed
 from redis.exceptions import (
     AskError,
     ClusterCrossSlotError,
@@ -27,6 +25,8 @@ from redis.exceptions import (
 
 from jobs.conf import jobs_settings
 from jobs.exceptions import StoreUnavailable
+from jobs.runtime.per_process import per_process
+from jobs.runtime.replaceable import replaceable
 
 from . import connection
 from .resp import pack
@@ -41,8 +41,6 @@ NO_CLUSTER = (
     "Redis at JOBS['REDIS_URL'] is a node of a Redis Cluster, which is not supported. "
     "Use a single Redis, or one with sentinels."
 )
-
-_making = threading.Lock()
 
 
 class Call(NamedTuple):
@@ -68,7 +66,7 @@ class errors:  # noqa: N801 - reads as a function, as contextlib's do; a class, 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if isinstance(error, (RedisError, OSError)):
             if isinstance(error, connection.HANGS):
-                _Hang.at = monotonic()
+                _last_timeout().at = monotonic()
             if isinstance(error, CLUSTER):
                 raise StoreUnavailable(NO_CLUSTER) from error
             raise StoreUnavailable(
@@ -76,19 +74,17 @@ class errors:  # noqa: N801 - reads as a function, as contextlib's do; a class, 
             ) from error
 
 
+@replaceable
 def give_respite() -> None:
     """Raise `StoreUnavailable` shortly after a time-out."""
-    if monotonic() - _Hang.at < RESPITE:
+    if monotonic() - _last_timeout().at < RESPITE:
         raise StoreUnavailable("Redis at JOBS['REDIS_URL'] has not answered a moment ago.")
 
 
+@per_process(reset_on="JOBS")
 def client() -> "redis.Redis":
-    """Return this process's connection pool; made anew in a forked child.
-
-    One thread at a time: `cache` lets two make one each, and the one that is dropped closes its connections in use.
-    """
-    with _making:
-        return _client()
+    """Return the connection pool of this process."""
+    return connection.connect()
 
 
 def is_in_cluster() -> bool:
@@ -114,7 +110,7 @@ def run(call: Call) -> Any:
     script = _script(call.script)
     with errors():
         try:
-            return _kept.execute(
+            return _kept().execute(
                 "EVALSHA", script.sha, len(call.all_keys), *call.all_keys, *call.arguments
             )
         except NoScriptError:
@@ -153,10 +149,6 @@ class _Kept:
     """One connection of the client's, kept by whoever comes first; others meanwhile go by the client."""
 
     def __init__(self) -> None:
-        self.forget()
-
-    def forget(self) -> None:
-        """Start as new: in a forked child, or with other settings."""
         self._is_free = threading.Lock()
         self._connection: Any = None
 
@@ -197,34 +189,22 @@ class _Kept:
             raise
 
 
-_kept = _Kept()
-_client = cache(connection.connect)
+@per_process(reset_on="JOBS")
+def _kept() -> _Kept:
+    return _Kept()
 
 
-@cache
+@per_process(reset_on="JOBS")
 def _script(name: str) -> Any:
     return client().register_script((LUA / f"{name}.lua").read_text())
 
 
-class _Hang:
-    """When a command timed out last, by this process's monotonic clock."""
+class _Timeout:
+    """When a command last timed out, by this process's monotonic clock."""
 
-    at = -RESPITE
-
-
-def _forget(**kwargs: Any) -> None:
-    if kwargs.get("setting", "JOBS") == "JOBS":
-        _client.cache_clear()
-        _kept.forget()
-        _script.cache_clear()
-        _Hang.at = -RESPITE
+    at = -math.inf
 
 
-def _after_fork() -> None:
-    global _making
-    _making = threading.Lock()
-    _forget()
-
-
-setting_changed.connect(_forget, dispatch_uid="jobs.link")
-os.register_at_fork(after_in_child=_after_fork)
+@per_process(reset_on="JOBS")
+def _last_timeout() -> _Timeout:
+    return _Timeout()

@@ -3,14 +3,10 @@
 One thread renews all of them. It starts with the first claim, and ends when no claim is left.
 """
 
-import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
-from typing import Any
 
-from django.core.signals import setting_changed
 from django.db import connections
 
 from jobs.conf import jobs_settings
@@ -18,6 +14,7 @@ from jobs.core import transitions
 from jobs.exceptions import ClaimInProgress, JobError, StoreUnavailable
 from jobs.job import Job
 from jobs.logs import get_logger
+from jobs.runtime.per_process import per_process
 
 logger = get_logger(__name__)
 
@@ -96,16 +93,7 @@ class LeaseKeeper:
             return self._is_running
 
 
-@cache
+@per_process(reset_on="JOBS")
 def lease_keeper() -> LeaseKeeper:
     """Return the lease keeper of this process."""
     return LeaseKeeper()
-
-
-def _forget(*, setting: str = "JOBS", **_: Any) -> None:
-    if setting == "JOBS":
-        lease_keeper.cache_clear()
-
-
-setting_changed.connect(_forget, dispatch_uid="jobs.leases")
-os.register_at_fork(after_in_child=_forget)

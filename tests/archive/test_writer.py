@@ -13,7 +13,6 @@ from jobs.exceptions import StoreUnavailable
 from jobs.models import JobRecord, JobRecordQuerySet
 from jobs.states import JobState
 from tests.factories import ended_job, eventually, started_job
-from tests.surroundings import database_file  # noqa: F401 - a fixture
 
 pytestmark = pytest.mark.usefixtures("database_file")
 

@@ -1,4 +1,4 @@
-"""Many stored jobs: copies of one job's hash, made by Redis itself, each under its own key and on the list of all."""
+"""Many stored jobs: copies of one job's hash, made by Redis, each on the list of all jobs."""
 
 import redis
 from django.conf import settings

@@ -8,7 +8,6 @@ from jobs.access import ticket
 from jobs.core.topics import job_topic
 from jobs.events import STARTED
 from jobs.testing import JobCommunicator
-from tests.surroundings import database_file, nothing_left  # noqa: F401 - fixtures
 
 from .costs import UNTHROTTLED, running_job
 from .trips import VERBS, a_request, count_verb, counted_trips, live

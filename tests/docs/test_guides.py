@@ -36,8 +36,8 @@ urlpatterns = [
 ]
 """
 DRIVE_NEW = """
-from jobs.testing import capture_events, run_at_once
-with run_at_once(), capture_events() as events:
+from jobs.testing import capture_events, run_immediately
+with run_immediately(), capture_events() as events:
     waiting_page = client.post("/export/", {"year": "2026"})["Location"]
 assert events[-1]["event"] == "ready" and events[-1]["job"]["progress"]["total"] == 12, events[-1]
 assert client.post(waiting_page + "ready/", follow=True).content == b"report-2026.csv is ready."
@@ -92,7 +92,7 @@ DRIVE_API = """
 from unittest.mock import patch
 from django.contrib.auth.models import User
 client.force_login(User.objects.create(username="ann"))
-with patch("jobs.tasks.JobTask._send"):
+with patch("jobs.tasks.JobTask.apply_async", return_value=None):
     answer = POST
 assert (answer.status_code, answer["Retry-After"]) == (202, "2"), answer.content
 again = client.get(answer["Location"])
@@ -141,7 +141,7 @@ from django.contrib.auth.models import User
 def post(name, **headers):
     client = Client()
     client.force_login(User.objects.get_or_create(username=name)[0])
-    with patch("jobs.tasks.JobTask._send"):
+    with patch("jobs.tasks.JobTask.apply_async", return_value=None):
         answer = client.post("/api/exports-once/", {"year": 2026}, content_type="application/json", headers=headers)
     assert answer.status_code == 202, answer.content
     return answer.json()["id"]
@@ -204,7 +204,7 @@ async def answer(path, text):
 
 assert asyncio.run(answer("/ws/echo/", "hello")) == "hello"
 assert "pong" in asyncio.run(answer("/ws/jobs/", '{"action": "ping"}'))
-from jobs.doctor.public_address import find_route
+from jobs.doctor.application import find_route
 assert "opens /ws/jobs/" in find_route()
 """
 

@@ -8,9 +8,9 @@ import pytest
 from django.utils.module_loading import import_string
 
 from jobs import metrics
-from jobs.doctor.public_address import ELSEWHERE
-from jobs.doctor.walk import STEPS
-from jobs.testing import run_at_once
+from jobs.doctor.public_address import FOREIGN_ORIGIN
+from jobs.doctor.walk import STEPS, STEPS_WITH_URL
+from jobs.testing import run_immediately
 from tests.factories import ended_job
 
 from .documents import blocks
@@ -61,8 +61,8 @@ def test_every_command_is_in_the_table():
 
 def test_the_doctor_s_steps_are_those_that_are_shown():
     shown = re.findall(r"^(?:ok   |wrong) (\w+): ", TEXT, re.MULTILINE)
-    assert shown == [*STEPS, "socket", "origin", "static"]
-    assert ELSEWHERE.endswith(".invalid")
+    assert shown == [*STEPS, *STEPS_WITH_URL]
+    assert FOREIGN_ORIGIN.endswith(".invalid")
 
 
 def test_the_logging_that_is_shown_names_the_job():
@@ -88,7 +88,7 @@ def test_the_handler_that_is_shown_can_run_its_jobs_again():
         namespace,
     )
     job = ended_job(handler_class=namespace["ExportHandler"], parcel="books")
-    with run_at_once():
+    with run_immediately():
         assert job.handler.rerun(None).refresh().data["receipt"] == "books sent"
 
 

@@ -9,10 +9,9 @@ from django.apps import apps
 from jobs.exceptions import StoreUnavailable
 from jobs.models import JobRecord
 from jobs.store import records, scripts
-from jobs.testing import JobCommunicator, run_at_once, run_job
+from jobs.testing import JobCommunicator, run_immediately, run_job
 from jobs.upkeep.sweep import sweep
 from tests.factories import ANN, create_job, request_of
-from tests.surroundings import database_file, nothing_left  # noqa: F401 - fixtures
 from tests.tasks import send_parcel
 
 from .documents import ROOT
@@ -97,7 +96,7 @@ def test_the_archive_is_one_table_and_the_session_holds_a_token():
 
 def submit(parcel):
     """Run a job with a tag and data."""
-    with run_at_once():
+    with run_immediately():
         return send_parcel.submit_job(
             request_of(dict(ANN)), kwargs={"parcel": parcel}, data={"a": 1}, tags=["post"]
         )

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from jobs.access import ticket
 from tests.factories import ANN, browser, ended_job
-from tests.surroundings import database_file, nothing_left  # noqa: F401 - fixtures
 
 pytestmark = pytest.mark.usefixtures("database_file")
 

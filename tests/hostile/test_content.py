@@ -20,7 +20,6 @@ from tests.factories import (
     started_job,
 )
 from tests.handlers import PostHandler
-from tests.surroundings import database_file, nothing_left  # noqa: F401 - fixtures
 from tests.tasks import stumble
 
 pytestmark = pytest.mark.usefixtures("database_file")

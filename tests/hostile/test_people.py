@@ -13,7 +13,6 @@ from jobs.store.records import job_key
 from jobs.testing import JobCommunicator
 from tests.factories import ANN, BOB, JSON, browser, create_job, ended_job, hash_of, started_job
 from tests.factories import user as create_user
-from tests.surroundings import database_file, nothing_left  # noqa: F401 - fixtures
 
 pytestmark = pytest.mark.usefixtures("database_file")
 
@@ -37,9 +36,7 @@ def answer_of(client, method, route, job_id, **headers):
 
 @pytest.mark.parametrize("who", STRANGERS)
 @pytest.mark.parametrize("headers", [{}, JSON], ids=["page", "json"])
-def test_h01_a_stranger_gets_the_answer_that_an_unknown_job_gets_and_changes_nothing(
-    who, headers, redis_client
-):
+def test_h01_a_stranger_gets_the_answer_for_an_unknown_job(who, headers, redis_client):
     stranger = STRANGERS[who]()
     job = started_job()
     before = hash_of(redis_client, job)
@@ -58,7 +55,7 @@ def test_h01_an_expired_job_is_hidden_from_strangers_too(redis_client):
     assert browser(ANN).get(f"/jobs/{job.id}/", **JSON).json()["event"] == "expired"
 
 
-async def test_h01_a_stranger_s_socket_is_closed_like_one_for_an_unknown_job(nothing_left):  # noqa: F811
+async def test_h01_a_stranger_s_socket_is_closed_like_one_for_an_unknown_job(nothing_left):
     job = await sync_to_async(started_job)()
     for job_id in (job.id, "no-such-job"):
         async with JobCommunicator(dict(BOB), job_id) as socket:
@@ -98,7 +95,7 @@ def test_h01_both_answers_take_the_same_time():
         None,
     ],
 )
-async def test_h02_a_socket_from_elsewhere_is_refused(origin, nothing_left):  # noqa: F811
+async def test_h02_a_socket_from_elsewhere_is_refused(origin, nothing_left):
     job = await sync_to_async(started_job)()
     async with JobCommunicator(dict(ANN), job.id, origin=origin) as socket:
         assert await socket.receive_output(5) == {"type": "websocket.close", "code": 4400}
@@ -112,7 +109,7 @@ def bad_tickets(job, settings):
         "of another job": other,
         "truncated": ticket(f"job:{job.id}")[:-1],
         "lengthened": ticket(f"job:{job.id}") + "A",
-        "put together": f"{ticket(f'job:{job.id}').split(':')[0]}:{':'.join(other.split(':')[1:])}",
+        "put together": ":".join([ticket(f"job:{job.id}").split(":")[0], *other.split(":")[1:]]),
         "no text": 7,
         "a list": [ticket(f"job:{job.id}")],
         "no topic": signing.dumps({"job": job.id}, salt="jobs.ticket"),
@@ -122,7 +119,7 @@ def bad_tickets(job, settings):
     }
 
 
-async def test_h04_a_ticket_that_is_not_good_opens_nothing(settings, nothing_left):  # noqa: F811
+async def test_h04_a_ticket_that_is_not_good_opens_nothing(settings, nothing_left):
     job = await sync_to_async(started_job)()
     for kind, bad in bad_tickets(job, settings).items():
         async with JobCommunicator({}) as socket:
@@ -135,7 +132,7 @@ async def test_h04_a_ticket_that_is_not_good_opens_nothing(settings, nothing_lef
         ] == "subscribed"
 
 
-async def test_h04_an_expired_ticket_opens_nothing(settings, nothing_left, monkeypatch):  # noqa: F811
+async def test_h04_an_expired_ticket_opens_nothing(settings, nothing_left, monkeypatch):
     job = await sync_to_async(started_job)()
     old = ticket(f"job:{job.id}")
     later = time.time() + settings.JOBS.get("TICKET_AGE", 900) + 1

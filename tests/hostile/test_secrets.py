@@ -1,4 +1,4 @@
-"""No secret in frames, logs, headers, addresses, pages, figures: they are planted, and what comes out is searched."""
+"""Secrets are planted, and must not be in frames, logs, headers, addresses, pages or figures."""
 
 import json
 import logging
@@ -13,14 +13,13 @@ from jobs.access import ticket
 from jobs.doctor import walk
 from jobs.testing import (
     JobCommunicator,
-    broker_away,
+    advance_clock,
+    broker_down,
     capture_events,
-    pass_time,
+    kill_worker,
     run_job,
-    worker_killed,
 )
 from tests.factories import JSON, browser, create_job, request_of, staff
-from tests.surroundings import database_file, nothing_left  # noqa: F401 - fixtures
 from tests.tasks import stumble
 
 pytestmark = pytest.mark.usefixtures("database_file")
@@ -58,15 +57,15 @@ def failed():
 
 def lost():
     """Return one whose worker was killed."""
-    with worker_killed():
+    with kill_worker():
         job = run_job(stumble, request_of(dict(SESSION)), secret=SECRET)
-    pass_time(60, job)
+    advance_clock(60, job)
     return job.refresh()
 
 
 def unsent():
     """Return one that the broker did not take."""
-    with broker_away():
+    with broker_down():
         return stumble.start_job(request_of(dict(SESSION)), secret=SECRET).refresh()
 
 
@@ -74,7 +73,7 @@ MAKERS = [running, completed, failed, lost, unsent]
 
 
 def answers(client, job):
-    """Look at a job in every way; return of each answer the address, the headers, the cookies apart, and the body."""
+    """Look at a job in every way; return address, headers, cookies and body of each answer."""
     path = f"/jobs/{job.id}/"
     asked = [
         client.get(path),

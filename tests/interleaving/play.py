@@ -22,7 +22,7 @@ from jobs.core.transitions import Step
 from jobs.exceptions import JobCancelled, JobError, JobNotFound, StoreUnavailable
 from jobs.handlers import JobHandler
 from jobs.lifecycle import progress, stored_record
-from jobs.queues.celery import worker
+from jobs.queues.celery import heart as heartbeat
 from jobs.repository import JobRepository
 from jobs.runtime import backlog
 from jobs.states import ENDED, JobState
@@ -129,7 +129,7 @@ def prepare() -> None:
     claim.sleep = lambda seconds: wait("waits for another claim")
     ConnectionHandler.close_all = lambda self: None  # type: ignore[method-assign]
     progress.OUTAGE_PAUSE = 0
-    backlog.no_fork = worker.no_fork = nullcontext  # held while others move
+    backlog.no_fork = heartbeat.no_fork = nullcontext  # held while others move
     lease_keeper()._is_running = True  # no thread: one of the actors is its
     backlog.Backlog.add = lambda self, action: late.append((self, action))
 
@@ -285,7 +285,7 @@ class Play:
         stage.add("worker", self.work, self.random.randint(1, 8) if draw() < 0.2 else None)
         stage.add("first person", self.post, self.random.randint(1, 14) if draw() < 0.15 else None)
         stage.add("second person", self.post)
-        stage.add("clock", self.pass_time)
+        stage.add("clock", self.advance_clock)
         stage.add("late writer", self.catch_up)
         stage.add("reader", self.look)
         if draw() < 0.5:
@@ -312,7 +312,7 @@ class Play:
 
     def beat(self) -> None:
         """Beat as the worker's parent does."""
-        heart = worker.Heart()
+        heart = heartbeat.Heart()
         for _beat in range(3):
             try:
                 heart.beat([self.job_id])
@@ -345,7 +345,7 @@ class Play:
         except JobError as error:
             stage.trace.append(f"  {error}")
 
-    def pass_time(self) -> None:
+    def advance_clock(self) -> None:
         """Let the deadline pass, and leases end whose holder stands still."""
         stage.point("deadline")
         self._end("deadline")

@@ -10,7 +10,6 @@ from jobs.exceptions import (
 from jobs.job import Job
 from jobs.lifecycle.detached_record import DetachedRecord
 from jobs.states import JobState
-from tests.surroundings import database_file  # noqa: F401 - a fixture
 
 pytestmark = pytest.mark.usefixtures("database_file")
 

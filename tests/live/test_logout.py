@@ -12,7 +12,6 @@ from jobs.live import logout
 from jobs.models import JobRecord
 from jobs.push import publisher
 from tests.factories import ANN, browser, user
-from tests.surroundings import database_file  # noqa: F401 - a fixture
 
 pytestmark = pytest.mark.usefixtures("database_file")
 

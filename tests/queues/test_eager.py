@@ -13,7 +13,6 @@ from jobs.tasks import job_task
 from project.celery import app
 from tests import tasks
 from tests.factories import again
-from tests.surroundings import database_file  # noqa: F401 - a fixture
 from tests.tasks import send_parcel, stumble, try_again, wait_for_cancel
 
 pytestmark = pytest.mark.usefixtures("database_file")

@@ -25,11 +25,10 @@ from jobs.repository import JobRepository
 from jobs.states import JobState
 from jobs.store import records
 from jobs.tasks import JobTask, job_task
-from jobs.testing import broker_away, pass_time, store_away
+from jobs.testing import advance_clock, broker_down, store_down
 from project.celery import app
 from tests import tasks
 from tests.factories import ANN, BOB, OWNER, again, at_once, browser, commands, hash_of, request_of
-from tests.surroundings import database_file  # noqa: F401 - a fixture
 from tests.tasks import import_rows, report_once, send_parcel, stock_once
 
 pytestmark = pytest.mark.usefixtures("database_file")
@@ -126,13 +125,13 @@ def test_the_key_is_held_between_two_attempts(redis_client):
 
 
 def test_a_broker_that_is_away_frees_the_key(redis_client):
-    with broker_away():
+    with broker_down():
         assert report_once.start_job(ann(), year=2026).state is JobState.FAILED
     assert keys(redis_client) == []
 
 
 def test_a_store_that_is_away_is_told_and_leaves_no_key(redis_client):
-    with store_away(), pytest.raises(StoreUnavailable):
+    with store_down(), pytest.raises(StoreUnavailable):
         report_once.start_job(ann(), year=2026)
     assert keys(redis_client) == []
 
@@ -149,7 +148,7 @@ def test_lists_that_cannot_be_written_take_record_and_key_back(redis_client):
 
 def test_an_unsent_message_frees_the_key_at_start_timeout(redis_client):
     first = report_once.start_job(ann(), year=2026)
-    pass_time(3601, first)
+    advance_clock(3601, first)
     second = report_once.start_job(ann(), year=2026)
     assert (second.id != first.id, second.is_reused) == (True, False)
     assert (again(first).state, keys(redis_client)) == (JobState.EXPIRED, [second.id])
@@ -158,9 +157,9 @@ def test_an_unsent_message_frees_the_key_at_start_timeout(redis_client):
 def test_a_dead_worker_frees_the_key_within_lost_after(redis_client):
     first = report_once.start_job(ann(), year=2026)
     first.start("worker@gone/1")
-    pass_time(44, first)
+    advance_clock(44, first)
     assert report_once.start_job(ann(), year=2026).id == first.id
-    pass_time(2, first)
+    advance_clock(2, first)
     second = report_once.start_job(ann(), year=2026)
     assert (again(first).state, keys(redis_client)) == (JobState.LOST, [second.id])
 
@@ -168,7 +167,7 @@ def test_a_dead_worker_frees_the_key_within_lost_after(redis_client):
 def test_a_lost_job_that_speaks_again_takes_its_key_back_if_it_is_free(redis_client):
     first = report_once.start_job(ann(), year=2026)
     first.start()
-    pass_time(46, first)
+    advance_clock(46, first)
     assert again(first).state is JobState.LOST and keys(redis_client) == []
     first.data["speaks"] = True
     assert keys(redis_client) == [first.id]
@@ -178,7 +177,7 @@ def test_a_lost_job_that_speaks_again_takes_its_key_back_if_it_is_free(redis_cli
 def test_a_lost_job_that_speaks_again_leaves_the_key_to_its_successor(redis_client):
     first = report_once.start_job(ann(), year=2026)
     first.start()
-    pass_time(46, first)
+    advance_clock(46, first)
     second = report_once.start_job(ann(), year=2026)
     first.data["speaks"] = True
     assert keys(redis_client) == [second.id]

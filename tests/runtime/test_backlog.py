@@ -11,7 +11,6 @@ from jobs.models import JobRecord
 from jobs.runtime import backlog as backlog_module
 from jobs.runtime.backlog import Backlog, backlog
 from tests.factories import eventually
-from tests.surroundings import database_file  # noqa: F401 - a fixture
 
 
 @pytest.fixture(autouse=True)

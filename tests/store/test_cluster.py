@@ -3,8 +3,9 @@
 import pytest
 import redis
 
-from jobs.doctor import walk
-from jobs.doctor.step import Wrong
+from jobs.doctor.step import StepFailed
+from jobs.doctor.store import try_store
+from jobs.doctor.workers import try_broker
 from jobs.exceptions import StoreUnavailable
 from jobs.queues.celery import inspection
 from jobs.repository import JobRepository
@@ -76,14 +77,14 @@ async def test_a_socket_s_read_says_why_too(jobs_in_cluster):
 
 def test_the_doctor_names_the_cluster_whatever_slot_its_own_try_would_meet(jobs_in_cluster):
     for _ in range(5):
-        with pytest.raises(Wrong, match=NAMED):
-            walk._store()
+        with pytest.raises(StepFailed, match=NAMED):
+            try_store()
 
 
 def test_the_doctor_names_a_broker_that_is_one(cluster, monkeypatch):
     monkeypatch.setitem(send_parcel.app.conf.changes, "broker_write_url", cluster.url)
-    with pytest.raises(Wrong, match="Redis Cluster, which Celery does not support"):
-        walk._broker()
+    with pytest.raises(StepFailed, match="Redis Cluster, which Celery does not support"):
+        try_broker()
 
 
 def test_a_single_redis_is_none():

@@ -7,7 +7,6 @@ from jobs.exceptions import JobExists, JobNotFound, StoreUnavailable
 from jobs.repository import JobRepository
 from jobs.store import indexes
 from tests.factories import create_job
-from tests.surroundings import database_file  # noqa: F401 - a fixture
 
 from .test_records import NEW
 

@@ -12,18 +12,19 @@ from django.db.backends.sqlite3.creation import DatabaseCreation
 from django.test import override_settings
 
 from jobs.conf import jobs_settings
-from jobs.doctor import walk
-from jobs.doctor.step import Wrong
+from jobs.doctor.step import StepFailed
+from jobs.doctor.store import try_store
 from jobs.exceptions import JobNotFound
 from jobs.push import publisher
 from jobs.push.envelope import LOGOUT, message_of
 from jobs.push.hub import Hub, hub
-from jobs.queues.celery.worker import _on_ready
+from jobs.queues.celery.parent import on_ready
 from jobs.repository import JobRepository
+from jobs.runtime.per_process import forget_all
 from jobs.store import neighbours
 from jobs.store.neighbours import introduce, stranger
 from tests.factories import NOWHERE, create_job, eventually
-from tests.push.test_hub import LAYERS, Page
+from tests.push.watchers import LAYERS, Page
 
 MINE = "owner:visitor:ann"
 
@@ -95,7 +96,7 @@ async def test_h20_a_second_project_hears_none_of_our_people(second, settings, b
 
 def start_anew():
     """Be a process that has just started."""
-    neighbours._introduce_once.cache_clear()
+    forget_all()
     introduce()
 
 
@@ -129,22 +130,22 @@ def test_h20_a_second_project_with_other_names_is_no_news(caplog, settings, name
 
 def test_h20_the_doctor_names_a_second_project(redis_client):
     start_anew()
-    assert "took a write" in walk._store()
+    assert "took a write" in try_store()
     with (
         of_another_project(),
-        pytest.raises(Wrong, match=r"Another project \('project'\).* JOBS\['PREFIX'\]"),
+        pytest.raises(StepFailed, match=r"Another project \('project'\).* JOBS\['PREFIX'\]"),
     ):
-        walk._store()
+        try_store()
 
 
 def test_h20_a_worker_introduces_its_project(redis_client):
-    neighbours._introduce_once.cache_clear()
-    _on_ready(SimpleNamespace(pool=SimpleNamespace(maintain_pool=None)))
+    forget_all()
+    on_ready(SimpleNamespace(pool=SimpleNamespace(maintain_pool=None)))
     eventually(lambda: redis_client.exists("jobs:project"))
 
 
 async def test_h20_a_server_introduces_its_project_with_its_first_socket(redis_client):
-    neighbours._introduce_once.cache_clear()
+    forget_all()
     hub()
     await asyncio.to_thread(eventually, lambda: redis_client.exists("jobs:project"))
 

@@ -30,7 +30,6 @@ from tests.factories import (
     request_of,
     started_job,
 )
-from tests.surroundings import database_file  # noqa: F401 - a fixture
 
 pytestmark = pytest.mark.usefixtures("database_file")
 

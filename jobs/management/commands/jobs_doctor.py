@@ -6,7 +6,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from jobs.doctor.public_address import origin_of
-from jobs.doctor.walk import examine
+from jobs.doctor.walk import take_steps
 
 
 class Command(BaseCommand):
@@ -29,7 +29,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, url: str | None, **options: Any) -> None:
         """Print one line for each step."""
         wrong = []
-        for finding in examine(url or ""):
+        for finding in take_steps(url or ""):
             mark = self.style.SUCCESS("ok   ") if finding.is_ok else self.style.ERROR("wrong")
             self.stdout.write(f"{mark} {finding.step}: {finding.text}")
             if not finding.is_ok:

@@ -1,8 +1,9 @@
 """Tells the pool of a prefork worker at once when one of its processes has died.
 
-Celery is woken by a closed pipe, a moment before the process can be waited for, and then looks again only after 5 s;
-meanwhile it also gives new tasks to the dead. A pidfd is readable when the process can be waited for (pidfd_open(2)).
-Where there is none (not Linux), and in pools without processes, Celery's own look must do.
+Celery notices a closed pipe, a moment before it can wait for the process, and checks again only
+after 5 s. Until then it gives new tasks to the dead process. A pidfd is readable as soon as the
+process can be waited for (pidfd_open(2)). Where there is none (not Linux), and in pools without
+processes, Celery's own check must do.
 """
 
 import os
@@ -11,16 +12,21 @@ from typing import Any
 
 from kombu.asynchronous import get_event_loop
 
+from jobs.runtime.per_process import per_process
+
 
 class Deathwatch:
-    """Watches processes from the worker's own event loop; `look` is what the pool does when one has died."""
+    """Watches processes from the worker's own event loop; the pool sets `on_death`."""
 
     def __init__(self) -> None:
-        self.look: Callable[[], Any] = lambda: None
+        self.on_death: Callable[[], Any] = lambda: None
         self._fds: dict[int, int] = {}
 
     def watch(self, pid: int) -> None:
-        """Watch a process until it dies; to be repeated with each of its tasks, as a lost broker empties the loop."""
+        """Watch a process until it dies.
+
+        Repeat this with each of its tasks, because a lost broker empties the event loop.
+        """
         loop: Any = get_event_loop()
         if loop is None or pid == os.getpid() or not hasattr(os, "pidfd_open"):
             return
@@ -36,4 +42,10 @@ class Deathwatch:
         fd = self._fds.pop(pid)
         loop.remove(fd)
         os.close(fd)
-        self.look()
+        self.on_death()
+
+
+@per_process
+def deathwatch() -> Deathwatch:
+    """Return the watch over this worker's processes."""
+    return Deathwatch()

@@ -4,33 +4,31 @@ It saves the worker a read, and brings back a record that Redis has lost. Large 
 store, because brokers limit a header (RabbitMQ closes the connection above 128 kB).
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from jobs.core.data import encode
 from jobs.core.record import DATA, REQUIRED, Record, data_field, from_hash, to_hash
+from jobs.core.snapshot import JobSnapshot
 from jobs.exceptions import UnserializableData
 from jobs.queues.arguments import as_data
+from jobs.repository import is_id
+from jobs.store import records
 
-if TYPE_CHECKING:
-    from jobs.job import Job
+HEADER = "jobs"  # the header of a job's task; it describes the job
+PART = "jobs_part"  # the header of a part of a canvas; it holds the id of the canvas's job
 
-HEADER = "jobs"  # names the header: its task has a job, and what is to be known of it
-PART = "jobs_part"  # names the header of a part of the job of this id
-
-BUDGET = 2048  # bytes of names and values; in JSON, where quotes are escaped, they take twice as much at most
+BUDGET = 2048  # bytes of names and values; JSON escapes quotes, so it takes at most twice as many
 OVERHEAD = 8  # bytes around a name and its value
 BLANK = to_hash(Record(id=""))
 
 
-def header_of(job: Job, kwargs: Mapping[str, Any]) -> dict[str, Any]:
+def header_of(job: JobSnapshot, kwargs: Mapping[str, Any]) -> dict[str, Any]:
     """Return the header for the message of a job's task.
 
-    Data that equals a keyword argument of the task is only named.
-    If not everything fits, the header says `partial`.
+    Data that equals a keyword argument of the task is only named. If the header has no room for
+    everything, it says `partial`.
     """
     texts = to_hash(job.record)
     same = {
@@ -51,17 +49,26 @@ def header_of(job: Job, kwargs: Mapping[str, Any]) -> dict[str, Any]:
     return header if len(fitting) == len(sizes) else {**header, "partial": True}
 
 
+def stored_header(job_id: str, kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the header of a stored job's task, or an empty one for an id that no job has.
+
+    Raises `StoreUnavailable`.
+    """
+    record = records.read(job_id).record if is_id(job_id) else None
+    return {} if record is None else header_of(JobSnapshot(record), kwargs)
+
+
 def record_in(job_id: str, header: Mapping[str, Any], kwargs: Mapping[str, Any]) -> Record:
-    """Return the record that a message's header describes, as far as it does; see `is_whole`."""
+    """Return the record that a message's header describes; `is_whole` tells if it is complete."""
     texts = {data_field(key): _text_in(kwargs, key) for key in header["kwargs"]}
     data = {name: text for name, text in texts.items() if text is not None}
     return from_hash(job_id, {**header["record"], **data})
 
 
 def is_whole(header: Mapping[str, Any], kwargs: Mapping[str, Any]) -> bool:
-    """Say whether a header describes all of its job.
+    """Return whether a header describes all of its job.
 
-    It does not if the job was too large, or if a retry has dropped an argument that the header names.
+    It does not if the job was too large, or if a retry dropped an argument that the header names.
     """
     return not header.get("partial") and kwargs.keys() >= set(header["kwargs"])
 
@@ -77,7 +84,7 @@ def delay_of(celery_options: Mapping[str, Any]) -> float:
 def _fitting(sizes: Mapping[str, int]) -> Iterator[str]:
     """Yield the names that fit into the budget.
 
-    First comes what is always needed, then the job's own fields, then data; of each the smallest first.
+    Required fields come first, then the job's other fields, then data; the smallest of each first.
     """
     left = BUDGET
     for name in sorted(
@@ -89,7 +96,7 @@ def _fitting(sizes: Mapping[str, int]) -> Iterator[str]:
 
 
 def _text_in(kwargs: Mapping[str, Any], key: str) -> str | None:
-    """Return the JSON text by which data holds a keyword argument; None if it cannot be held."""
+    """Return a keyword argument as the JSON text that data holds; None if it has none."""
     try:
         return encode(key, as_data(kwargs[key]))
     except (KeyError, UnserializableData):

@@ -1,16 +1,15 @@
-"""What can be asked of the broker and of the workers from outside. Celery's own app is reached through `JobTask`."""
+"""Asks the broker and the workers about themselves, for the checks and `jobs_doctor`."""
 
 from typing import Any, NamedTuple
 
 from celery.exceptions import QueueNotFound
 from kombu.utils.url import sanitize_url
 
-from jobs.tasks import JobTask
-
 from .app import celery_app
+from .task import JobTask
 
-ANSWER = 2.0  # seconds in which a worker answers
-STORE = "jobs_store"  # the command of `jobs.remote`, which only workers load
+ANSWER = 2.0  # seconds that a worker has to answer
+STORE = "jobs_store"  # the command of `remote_command`, which only workers load
 
 
 class Worker(NamedTuple):
@@ -18,9 +17,7 @@ class Worker(NamedTuple):
 
     tasks: frozenset[str]  # that it can run
     queues: frozenset[str]  # that it takes messages from
-    store: str = (
-        ""  # the Redis in which it keeps jobs, as `link.server` names it; "" if it does not say
-    )
+    store: str = ""  # the Redis that holds its jobs, as `scripts.server` names it; "" if unknown
 
 
 def job_tasks() -> dict[str, JobTask]:
@@ -33,11 +30,10 @@ def job_tasks() -> dict[str, JobTask]:
 
 
 def half_job_tasks() -> list[str]:
-    """Return the names of the tasks that have a handler and whose class is no `JobTask`, of those imported so far."""
-    tasks = sorted(celery_app().tasks.items())
+    """Return the names of imported tasks that have a handler, but whose class is no `JobTask`."""
     return [
         name
-        for name, task in tasks
+        for name, task in sorted(celery_app().tasks.items())
         if hasattr(task, "handler_class") and not isinstance(task, JobTask)
     ]
 
@@ -48,9 +44,10 @@ def import_tasks() -> None:
 
 
 def ask_broker() -> str:
-    """Connect to the broker and return its address without the password; it may hang: bound it.
+    """Connect to the broker and return its address without the password.
 
-    Raises `ClusterFound` for a node of a Redis Cluster, and what Celery raises for a broker that is away.
+    This may hang, so the caller sets a timeout. Raises `ClusterFound` for a node of a Redis
+    Cluster, and what Celery raises if the broker is down.
     """
     with _connection() as connection:
         connection.ensure_connection(max_retries=1)
@@ -64,7 +61,10 @@ class ClusterFound(Exception):
 
 
 def ask_workers() -> dict[str, Worker]:
-    """Ask all workers about themselves; empty if none answers. It may hang: bound it."""
+    """Ask all workers about themselves; empty if none answers.
+
+    This may hang, so the caller sets a timeout.
+    """
     with _connection() as connection:
         known: dict[str, list[str]] = _inspect(connection).registered() or {}
         if not known:
@@ -93,7 +93,7 @@ def ask_workers() -> dict[str, Worker]:
 def queue_of(task: JobTask) -> str:
     """Return the queue that the task is sent to; "" if its arguments or an exchange decide.
 
-    Raises `KeyError` for a queue that is not in `task_queues`, if Celery must not create it.
+    Raises `KeyError` for a queue that is not in `task_queues`, if Celery must not create queues.
     """
     names = ("queue", "exchange", "routing_key")
     given = {name: value for name in names if (value := getattr(task, name, None))}
@@ -102,7 +102,7 @@ def queue_of(task: JobTask) -> str:
     except QueueNotFound:
         raise
     except Exception:
-        return ""  # a router of the project's own that wants to see the arguments
+        return ""  # the project's own router needs the arguments
     queue = route.get("queue")
     by_exchange = {
         name for name in names[1:] if route.get(name) not in (None, "", getattr(queue, name, None))
@@ -120,24 +120,26 @@ def broker_options() -> tuple[str, dict[str, Any]]:
 
 
 def is_eager() -> bool:
-    """Say whether tasks run where they are sent, in the process of the view."""
+    """Return whether tasks run where they are sent, in the view's process."""
     return bool(celery_app().conf.task_always_eager)
 
 
 def _connection() -> Any:
     """Return a connection that is not open yet.
 
-    Raises `ValueError` without a part of the URL, which Celery's own error repeats.
+    Raises `ValueError` for a malformed URL. Celery's own error would repeat the password.
     """
     try:
         return celery_app().connection_for_write()
     except (TypeError, ValueError):
-        text = "CELERY_BROKER_URL is malformed; in a password, percent-encode what is neither letter nor digit"
-        raise ValueError(text) from None
+        raise ValueError(
+            "CELERY_BROKER_URL is malformed; in a password, percent-encode what is neither letter "
+            "nor digit"
+        ) from None
 
 
 def _address(connection: Any) -> str:
-    """Return the broker's URL with a mask where a password is; kombu also masks where none is."""
+    """Return the broker's URL with its password masked; kombu would also mask a missing one."""
     if connection.transport.can_parse_url or connection.uri_prefix:
         return str(connection.as_uri())
     return str(sanitize_url(connection.as_uri(include_password=True)))

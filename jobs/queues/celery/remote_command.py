@@ -1,4 +1,4 @@
-"""A remote control command of our own: what a worker tells `jobs_doctor` about its Redis."""
+"""A remote control command: a worker tells `jobs_doctor` which Redis it uses."""
 
 from contextlib import suppress
 from typing import Any
@@ -13,7 +13,7 @@ STORE = "jobs_store"
 
 @inspect_command(name=STORE)  # type: ignore[untyped-decorator]
 def answer_store(state: Any) -> str:
-    """Return which Redis holds the jobs for this worker, or "" while none answers."""
+    """Return which Redis holds this worker's jobs; "" if it does not answer."""
     with suppress(StoreUnavailable):
         return scripts.server()
     return ""

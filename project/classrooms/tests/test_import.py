@@ -4,7 +4,7 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
 
-from jobs.testing import cancelled_at_start, run_at_once, run_job
+from jobs.testing import cancel_at_start, run_immediately, run_job
 from project.classrooms.models import RosterUpload, Student
 from project.classrooms.roster import Roster
 from project.classrooms.samples import new_students, roster_csv, with_mistakes
@@ -19,7 +19,7 @@ def send(as_ada, classroom):
 
     def upload(rows):
         file = SimpleUploadedFile("roster.csv", roster_csv(rows).encode())
-        with run_at_once():
+        with run_immediately():
             waiting_page = as_ada.post(
                 reverse("classrooms:import", args=[classroom.pk]), {"roster": file}
             )["Location"]
@@ -84,7 +84,7 @@ def test_a_file_that_was_rejected_keeps_its_report(from_ada, upload):
 
 
 def test_a_cancelled_import_enrols_nobody(from_ada, as_ada, upload, classroom):
-    with cancelled_at_start():
+    with cancel_at_start():
         job = run(upload, from_ada)
     assert job.state == "cancelled"
     page = as_ada.post(f"{job.get_absolute_url()}ready/", follow=True)

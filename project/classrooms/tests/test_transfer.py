@@ -5,15 +5,15 @@ from django.urls import reverse
 
 from jobs.repository import JobRepository
 from jobs.testing import (
-    broker_away,
-    cancelled_at_start,
+    advance_clock,
+    broker_down,
+    cancel_at_start,
     capture_events,
-    pass_time,
+    kill_worker,
     run_at_end,
-    run_at_once,
+    run_immediately,
     run_job,
-    store_away,
-    worker_killed,
+    store_down,
 )
 from project.classrooms.tasks import transfer_students
 
@@ -25,7 +25,7 @@ def start(as_ada, classroom, target):
     """Press the button and have the job done; return the address of the waiting page."""
 
     def press():
-        with run_at_once():
+        with run_immediately():
             answer = as_ada.post(
                 reverse("classrooms:transfer", args=[classroom.pk]), {"target": target.pk}
             )
@@ -85,7 +85,7 @@ def test_a_target_that_is_gone_is_told_in_neutral_words(from_ada, classroom, stu
 
 
 def test_a_cancel_stops_between_two_students(from_ada, as_ada, classroom, target, students):
-    with cancelled_at_start():
+    with cancel_at_start():
         job = run_job(transfer_students, from_ada, classroom_id=classroom.pk, target_id=target.pk)
     assert job.state == "cancelled"
     assert target.students.count() == 1
@@ -103,9 +103,9 @@ def test_nobody_else_may_claim_it(as_ada, client, grace, start, students):
 def test_a_worker_that_is_killed_is_told_and_the_teacher_is_sent_back(
     from_ada, as_ada, classroom, target, students
 ):
-    with worker_killed():
+    with kill_worker():
         job = run_job(transfer_students, from_ada, classroom_id=classroom.pk, target_id=target.pk)
-    pass_time(60, job)
+    advance_clock(60, job)
     assert job.refresh().state == "lost"
     answer = as_ada.post(f"{job.get_absolute_url()}ready/", follow=True)
     assert answer.redirect_chain[-1][0] == classroom.get_absolute_url()
@@ -116,12 +116,12 @@ def test_a_transfer_that_no_worker_takes_expires(from_ada, classroom, target, st
     job = transfer_students.submit_job(
         from_ada, kwargs={"classroom_id": classroom.pk, "target_id": target.pk}
     )
-    pass_time(3601, job)
+    advance_clock(3601, job)
     assert job.refresh().state == "expired"
 
 
 def test_without_a_broker_the_teacher_still_sees_a_page(as_ada, classroom, target, students):
-    with broker_away():
+    with broker_down():
         answer = as_ada.post(
             reverse("classrooms:transfer", args=[classroom.pk]), {"target": target.pk}, follow=True
         )
@@ -131,7 +131,7 @@ def test_without_a_broker_the_teacher_still_sees_a_page(as_ada, classroom, targe
 def test_without_redis_nothing_is_started_and_the_teacher_may_try_again(
     as_ada, classroom, target, students
 ):
-    with store_away():
+    with store_down():
         answer = as_ada.post(
             reverse("classrooms:transfer", args=[classroom.pk]), {"target": target.pk}
         )
@@ -142,11 +142,11 @@ def test_without_redis_nothing_is_started_and_the_teacher_may_try_again(
 def test_the_office_moves_those_who_are_left_by_running_it_again(
     client, start, target, students, admin_user
 ):
-    with worker_killed():
+    with kill_worker():
         job = JobRepository().find(start().split("/")[-2])
-    pass_time(46, job)
+    advance_clock(46, job)
     assert job.refresh().state == "lost" and not target.students.exists()
     client.force_login(admin_user)
-    with run_at_once():
+    with run_immediately():
         client.post(reverse("admin:jobs_jobrecord_rerun", args=[job.id]))
     assert list(target.students.all()) == students

@@ -13,15 +13,13 @@ from jobs.exceptions import JobCancelled, JobEnded
 from jobs.runtime.backlog import Backlog
 from jobs.states import JobState
 from jobs.store import records
-from jobs.testing import cancelled_at_start, pass_time, run_job
-from tests.factories import again, create_job, eventually, started_job
-from tests.surroundings import database_file  # noqa: F401 - a fixture
-from tests.tasks import send_parcel, try_again
-from tests.test_tasks import annas, broker, deliver, runs  # noqa: F401 - fixtures
+from jobs.testing import advance_clock, cancel_at_start, run_job
+from tests.factories import again, annas, create_job, eventually, started_job
+from tests.tasks import deliver, send_parcel, try_again
 
-from .test_run import task_of
+from .test_current_run import task_of
 
-pytestmark = pytest.mark.usefixtures("database_file")
+pytestmark = pytest.mark.usefixtures("database_file", "runs")
 
 THERE = "another@there"
 
@@ -40,7 +38,7 @@ def countdown_of(message):
 # Delivered again
 
 
-def test_f49_a_second_delivery_waits_while_the_first_attempt_lives(broker, runs):  # noqa: F811
+def test_f49_a_second_delivery_waits_while_the_first_attempt_lives(broker, runs):
     job = send_parcel.start_job(annas(), parcel="books")
     before = held_by(job, f"{THERE}/1")
     deliver(broker())
@@ -50,18 +48,18 @@ def test_f49_a_second_delivery_waits_while_the_first_attempt_lives(broker, runs)
     assert 0 < countdown_of(back) < 45
 
 
-def test_f49_second_deliveries_never_count_as_deaths(broker, runs):  # noqa: F811
+def test_f49_second_deliveries_never_count_as_deaths(broker, runs):
     job = send_parcel.start_job(annas(), parcel="books")
     held_by(job, f"{THERE}/1")
     for _ in range(10):
         deliver(broker())
-    pass_time(46, job)  # the first worker has died after all
+    advance_clock(46, job)  # the first worker has died after all
     deliver(broker())
     assert runs == ["books"] and broker() is None
     assert (again(job).state, again(job).attempt) == ("complete", 2)
 
 
-def test_f49_a_second_delivery_to_a_job_that_has_ended_is_dropped(broker, runs):  # noqa: F811
+def test_f49_a_second_delivery_to_a_job_that_has_ended_is_dropped(broker, runs):
     job = send_parcel.start_job(annas(), parcel="books")
     held_by(job, f"{THERE}/1")
     deliver(broker())
@@ -70,7 +68,7 @@ def test_f49_a_second_delivery_to_a_job_that_has_ended_is_dropped(broker, runs):
     assert runs == [] and broker() is None
 
 
-def test_f49_two_threads_of_one_worker_do_not_run_a_job_twice(broker):  # noqa: F811
+def test_f49_two_threads_of_one_worker_do_not_run_a_job_twice(broker):
     started, gate, ran = threading.Event(), threading.Event(), []
 
     @task_of
@@ -92,7 +90,7 @@ def test_f49_two_threads_of_one_worker_do_not_run_a_job_twice(broker):  # noqa: 
     assert ran == [1] and broker() is None
 
 
-def test_a_process_that_died_gives_way_at_once_to_another_of_its_worker(broker, runs):  # noqa: F811
+def test_a_process_that_died_gives_way_at_once_to_another_of_its_worker(broker, runs):
     dead = subprocess.Popen([sys.executable, "-c", ""])  # noqa: S603
     dead.wait(20)
     job = send_parcel.start_job(annas(), parcel="books")
@@ -101,7 +99,7 @@ def test_a_process_that_died_gives_way_at_once_to_another_of_its_worker(broker, 
     assert runs == ["books"] and again(job).attempt == 2
 
 
-def test_a_process_that_lives_does_not_give_way_to_another_of_its_worker(broker, runs):  # noqa: F811
+def test_a_process_that_lives_does_not_give_way_to_another_of_its_worker(broker, runs):
     job = send_parcel.start_job(annas(), parcel="books")
     held_by(job, f"worker@here/{os.getppid()}")
     deliver(broker())
@@ -110,7 +108,7 @@ def test_a_process_that_lives_does_not_give_way_to_another_of_its_worker(broker,
 
 def test_a_message_is_put_back_for_less_than_a_redis_takes_to_deliver_it_twice(
     broker,
-    monkeypatch,  # noqa: F811
+    monkeypatch,
 ):
     options = send_parcel.app.conf.broker_transport_options
     monkeypatch.setitem(options, "visibility_timeout", 4)
@@ -120,7 +118,7 @@ def test_a_message_is_put_back_for_less_than_a_redis_takes_to_deliver_it_twice(
     assert 1 < countdown_of(broker()) <= 2
 
 
-def test_a_task_that_rejects_its_message_for_another_try_waits_for_it(broker):  # noqa: F811
+def test_a_task_that_rejects_its_message_for_another_try_waits_for_it(broker):
     @task_of
     def work(self):
         raise Reject("not here", requeue=True)
@@ -155,7 +153,7 @@ def test_f52_a_cancel_passes_by_code_that_skips_bad_items():
             except Exception:
                 done.append("skipped")
 
-    with cancelled_at_start():
+    with cancel_at_start():
         assert run_job(work).state == "cancelled"
     assert done == []
 
@@ -172,14 +170,14 @@ def test_f52_a_retry_decorator_does_not_try_a_cancelled_task_again():
             except Exception:
                 tries.append("failed")
 
-    with cancelled_at_start():
+    with cancel_at_start():
         assert run_job(work).state == "cancelled"
     assert tries == ["try"]
 
 
-def test_f52_a_retry_after_a_cancel_was_asked_sends_nothing(broker):  # noqa: F811
+def test_f52_a_retry_after_a_cancel_was_asked_sends_nothing(broker):
     job = try_again.start_job(annas(), countdown=30)
-    with cancelled_at_start():
+    with cancel_at_start():
         deliver(broker())
     assert again(job).state is JobState.CANCELLED and broker() is None
 
@@ -191,7 +189,7 @@ def test_a_cancel_that_comes_between_the_retry_and_its_record_cancels_the_job():
     assert again(job).state is job.state is JobState.CANCELLED
 
 
-def test_a_task_that_died_before_it_heard_of_its_cancel_does_not_run_again(broker, runs):  # noqa: F811
+def test_a_task_that_died_before_it_heard_of_its_cancel_does_not_run_again(broker, runs):
     job = send_parcel.start_job(annas(), parcel="books")
     held_by(job, "")
     again(job).cancel()
@@ -199,7 +197,7 @@ def test_a_task_that_died_before_it_heard_of_its_cancel_does_not_run_again(broke
     assert runs == [] and again(job).state is JobState.CANCELLED
 
 
-def test_a_plain_task_that_cancels_itself_is_ignored_and_ends_no_process(broker):  # noqa: F811
+def test_a_plain_task_that_cancels_itself_is_ignored_and_ends_no_process(broker):
     @task_of
     def work(self):
         self.job.cancel()

@@ -7,7 +7,7 @@ import pytest
 from django.utils.translation import override
 
 from jobs.queues.celery.headers import header_of, is_whole, record_in
-from jobs.testing import run_at_once
+from jobs.testing import run_immediately
 from tests.factories import OWNER, again, create_job
 from tests.tasks import carry
 
@@ -86,6 +86,6 @@ def test_a_retry_without_an_argument_that_was_named_needs_the_store():
 
 @pytest.mark.parametrize("size", [10, 100_000])
 def test_the_task_sees_all_of_its_job_s_data(size):
-    with run_at_once():
+    with run_immediately():
         job = carry.submit_job(None, data={"text": "x" * size})
     assert again(job).data["seen"] == size

@@ -8,14 +8,12 @@ from jobs.exceptions import JobError
 from jobs.states import JobState
 from jobs.tasks import job_task
 from jobs.testing import run_job
-from tests.factories import again
-from tests.surroundings import database_file  # noqa: F401 - a fixture
-from tests.tasks import send_parcel, try_again
-from tests.test_tasks import annas, broker, deliver, runs  # noqa: F401 - fixtures
+from tests.factories import again, annas
+from tests.tasks import deliver, send_parcel, try_again
 
-from .test_run import task_of
+from .test_current_run import task_of
 
-pytestmark = pytest.mark.usefixtures("database_file")
+pytestmark = pytest.mark.usefixtures("database_file", "runs")
 
 
 @job_task
@@ -41,7 +39,7 @@ def replaced_by(signature):
     return work
 
 
-def deliver_all(broker):  # noqa: F811
+def deliver_all(broker):
     """Run every message in the queue, and those that they send."""
     delivered = 0
     while (message := broker()) is not None:
@@ -50,7 +48,7 @@ def deliver_all(broker):  # noqa: F811
     return delivered
 
 
-def test_f52_a_task_that_replaces_itself_ends_with_what_replaces_it(broker, runs):  # noqa: F811
+def test_f52_a_task_that_replaces_itself_ends_with_what_replaces_it(broker, runs):
     job = replaced_by(send_parcel.s("books")).start_job(annas())
     deliver(broker())
     assert (again(job).state, again(job).record.runner, runs) == ("running", "", [])
@@ -60,20 +58,20 @@ def test_f52_a_task_that_replaces_itself_ends_with_what_replaces_it(broker, runs
     assert known.data == {"receipt": "books sent"} and broker() is None
 
 
-def test_f52_a_job_fails_with_the_error_of_what_replaces_its_task(broker):  # noqa: F811
+def test_f52_a_job_fails_with_the_error_of_what_replaces_its_task(broker):
     job = replaced_by(send_parcel.s("stones", weight=99)).start_job(annas())
     deliver_all(broker)
     assert (again(job).state, again(job).error) == ("failed", "stones is too heavy.")
 
 
-def test_f52_a_job_is_replaced_in_eager_mode_too(runs):  # noqa: F811
+def test_f52_a_job_is_replaced_in_eager_mode_too(runs):
     job = run_job(replaced_by(send_parcel.s("books")), annas())
     assert (job.state, runs, job.data) == ("complete", ["books"], {"receipt": "books sent"})
     job = run_job(replaced_by(send_parcel.s("stones", weight=99)), annas())
     assert (job.state, job.error) == ("failed", "stones is too heavy.")
 
 
-def test_what_replaces_a_task_has_its_own_retries(broker, runs):  # noqa: F811
+def test_what_replaces_a_task_has_its_own_retries(broker, runs):
     job = replaced_by(try_again.s(0)).start_job(annas())
     deliver(broker())
     for _ in range(3):
@@ -82,7 +80,7 @@ def test_what_replaces_a_task_has_its_own_retries(broker, runs):  # noqa: F811
     assert (again(job).state, again(job).attempt) == ("failed", 3)
 
 
-def test_a_task_that_replaces_itself_many_times_is_not_taken_for_one_that_dies(broker):  # noqa: F811
+def test_a_task_that_replaces_itself_many_times_is_not_taken_for_one_that_dies(broker):
     @task_of
     def work(self, left=9):
         return self.replace(work.s(left=left - 1)) if left else None
@@ -96,7 +94,7 @@ def test_a_task_that_replaces_itself_many_times_is_not_taken_for_one_that_dies(b
 def test_f52_a_replacement_that_nobody_would_hear_of_is_refused_before_it_is_sent(
     broker,
     caplog,
-    signature,  # noqa: F811
+    signature,
 ):
     job = replaced_by(signature).start_job(annas())
     deliver(broker())
@@ -104,7 +102,7 @@ def test_f52_a_replacement_that_nobody_would_hear_of_is_refused_before_it_is_sen
     assert "plain is no JobTask" in caplog.text and "@job_task" in caplog.text
 
 
-def test_f52_a_job_replaced_by_a_chain_is_ready_with_its_last_part(broker):  # noqa: F811
+def test_f52_a_job_replaced_by_a_chain_is_ready_with_its_last_part(broker):
     job = replaced_by(chain(pack.s("books"), pack.s(), pack.s())).start_job(annas())
     deliver(broker())
     assert (again(job).state, again(job).progress[:2]) == ("running", (0, 3))
@@ -114,27 +112,27 @@ def test_f52_a_job_replaced_by_a_chain_is_ready_with_its_last_part(broker):  # n
     assert again(job).state is JobState.COMPLETE and broker() is None
 
 
-def test_f52_a_job_replaced_by_a_chain_fails_with_a_part_that_does(broker):  # noqa: F811
+def test_f52_a_job_replaced_by_a_chain_fails_with_a_part_that_does(broker):
     job = replaced_by(chain(pack.s("odd"), pack.s())).start_job(annas())
     assert deliver_all(broker) == 2
     assert (again(job).state, again(job).error) == ("failed", "An odd parcel cannot be packed.")
 
 
-def test_f52_a_part_of_a_canvas_may_replace_itself(broker):  # noqa: F811
+def test_f52_a_part_of_a_canvas_may_replace_itself(broker):
     part = replaced_by(pack.si("books"))
     job = start_canvas(annas(), chain(part.si(), pack.si("toys")))
     assert deliver_all(broker) == 3
     assert (again(job).state, again(job).progress[:2]) == ("complete", (2, 2))
 
 
-def test_f52_a_part_that_is_replaced_by_several_is_done_when_they_all_are(broker):  # noqa: F811
+def test_f52_a_part_that_is_replaced_by_several_is_done_when_they_all_are(broker):
     part = replaced_by(chain(pack.si("books"), pack.si("toys")))
     job = start_canvas(annas(), chain(part.si(), pack.si("pens")))
     assert deliver_all(broker) == 4
     assert (again(job).state, again(job).progress[:2]) == ("complete", (3, 3))
 
 
-def test_a_signature_that_has_replaced_a_task_can_be_used_again(broker, runs):  # noqa: F811
+def test_a_signature_that_has_replaced_a_task_can_be_used_again(broker, runs):
     signature = send_parcel.s("books")
     jobs = [replaced_by(signature).start_job(annas()) for _ in range(2)]
     deliver_all(broker)
@@ -142,7 +140,7 @@ def test_a_signature_that_has_replaced_a_task_can_be_used_again(broker, runs):  
     assert signature.options == {}
 
 
-def test_a_job_that_was_asked_to_stop_is_not_replaced(broker):  # noqa: F811
+def test_a_job_that_was_asked_to_stop_is_not_replaced(broker):
     @task_of
     def work(self):
         again(self.job).cancel()
@@ -153,7 +151,7 @@ def test_a_job_that_was_asked_to_stop_is_not_replaced(broker):  # noqa: F811
     assert again(job).state is JobState.CANCELLED and broker() is None
 
 
-def test_a_replacement_that_the_broker_does_not_take_fails_the_job(broker, monkeypatch):  # noqa: F811
+def test_a_replacement_that_the_broker_does_not_take_fails_the_job(broker, monkeypatch):
     job = replaced_by(pack.s()).start_job(annas())
     message = broker()
     monkeypatch.setattr("celery.canvas.Signature.delay", lambda *_a, **_k: 1 / 0)
@@ -161,19 +159,19 @@ def test_a_replacement_that_the_broker_does_not_take_fails_the_job(broker, monke
     assert again(job).state is JobState.FAILED and "reference" in again(job).error
 
 
-def test_a_plain_run_may_be_replaced_by_any_task(broker, redis_client):  # noqa: F811
+def test_a_plain_run_may_be_replaced_by_any_task(broker, redis_client):
     replaced_by(plain.s()).delay()
     deliver(broker())
     assert broker().headers["task"] == plain.name and redis_client.dbsize() == 0
 
 
-def test_a_job_that_is_replaced_by_nothing_is_complete(broker):  # noqa: F811
+def test_a_job_that_is_replaced_by_nothing_is_complete(broker):
     job = replaced_by(group([])).start_job(annas())
     deliver(broker())
     assert again(job).state is JobState.COMPLETE
 
 
-def test_a_part_that_is_replaced_by_nothing_is_done(broker):  # noqa: F811
+def test_a_part_that_is_replaced_by_nothing_is_done(broker):
     job = start_canvas(annas(), chain(replaced_by(group([])).si(), pack.si()))
     deliver(broker())
     assert again(job).progress[:2] == (1, 2)
@@ -181,7 +179,7 @@ def test_a_part_that_is_replaced_by_nothing_is_done(broker):  # noqa: F811
     assert again(job).state is JobState.COMPLETE
 
 
-def test_a_chord_waits_for_the_parts_that_are_added_to_it(broker, monkeypatch):  # noqa: F811
+def test_a_chord_waits_for_the_parts_that_are_added_to_it(broker, monkeypatch):
     @task_of
     def work(self):
         self.request.chord = (

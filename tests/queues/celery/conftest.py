@@ -1,0 +1,53 @@
+"""A worker's parent process, played in the test's own process."""
+
+import pytest
+from celery.worker import state as worker_state
+
+from jobs.queues.celery.endings import parent_thread
+from jobs.queues.celery.request import JobRequest
+from project.celery import app
+from tests.factories import again
+from tests.tasks import send_parcel
+
+
+@pytest.fixture(autouse=True)
+def finished_parent_thread(request):
+    """Let the parent's thread finish its work while the test's database is still there."""
+    request.getfixturevalue("database_file")
+    yield
+    parent_thread().shutdown()
+    parent_thread.cache_clear()
+    worker_state.active_requests.clear()  # or a heart beats for them in all later tests
+
+
+@pytest.fixture
+def received():
+    """Return a function that sends a job and returns it with the parent's request of its task."""
+    with app.connection_for_read() as connection, connection.SimpleQueue("celery") as queue:
+
+        def receive(plain=False, **options):
+            if plain:
+                send_parcel.delay("books")
+                job = None
+            else:
+                job = send_parcel.submit_job(None, ["books"], **options)
+            message = queue.get(timeout=3)
+            message.ack()
+            request = JobRequest(message, app=app, task=send_parcel, hostname="worker@here")
+            return job, request
+
+        yield receive
+
+
+def run_by(request, job, pid=4711):
+    """Let a process of the worker start the job."""
+    request.worker_pid = pid
+    running = again(job)
+    running.start(request.runner)
+    return running
+
+
+def after_the_parent_thread(look):
+    """Wait until the parent's thread has done all its work, then look."""
+    parent_thread().submit(lambda: None).result(5)
+    return look()
