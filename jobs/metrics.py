@@ -33,7 +33,7 @@ from . import signals
 from .exceptions import StoreUnavailable
 from .job import Job
 from .states import ALIVE
-from .store import indexes, records
+from .store import indexes, statuses
 from .store.clock_skew import clock_skew
 
 SCRAPED_JOBS = 2000  # newest jobs that a scrape reads; older ones that are alive are not counted
@@ -94,11 +94,9 @@ class AliveJobs(Collector):
         yield GaugeMetricFamily("jobs_store_up", "Whether the store answers", value=is_up)
 
     def _count(self) -> Tally[str]:
-        glances = records.glance(indexes.indexed(indexes.ALL, SCRAPED_JOBS))
+        found = statuses.statuses(indexes.indexed(indexes.ALL, SCRAPED_JOBS))
         self.clock_ahead = clock_skew().certain
-        return Tally(
-            glance.state for glance in glances if glance.is_alive and not glance.is_overdue
-        )
+        return Tally(status.state for status in found if status.is_alive and not status.is_overdue)
 
 
 ALIVE_JOBS = AliveJobs()

@@ -25,7 +25,7 @@ from .lifecycle.stored_record import MAX_TRIES
 from .models import JobRecord
 from .runtime.threads import in_archive_thread, in_thread
 from .states import JobState
-from .store import records
+from .store import records, statuses
 from .store.indexes import ALL, indexed
 from .store.reader import async_reader
 from .store.records import Outcome
@@ -183,8 +183,8 @@ class JobRepository:
         Only the newest `scanned` jobs of the list of all jobs are considered.
         """
         ids = indexed(ALL, scanned)
-        glances = zip(ids, records.glance(ids), strict=True)
-        alive = [job_id for job_id, glance in glances if glance.is_alive]
+        found = zip(ids, statuses.statuses(ids), strict=True)
+        alive = [job_id for job_id, status in found if status.is_alive]
         return [job for job in _settle_all(self.read_all(alive[:limit])) if not job.is_ended]
 
     def read_all(self, ids: Sequence[str]) -> list[Job]:

@@ -9,7 +9,7 @@ from django.db import OperationalError
 from jobs.doctor.walk import Finding
 from jobs.exceptions import StoreUnavailable
 from jobs.models import JobRecord
-from jobs.store import scripts
+from jobs.store.client import client
 from tests.upkeep.test_purge import archived, left
 
 from .factories import create_job, ended_job, plant, started_job
@@ -50,7 +50,7 @@ def test_a_purge_with_invalid_options_deletes_nothing(arguments):
 
 @pytest.mark.django_db
 def test_the_sweep_prints_its_counts():
-    plant(scripts.client(), create_job(), deadline=1)
+    plant(client(), create_job(), deadline=1)
     started_job()
     ended_job()
     assert run("sweep_jobs") == "1 alive, 1 ended as overdue, 0 archived late.\n"

@@ -19,7 +19,7 @@ from jobs.job import Job
 from jobs.models import JobRecord
 from jobs.repository import JobRepository
 from jobs.states import ENDED, JobState
-from jobs.store import records, scripts
+from jobs.store import client, keys
 from jobs.waiting.claim import claim
 
 from .factories import ANN, create_job, request_of
@@ -47,7 +47,7 @@ class JobLife(RuleBasedStateMachine):
         JobRecord.objects.all().delete()
         Group.objects.all().delete()
         self.job_id = create_job(handler_class=LifeHandler).id
-        self.backup = scripts.client().hgetall(records.job_key(self.job_id))
+        self.backup = client.client().hgetall(keys.job_key(self.job_id))
         self.state, self.attempt, self.data = PENDING, 0, {}
         self.is_cancel_asked = self.is_claimed = False
         self.held: dict[int, int] = {}  # by worker: the attempt that it runs
@@ -149,7 +149,7 @@ class JobLife(RuleBasedStateMachine):
     @precondition(lambda self: self.state not in ENDED)
     @rule()
     def let_the_deadline_pass(self):
-        scripts.client().hset(records.job_key(self.job_id), "deadline", 1)
+        client.client().hset(keys.job_key(self.job_id), "deadline", 1)
         self.state = LOST if self.state is RUNNING else EXPIRED
 
     @precondition(lambda self: self.state in ENDED)
@@ -167,7 +167,7 @@ class JobLife(RuleBasedStateMachine):
     def forget_everything(self):
         """Redis restarts empty; the heartbeat of a job that has not ended writes it back."""
         job = self.found()
-        scripts.client().flushall()
+        client.client().flushall()
         if self.state not in ENDED:
             Job(job.record).stored.restore(keep_version=True)
 
@@ -175,8 +175,8 @@ class JobLife(RuleBasedStateMachine):
     @rule()
     def go_back_to_a_backup(self):
         """Redis is restored from a backup that was made when the job was new."""
-        scripts.client().delete(records.job_key(self.job_id))
-        scripts.client().hset(records.job_key(self.job_id), mapping=self.backup)
+        client.client().delete(keys.job_key(self.job_id))
+        client.client().hset(keys.job_key(self.job_id), mapping=self.backup)
 
     @invariant()
     def the_store_says_what_the_model_says(self):

@@ -15,9 +15,9 @@ from jobs.apps import JobsConfig, MeasuredJobsConfig
 from jobs.push.hub import hub
 from jobs.repository import JobRepository
 from jobs.states import JobState
-from jobs.store import scripts
+from jobs.store.client import client
+from jobs.store.push import Push
 from jobs.store.reader import async_reader
-from jobs.store.records import Push
 from jobs.testing import JobCommunicator
 
 from .factories import ANN, NOWHERE, commands, create_job, ended_job, plant, started_job
@@ -69,7 +69,7 @@ def test_jobs_are_counted_by_handler_and_outcome(grown):
 def test_waiting_and_running_times_use_redis_s_clock(grown):
     job = create_job()
     job.start()
-    plant(scripts.client(), job, started_at=job.record.created_at + 1, state="running")
+    plant(client(), job, started_at=job.record.created_at + 1, state="running")
     job.refresh().record = job.record.replace(started_at=job.version - 7_000_000)
     job.end(JobState.COMPLETE)
     assert grown("jobs_waiting_seconds_count", **HANDLER) == 1
@@ -86,7 +86,7 @@ def test_a_second_attempt_does_not_count_as_waiting(grown):
 def test_alive_jobs_are_counted_during_a_scrape():
     create_job()
     started_job()
-    plant(scripts.client(), create_job(), deadline=1)  # overdue: its next reader ends it
+    plant(client(), create_job(), deadline=1)  # overdue: its next reader ends it
     ended_job()
     assert [figure("jobs_alive", state=state) for state in ("pending", "running")] == [1, 1]
     assert figure("jobs_alive", state="retrying") == 0

@@ -28,7 +28,7 @@ from jobs.models import JobRecord
 from jobs.queues.celery.headers import HEADER
 from jobs.repository import JobRepository
 from jobs.states import JobState
-from jobs.store import records
+from jobs.store import keys, records
 from jobs.tasks import JobTask, job_task
 from jobs.testing import capture_events, run_job
 from project.celery import app
@@ -557,9 +557,9 @@ def test_a_message_whose_job_redis_has_forgotten_the_end_of_runs_nothing(
     broker, redis_client, runs, end
 ):
     job = send_parcel.start_job(annas(), parcel="books")
-    backup = redis_client.hgetall(records.job_key(job.id))
+    backup = redis_client.hgetall(keys.job_key(job.id))
     again(job).end(end)
-    redis_client.hset(records.job_key(job.id), mapping=backup)  # restored from an old backup
+    redis_client.hset(keys.job_key(job.id), mapping=backup)  # restored from an old backup
     deliver(broker())
     assert runs == [] and again(job).state is end
 

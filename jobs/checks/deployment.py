@@ -6,7 +6,7 @@ from django.conf import settings
 from django.core.checks import CheckMessage
 from django.core.checks import Warning as Hazard
 
-from jobs.store import connection
+from jobs.store import address
 
 from .settings import value_of
 
@@ -26,10 +26,10 @@ def check_cookies(**_: Any) -> list[CheckMessage]:
 def check_redis(**_: Any) -> list[CheckMessage]:
     """Warn if anybody on the network can write to Redis."""
     try:
-        address = connection.parse(str(value_of("REDIS_URL")))
+        redis = address.parse(str(value_of("REDIS_URL")))
     except ValueError:
         return []  # jobs.E006 says so
-    if settings.DEBUG or address.password or all(map(_is_local, address.places)):
+    if settings.DEBUG or redis.password or all(map(_is_local, redis.places)):
         return []
     hint = (
         "Anybody who can write to it can complete another person's job. "
@@ -38,6 +38,6 @@ def check_redis(**_: Any) -> list[CheckMessage]:
     return [Hazard("The Redis of JOBS['REDIS_URL'] takes no password.", hint=hint, id="jobs.W011")]
 
 
-def _is_local(place: connection.Place) -> bool:
+def _is_local(place: address.Place) -> bool:
     host_or_socket, _port = place
     return host_or_socket.startswith("/") or host_or_socket in LOOPBACK

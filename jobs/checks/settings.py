@@ -9,7 +9,7 @@ from django.core.checks import CheckMessage, Error
 from django.core.checks import Warning as Hazard
 
 from jobs.conf import NAMES, JobsSettings
-from jobs.store import connection
+from jobs.store import address
 from jobs.store.keys import ALLOWED_PREFIX
 
 
@@ -99,10 +99,10 @@ def _malformed_redis_url(given: dict[Any, Any]) -> Iterator[CheckMessage]:
     if not isinstance(url, str):
         return
     try:
-        connection.parse(url)
+        address.parse(url)
     except ValueError as error:
         text = f"JOBS['REDIS_URL'] names no Redis: {error}"
-        yield Error(text, hint=connection.FORMS, id="jobs.E006")
+        yield Error(text, hint=address.FORMS, id="jobs.E006")
 
 
 def _malformed_prefix(given: dict[Any, Any]) -> Iterator[CheckMessage]:

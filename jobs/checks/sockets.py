@@ -10,7 +10,7 @@ from django.core.checks import Warning as Hazard
 from django.utils.module_loading import import_string
 
 from jobs.conf import has_sockets
-from jobs.store import connection
+from jobs.store import address
 
 from .settings import value_of
 
@@ -59,7 +59,7 @@ def _problem_of(alias: str, backend: type, hosts: list[Any]) -> list[CheckMessag
             f"An address in CHANNEL_LAYERS[{alias!r}] is malformed. "
             "In a password, percent-encode everything but letters and digits."
         )
-        return [Error(text, hint=connection.FORMS, id="jobs.E006")]
+        return [Error(text, hint=address.FORMS, id="jobs.E006")]
     if issubclass(backend, RedisChannelLayer) and not all(map(_outlasts_a_read, hosts)):
         text = "With redis-py 8, idle sockets of the core channel layer die after 5 s."
         hint = (
@@ -75,7 +75,7 @@ def _is_malformed(host: Any) -> bool:
     if not isinstance(url, str):
         return False
     try:
-        connection.parse(url)
+        address.parse(url)
     except ValueError:
         return True
     return False

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from jobs.core import clock
 from jobs.push import envelope, frames, publisher
-from jobs.store import records
+from jobs.store import server
 
 T = TypeVar("T")
 
@@ -43,6 +43,6 @@ def push_probe(topic: str) -> None:
     frame = frames.encode({"event": "doctor", "job": {"version": clock.VERSION_TO_COME}})
     message = envelope.message_of(frame, [topic], "doctor")
     push = publisher.prepare(message)
-    version, _policy = records.examine(push)
+    version, _policy = server.check_write(push)
     if push is None:
         publisher.send(envelope.stamp(message, version, ""))

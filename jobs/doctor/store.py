@@ -4,7 +4,7 @@ import time
 
 from jobs.conf import jobs_settings
 from jobs.exceptions import StoreUnavailable
-from jobs.store import neighbours, records, scripts
+from jobs.store import client, neighbours, server
 
 from .step import StepFailed
 
@@ -20,10 +20,10 @@ def try_store() -> str:
 
 
 def _examine_store() -> str:
-    if scripts.is_in_cluster():
-        raise StepFailed(scripts.NO_CLUSTER, "See docs/operate.md.")
+    if server.is_in_cluster():
+        raise StepFailed(client.NO_CLUSTER, "See docs/operate.md.")
     before = time.time()
-    redis_clock, eviction_policy = records.examine()
+    redis_clock, eviction_policy = server.check_write()
     took = time.time() - before
     ahead = redis_clock / 1_000_000 - before - took / 2
     _require_own_prefix()
@@ -37,7 +37,7 @@ def _examine_store() -> str:
 
 
 def _require_own_prefix() -> None:
-    if neighbour := neighbours.stranger():
+    if neighbour := neighbours.other_project():
         prefix = jobs_settings().PREFIX
         text = f"Another project ({neighbour!r}) uses this Redis under the prefix {prefix!r}."
         raise StepFailed(text, neighbours.advice())
@@ -57,7 +57,7 @@ def _require_same_time(ahead: float) -> None:
 
 def _find_standby() -> str:
     """Name the master that the sentinels chose, and its replicas; "" without sentinels."""
-    standby = records.standby()
+    standby = server.standby()
     if standby is None:
         return ""
     if not standby.replicas:

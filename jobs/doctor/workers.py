@@ -2,7 +2,7 @@
 
 from jobs.exceptions import StoreUnavailable
 from jobs.queues.celery import inspection
-from jobs.store import scripts
+from jobs.store import server
 
 from . import step
 from .step import StepFailed, bounded
@@ -62,7 +62,7 @@ def _require_present_code(workers: Workers) -> None:
 def _require_our_store(workers: Workers) -> None:
     """Fail if a worker keeps jobs elsewhere, because it never finds ours and their pages wait."""
     try:
-        ours = scripts.server()
+        ours = server.identity()
     except StoreUnavailable:
         return  # the step `store` says so
     if others := [name for name, worker in workers.items() if worker.store not in ("", ours)]:

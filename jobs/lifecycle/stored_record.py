@@ -21,7 +21,8 @@ from jobs.exceptions import JobEnded, JobNotFound, StoreUnavailable, exists, not
 from jobs.push import envelope, frames, publisher
 from jobs.states import JobState
 from jobs.store import indexes, records
-from jobs.store.records import Outcome, Push
+from jobs.store.push import Push
+from jobs.store.records import Outcome
 
 from .announce import announce_ended
 from .pending import Pending

@@ -20,7 +20,7 @@ from django.conf import settings
 
 from jobs.conf import jobs_settings
 from jobs.runtime.per_process import per_process
-from jobs.store import connection
+from jobs.store import address
 
 from .envelope import Message
 from .subscriber import Subscriber, is_possible
@@ -53,7 +53,7 @@ def pubsub_format() -> PubSubFormat | None:
     hosts = config.get("hosts") or DEFAULT_HOSTS
     if config.get("symmetric_encryption_keys") or len(hosts) != 1:
         return None
-    if not connection.is_store_server(hosts[0]):
+    if not address.is_store_server(hosts[0]):
         return None
     return PubSubFormat(config.get("prefix", "asgi"), layer.serialize, layer.deserialize)
 

@@ -6,7 +6,7 @@ A PUBLISH is heard in all databases of a Redis, so a group also names the databa
 from zlib import crc32
 
 from jobs.conf import jobs_settings
-from jobs.store.connection import address
+from jobs.store.address import address
 
 
 def group_of(topic: str, shards: int) -> str:

@@ -15,7 +15,7 @@ from jobs.conf import jobs_settings
 from jobs.logs import get_logger
 from jobs.runtime.per_process import per_process
 from jobs.runtime.replaceable import replaceable
-from jobs.store.records import Push
+from jobs.store.push import Push
 
 from .channel_layer import project_layer, pubsub_format
 from .envelope import Message

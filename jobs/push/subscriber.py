@@ -18,7 +18,8 @@ from typing import Any
 from redis.asyncio.connection import AbstractConnection
 
 from jobs.store.connection import connect_listener
-from jobs.store.resp import Incomplete, Refusal, parse
+from jobs.store.resp import ErrorReply as Refusal
+from jobs.store.resp import Incomplete, parse
 
 PAUSE_AT = 1000  # messages that wait to be taken; the rest waits in the kernel and in Redis
 

@@ -16,7 +16,7 @@ from jobs.job import Job
 from jobs.models import JobRecord
 from jobs.repository import JobRepository
 from jobs.states import JobState
-from jobs.store import indexes, records
+from jobs.store import indexes, statuses
 
 PAGE_SIZE = 500  # jobs read in one round trip
 COLUMNS = ("pk", "state", "ended_at", "claimed_at")
@@ -41,18 +41,18 @@ def sweep() -> Swept:
     start = 0
     while ids := indexes.all_ids(start, PAGE_SIZE):
         kept = _sweep_page(ids, swept)
-        indexes.forget([job_id for job_id in ids if job_id not in kept])
+        indexes.remove_from_all([job_id for job_id in ids if job_id not in kept])
         start += len(kept)
     return swept
 
 
 def _sweep_page(ids: Sequence[str], swept: Swept) -> set[str]:
     """Return the ids that the next sweep has to visit again."""
-    glances = dict(zip(ids, records.glance(ids), strict=True))
+    found = dict(zip(ids, statuses.statuses(ids), strict=True))
     alive = {
-        job_id for job_id, glance in glances.items() if glance.is_alive and not glance.is_overdue
+        job_id for job_id, status in found.items() if status.is_alive and not status.is_overdue
     }
-    others = [job_id for job_id, glance in glances.items() if glance.state and job_id not in alive]
+    others = [job_id for job_id, status in found.items() if status.state and job_id not in alive]
     jobs = JobRepository().read_all(others)
     for job in jobs:
         if job.is_overdue:

@@ -196,7 +196,7 @@ def test_cancelling_needs_the_permission_and_the_csrf_token(sam):
 def test_the_page_says_that_the_store_is_down(sam, settings):
     settings.JOBS = settings.JOBS | {"REDIS_URL": NOWHERE}
     page = sam.get(ALIVE)
-    assert page.status_code == 200 and "does not do its work" in text_of(page)
+    assert page.status_code == 200 and "could not run a command" in text_of(page)
 
 
 def test_the_summary_shows_counts_by_day_and_usual_times(sam):

@@ -6,8 +6,8 @@ import pytest
 
 from jobs.doctor.step import StepFailed
 from jobs.doctor.store import try_store
-from jobs.store import records, scripts
-from jobs.store.connection import Standby
+from jobs.store import server
+from jobs.store.server import Standby
 from tests.factories import NOWHERE
 
 
@@ -23,21 +23,21 @@ def test_a_store_that_is_down_is_an_error_with_advice(settings):
 )
 def test_a_store_that_evicts_or_has_another_time_fails(monkeypatch, clock, policy, said):
     monkeypatch.setattr(
-        records, "examine", lambda: (int((time.time() + clock) * 1_000_000), policy)
+        server, "check_write", lambda: (int((time.time() + clock) * 1_000_000), policy)
     )
     with pytest.raises(StepFailed, match=said):
         try_store()
 
 
 def test_a_store_behind_sentinels_needs_a_replica(monkeypatch):
-    monkeypatch.setattr(records, "standby", lambda: Standby("main", "10.0.0.5:6379", 2))
+    monkeypatch.setattr(server, "standby", lambda: Standby("main", "10.0.0.5:6379", 2))
     assert try_store().endswith("main is at 10.0.0.5:6379 now and has 2 to take its place")
-    monkeypatch.setattr(records, "standby", lambda: Standby("main", "10.0.0.5:6379", 0))
+    monkeypatch.setattr(server, "standby", lambda: Standby("main", "10.0.0.5:6379", 0))
     with pytest.raises(StepFailed, match=r"main, at present 10\.0\.0\.5:6379, has no replica"):
         try_store()
 
 
 def test_a_redis_cluster_fails(monkeypatch):
-    monkeypatch.setattr(scripts, "is_in_cluster", lambda: True)
+    monkeypatch.setattr(server, "is_in_cluster", lambda: True)
     with pytest.raises(StepFailed, match="node of a Redis Cluster, which is not supported"):
         try_store()

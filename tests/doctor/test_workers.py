@@ -10,7 +10,7 @@ from jobs.doctor import step
 from jobs.doctor.step import StepFailed
 from jobs.doctor.workers import try_broker, try_workers
 from jobs.queues.celery import inspection, remote_command
-from jobs.store import scripts
+from jobs.store import server
 from tests.factories import NOWHERE
 from tests.tasks import send_parcel
 
@@ -90,20 +90,21 @@ def routes(monkeypatch):
 def test_a_worker_that_keeps_jobs_in_another_redis_fails(one_task):
     tasks, queues = frozenset({send_parcel.name}), frozenset({"celery"})
     one_task(
-        w1=inspection.Worker(tasks, queues, scripts.server()),
+        w1=inspection.Worker(tasks, queues, server.identity()),
         w2=inspection.Worker(tasks, queues, "another/0"),
     )
     with pytest.raises(StepFailed, match=r"^w2 keeps jobs in another Redis.*settings module"):
         try_workers()
     one_task(
-        w1=inspection.Worker(tasks, queues, scripts.server()), old=inspection.Worker(tasks, queues)
+        w1=inspection.Worker(tasks, queues, server.identity()),
+        old=inspection.Worker(tasks, queues),
     )
     assert try_workers() == "old, w1 answered"
 
 
 def test_a_worker_names_its_redis_while_that_is_up(settings):
     assert remote_command.STORE == inspection.STORE
-    assert remote_command.answer_store(None) == scripts.server() != ""
+    assert remote_command.answer_store(None) == server.identity() != ""
     settings.JOBS = settings.JOBS | {"REDIS_URL": NOWHERE}
     assert remote_command.answer_store(None) == ""
 

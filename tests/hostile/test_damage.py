@@ -7,7 +7,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from jobs.core.record import _CODECS
-from jobs.store.records import job_key
+from jobs.store.keys import job_key
 from jobs.testing import JobCommunicator
 from tests.factories import ANN, JSON, OWNER, browser, create_job, plant, started_job
 

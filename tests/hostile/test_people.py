@@ -9,7 +9,7 @@ from django.core import signing
 
 from jobs.access import ticket
 from jobs.states import JobState
-from jobs.store.records import job_key
+from jobs.store.keys import job_key
 from jobs.testing import JobCommunicator
 from tests.factories import ANN, BOB, JSON, browser, create_job, ended_job, hash_of, started_job
 from tests.factories import user as create_user

@@ -17,7 +17,7 @@ from jobs.exceptions import (
 )
 from jobs.push import frames
 from jobs.states import JobState
-from jobs.store import records
+from jobs.store import keys, records
 from jobs.testing import capture_events
 from tests.core.test_data import ANY_JSON, ANY_TEXT
 from tests.factories import (
@@ -192,7 +192,7 @@ def test_a_late_progress_call_leaves_no_connection_to_the_database(redis_client)
 
     job = started_job()
     job.set_progress(1, 10)
-    redis_client.delete(records.job_key(job.id))  # so that the next write asks the archive
+    redis_client.delete(keys.job_key(job.id))  # so that the next write asks the archive
     connection_created.connect(note)
     job.set_progress(2, 10)
     eventually(lambda: opened and not opened[0][0].is_alive())

@@ -9,7 +9,7 @@ from jobs.doctor.workers import try_broker
 from jobs.exceptions import StoreUnavailable
 from jobs.queues.celery import inspection
 from jobs.repository import JobRepository
-from jobs.store import records, scripts
+from jobs.store import keys, records, server
 from jobs.store.reader import async_reader
 from project.demo.embedded import EmbeddedServer, free_port
 from tests.factories import eventually
@@ -55,7 +55,7 @@ def id_in(client, is_ours):
     return next(
         i
         for i in ids
-        if (client.execute_command("CLUSTER KEYSLOT", records.job_key(i)) < 8192) == is_ours
+        if (client.execute_command("CLUSTER KEYSLOT", keys.job_key(i)) < 8192) == is_ours
     )
 
 
@@ -88,5 +88,5 @@ def test_the_doctor_names_a_broker_that_is_one(cluster, monkeypatch):
 
 
 def test_a_single_redis_is_none():
-    assert not scripts.is_in_cluster()
+    assert not server.is_in_cluster()
     assert inspection.ask_broker().startswith("redis://127.0.0.1:")

@@ -10,21 +10,22 @@ from types import SimpleNamespace
 import pytest
 from django.db.backends.sqlite3.creation import DatabaseCreation
 from django.test import override_settings
+from jobs.queues.celery.worker import _on_ready
 
 from jobs.conf import jobs_settings
-from jobs.doctor.step import StepFailed
-from jobs.doctor.store import try_store
+from jobs.doctor import walk
+from jobs.doctor.step import Wrong
 from jobs.exceptions import JobNotFound
 from jobs.push import publisher
 from jobs.push.envelope import LOGOUT, message_of
 from jobs.push.hub import Hub, hub
-from jobs.queues.celery.parent import on_ready
 from jobs.repository import JobRepository
 from jobs.runtime.per_process import forget_all
 from jobs.store import neighbours
-from jobs.store.neighbours import introduce, stranger
+from jobs.store.neighbours import leave_marker, other_project
+from jobs.upkeep.sweep import alive_jobs
 from tests.factories import NOWHERE, create_job, eventually
-from tests.push.watchers import LAYERS, Page
+from tests.push.test_hub import LAYERS, Page
 
 MINE = "owner:visitor:ann"
 
@@ -64,9 +65,7 @@ def test_h20_a_second_project_finds_and_lists_none_of_our_jobs(second):
     with second():
         with pytest.raises(JobNotFound):
             JobRepository().find(job.id)
-        assert (
-            JobRepository().for_owner("visitor:ann") == [] and JobRepository().alive(10, 10) == []
-        )
+        assert JobRepository().for_owner("visitor:ann") == [] and alive_jobs(10, 10) == []
         theirs = create_job(id=job.id)  # not even the same id is in its way
         theirs.start()
         theirs.complete()
@@ -97,7 +96,7 @@ async def test_h20_a_second_project_hears_none_of_our_people(second, settings, b
 def start_anew():
     """Be a process that has just started."""
     forget_all()
-    introduce()
+    leave_marker()
 
 
 def of_another_project(**values):
@@ -107,16 +106,16 @@ def of_another_project(**values):
 
 def test_h20_a_second_project_with_the_same_names_is_noticed(caplog, redis_client):
     start_anew()
-    assert stranger() == "" and 0 < redis_client.ttl("jobs:project") <= neighbours.KEPT
+    assert other_project() == "" and 0 < redis_client.ttl("jobs:project") <= neighbours.MARKER_TTL
     with of_another_project():
         start_anew()
-        introduce()
-        assert stranger() == "project"
+        leave_marker()
+        assert other_project() == "project"
     assert [record.message for record in caplog.records] == [
         "another project ('project') uses this Redis under the prefix 'jobs'. Give one of them another "
         "JOBS['PREFIX']. If there is no other, delete the key 'jobs:project'."
     ]
-    assert stranger() == ""  # the marker is still ours
+    assert other_project() == ""  # the marker is still ours
 
 
 @pytest.mark.parametrize("name", ["prefix", "database", "both"])
@@ -124,23 +123,23 @@ def test_h20_a_second_project_with_other_names_is_no_news(caplog, settings, name
     start_anew()
     with of_another_project(JOBS=settings.JOBS | other_names()[name]):
         start_anew()
-        assert stranger() == ""
+        assert other_project() == ""
     assert caplog.records == []
 
 
 def test_h20_the_doctor_names_a_second_project(redis_client):
     start_anew()
-    assert "took a write" in try_store()
+    assert "took a write" in walk._store()
     with (
         of_another_project(),
-        pytest.raises(StepFailed, match=r"Another project \('project'\).* JOBS\['PREFIX'\]"),
+        pytest.raises(Wrong, match=r"Another project \('project'\).* JOBS\['PREFIX'\]"),
     ):
-        try_store()
+        walk._store()
 
 
 def test_h20_a_worker_introduces_its_project(redis_client):
     forget_all()
-    on_ready(SimpleNamespace(pool=SimpleNamespace(maintain_pool=None)))
+    _on_ready(SimpleNamespace(pool=SimpleNamespace(maintain_pool=None)))
     eventually(lambda: redis_client.exists("jobs:project"))
 
 
@@ -169,12 +168,12 @@ def test_a_project_does_not_take_itself_for_another(
     monkeypatch.setattr(neighbours, "_name_of", lambda database: "shop")
     marker = neighbours._ours()
     redis_client.set("jobs:project", json.dumps(marker | dict.fromkeys(changed, "other")))
-    assert bool(stranger()) is is_another
+    assert bool(other_project()) is is_another
 
 
 def test_a_database_in_memory_says_nothing_of_its_project(redis_client):
     redis_client.set("jobs:project", json.dumps(neighbours._ours() | {"name": "other"}))
-    assert stranger() == ""
+    assert other_project() == ""
 
 
 @pytest.mark.parametrize(
@@ -203,7 +202,7 @@ def test_a_key_that_is_being_rotated_is_known_by_its_fallback(redis_client, sett
     start_anew()
     settings.SECRET_KEY_FALLBACKS, settings.SECRET_KEY = [settings.SECRET_KEY], "new"
     settings.ROOT_URLCONF = "other.urls"
-    assert stranger() == ""
+    assert other_project() == ""
 
 
 @pytest.mark.parametrize("marker", ["rubbish", "[]", "{}", '{"package": "shop"}', "7"])
@@ -218,5 +217,5 @@ def test_a_marker_that_is_none_is_replaced(redis_client, caplog, marker):
 def test_a_store_that_is_away_keeps_nobody_from_starting(settings, redis_client):
     with override_settings(JOBS=settings.JOBS | {"REDIS_URL": NOWHERE}):
         start_anew()
-    introduce()  # it is made up for
+    leave_marker()  # it is made up for
     assert redis_client.exists("jobs:project")

@@ -6,7 +6,8 @@ from jobs.core.record import Record
 from jobs.exceptions import StoreUnavailable
 from jobs.models import JobRecord
 from jobs.states import JobState
-from jobs.store import indexes, records, scripts
+from jobs.store import indexes, keys, records, server
+from jobs.store.client import client
 from jobs.store.records import Change
 from jobs.upkeep.sweep import Swept, sweep
 from tests.factories import (
@@ -24,7 +25,7 @@ pytestmark = pytest.mark.django_db
 
 def overdue(job):
     """Let a job's deadline pass."""
-    plant(scripts.client(), job, deadline=1)
+    plant(client(), job, deadline=1)
     return job
 
 
@@ -70,7 +71,7 @@ def test_a_claimed_outcome_is_left_alone():
     job = started_job()
     job.end(JobState.LOST)
     JobRecord.objects.update(claimed_at="2026-01-01T00:00:00Z")
-    plant(scripts.client(), job, state="complete")
+    plant(client(), job, state="complete")
     assert sweep() == Swept()
     assert states() == {job.id: "lost"}
 
@@ -85,7 +86,7 @@ def test_the_list_keeps_alive_and_unclaimed_lost_jobs():
 
 def test_a_job_that_redis_dropped_leaves_the_list(redis_client):
     job = create_job()
-    redis_client.delete(records.job_key(job.id))
+    redis_client.delete(keys.job_key(job.id))
     assert sweep() == Swept()
     assert listed() == set()
 
@@ -129,7 +130,7 @@ def test_a_page_of_alive_jobs_costs_two_round_trips_and_no_query(
 
 
 def test_a_damaged_record_does_not_stop_the_sweep(redis_client):
-    redis_client.hset(records.job_key("damaged"), mapping={"state": "no state"})
+    redis_client.hset(keys.job_key("damaged"), mapping={"state": "no state"})
     indexes.add_to_indexes(Record("damaged"))
     late = overdue(create_job())
     assert sweep().ended == 1
@@ -155,7 +156,7 @@ def test_a_sweep_without_the_store_raises(settings):
 
 
 def test_examining_the_store_leaves_nothing_behind(redis_client):
-    clock, policy = records.examine()
+    clock, policy = server.check_write()
     assert redis_client.dbsize() == 0 and policy == ""
     assert clock <= records.read("any").now
 
@@ -164,7 +165,7 @@ def test_the_policy_matters_only_where_memory_is_limited(redis_client):
     redis_client.config_set("maxmemory", 10**9)
     redis_client.config_set("maxmemory-policy", "allkeys-lru")
     try:
-        assert records.examine()[1] == "allkeys-lru"
+        assert server.check_write()[1] == "allkeys-lru"
     finally:
         redis_client.config_set("maxmemory", 0)
         redis_client.config_set("maxmemory-policy", "noeviction")

@@ -29,7 +29,7 @@ from jobs.models import JobRecord
 from jobs.push import envelope, groups
 from jobs.repository import JobRepository
 from jobs.states import JobState
-from jobs.store import records, scripts
+from jobs.store import client, keys, records, server
 
 HANDLER = "tests.system.projects.countjobs.handlers.CountingHandler"
 OWN_JOBS: dict[str, Job] = {}
@@ -44,7 +44,7 @@ def await_store(seconds=5):
     give_up = monotonic() + seconds
     while True:
         try:
-            return records.ping()
+            return server.ping()
         except StoreUnavailable:
             if monotonic() > give_up:
                 raise
@@ -150,7 +150,7 @@ def end_unarchived(job_id):
 
 def rename_handler(job_id, path):
     """Store another handler's path, as if the class had been renamed, or the path planted."""
-    scripts.client().hset(records.job_key(job_id), "handler_class", path)
+    client.client().hset(keys.job_key(job_id), "handler_class", path)
 
 
 def publish_rubbish(job_id):
@@ -199,7 +199,7 @@ def effects(job_id):
 
 def standby():
     """Return which server holds the jobs, as the sentinels say."""
-    return records.standby()
+    return server.standby()
 
 
 # people
