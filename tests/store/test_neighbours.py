@@ -10,7 +10,6 @@ from types import SimpleNamespace
 import pytest
 from django.db.backends.sqlite3.creation import DatabaseCreation
 from django.test import override_settings
-from jobs.queues.celery.worker import _on_ready
 
 from jobs.conf import jobs_settings
 from jobs.doctor import walk
@@ -19,13 +18,14 @@ from jobs.exceptions import JobNotFound
 from jobs.push import publisher
 from jobs.push.envelope import LOGOUT, message_of
 from jobs.push.hub import Hub, hub
+from jobs.queues.celery.parent import on_ready
 from jobs.repository import JobRepository
 from jobs.runtime.per_process import forget_all
 from jobs.store import neighbours
 from jobs.store.neighbours import leave_marker, other_project
 from jobs.upkeep.sweep import alive_jobs
 from tests.factories import NOWHERE, create_job, eventually
-from tests.push.test_hub import LAYERS, Page
+from tests.push.watchers import LAYERS, Page
 
 MINE = "owner:visitor:ann"
 
@@ -139,7 +139,7 @@ def test_h20_the_doctor_names_a_second_project(redis_client):
 
 def test_h20_a_worker_introduces_its_project(redis_client):
     forget_all()
-    _on_ready(SimpleNamespace(pool=SimpleNamespace(maintain_pool=None)))
+    on_ready(SimpleNamespace(pool=SimpleNamespace(maintain_pool=None)))
     eventually(lambda: redis_client.exists("jobs:project"))
 
 
