@@ -11,7 +11,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
 django_application = get_asgi_application()  # fills the app registry, which the next import needs
 
 from jobs.routing import with_sockets  # noqa: E402
-from jobs.serving import make_quick  # noqa: E402
+from jobs.serving import tune_server  # noqa: E402
 
 
 async def not_found(scope, receive, send):
@@ -35,4 +35,4 @@ async def http(scope, receive, send):
 
 application = with_sockets(ProtocolTypeRouter({"http": http, "websocket": not_found}))
 
-make_quick()
+tune_server()
