@@ -43,15 +43,6 @@ def with_sockets(application: Application) -> Application:
 def websocket_application(scope: Scope, receive: Any, send: Any) -> Coroutine[Any, Any, None]:
     """Serve the jobs' sockets, as an ASGI application.
 
-<<<<<<< HEAD
-    What `URLRouter(websocket_urlpatterns)` does, without the copies of the scope and the waiting calls that it keeps
-    for each open socket. Raises `ValueError` for an address that is not below `SOCKET_ROUTE`.
-    """
-    if (consumer := _consumer_at(scope)) is None:
-        raise ValueError(
-            f"{scope['path']!r} is no address of the jobs' sockets; "
-            f"those are below /{SOCKET_ROUTE}."
-=======
     Raises `ValueError` for an address that is not below `SOCKET_ROUTE`.
 
     Replaces: `URLRouter(websocket_urlpatterns)`, which copies the scope and keeps calls waiting.
@@ -62,19 +53,13 @@ def websocket_application(scope: Scope, receive: Any, send: Any) -> Coroutine[An
         raise ValueError(
             f"{scope['path']!r} is not an address of the jobs' sockets. "
             f"They are below /{SOCKET_ROUTE}."
->>>>>>> w-live
         )
     return consumer(scope, receive, send)
 
 
 def _consumer_at(scope: Scope) -> JobConsumer | NotFoundConsumer | None:
-<<<<<<< HEAD
-    """Return a new consumer for the address, or None if it is not below `SOCKET_ROUTE`."""
-    # With daphne any client may name a root_path, so it is no more than a hint.
-=======
     """Return a new consumer for the address, or None if it is not below `SOCKET_ROUTE`."""
     # With daphne any client can send a root_path, so we also try the path as it is.
->>>>>>> w-live
     prefix = settings.FORCE_SCRIPT_NAME or scope.get("root_path", "")
     for path in (scope["path"].removeprefix(prefix), scope["path"]):
         for pattern in websocket_urlpatterns:
