@@ -28,7 +28,7 @@ from jobs.runtime import backlog
 from jobs.states import ENDED, JobState
 from jobs.store import client, keys, records
 from jobs.store.kept_connection import kept_connection
-from jobs.waiting import claim
+from jobs.waiting import claim, hook
 from jobs.waiting.leases import lease_keeper
 
 from .stage import Stage
@@ -328,7 +328,7 @@ class Play:
                 if job.is_ended:
                     return claim.claim(job, a_request())
                 wait("waits for the end")
-            except (StoreUnavailable, JobNotFound, claim.NotEnded, claim.ClaimFailed) as error:
+            except (StoreUnavailable, JobNotFound, claim.NotEnded, hook.ClaimFailed) as error:
                 wait(f"is refused: {type(error).__name__}")
         return ""
 

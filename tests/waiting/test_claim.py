@@ -16,7 +16,8 @@ from jobs.handlers import JobHandler
 from jobs.models import JobRecord
 from jobs.states import JobState
 from jobs.waiting import claim as claim_module
-from jobs.waiting.claim import ClaimFailed, claim
+from jobs.waiting.claim import claim
+from jobs.waiting.hook import ClaimFailed
 from jobs.waiting.leases import take_lease
 from tests.factories import (
     ANN,
