@@ -1,6 +1,6 @@
-"""The one door to jobs, for views and sockets alike: who somebody is, and what they may see, claim and cancel.
+"""Decides who a viewer is, and which jobs they may see, claim and cancel; for views and sockets.
 
-Whoever may not see a job is told the same as if there were none.
+A job that the viewer may not see is answered exactly like one that does not exist.
 """
 
 import secrets
@@ -28,18 +28,16 @@ from .repository import JobRepository, is_id, owner_name
 from .runtime.threads import in_thread
 
 TICKET_SALT = "jobs.ticket"
-VISITOR_KEY = (
-    "jobs_visitor"  # in the session; it survives the change of the session's key at login
-)
+VISITOR_KEY = "jobs_visitor"  # in the session, where it survives the new session key at login
 
 
 @dataclass(frozen=True, slots=True)
 class Viewer:
-    """Somebody who looks at jobs: all the owners they are, whether they are staff with `jobs.view_job`, and the topic
-    that a ticket of theirs opens.
+    """Somebody who looks at jobs, and the rights they have.
 
-    Rights are never more than one `TICKET_AGE` old. Their age counts from `as_of` by the monotonic
-    clock: when the user was read, or when the ticket was issued.
+    `owners` are all their names as an owner. `is_staff` means staff with `jobs.view_job`. `topic`
+    is what their ticket opens. Rights are used for one `TICKET_AGE` at most, counted from `as_of`
+    on the monotonic clock: when the user was read, or when the ticket was issued.
     """
 
     owners: tuple[str, ...] = ()
@@ -49,45 +47,48 @@ class Viewer:
 
     @property
     def is_stale(self) -> bool:
-        """Say whether the rights are too old to hear anything by them."""
+        """Whether the rights are too old to use."""
         return monotonic() - self.as_of > jobs_settings().TICKET_AGE
 
     @property
     def is_ageing(self) -> bool:
-        """Say whether to read the rights again now, before they are too old."""
+        """Whether it is time to read the rights again, before they are too old."""
         limits = jobs_settings()
         margin = min(2 * limits.RECONCILE_SECONDS, limits.TICKET_AGE / 2)
         return monotonic() - self.as_of > limits.TICKET_AGE - margin
 
     def may_see(self, job: Job) -> bool:
-        """Owners see their own jobs, staff sees all, and the bearer of a ticket those of its topic."""
+        """Owners see their own jobs, staff all jobs, and the bearer of a ticket its topic's."""
         return self.is_staff or self.owns(job) or self.has_ticket_for(job)
 
     def may_claim(self, job: Job) -> bool:
-        """Only the owner may claim; a job without one is claimed by staff or with a ticket."""
+        """Only the owner may claim; a job without an owner, anybody who may see it."""
         return self.owns(job) if job.owner else self.may_see(job)
 
     def may_cancel(self, job: Job) -> bool:
-        """Owner and staff may cancel; the bearer of a ticket only looks on."""
+        """Owner and staff may cancel; a ticket is only for watching."""
         return self.is_staff or self.owns(job)
 
     def may_terminate(self, job: Job) -> bool:
-        """Staff may have a task killed that was asked to stop and has not."""
+        """Staff may have a task killed that was asked to stop and did not."""
         return self.is_staff and job.is_cancel_asked and not job.is_ended
 
     def owns(self, job: Job) -> bool:
-        """Say whether the job is theirs."""
+        """Whether they own the job."""
         return job.owner in self.owners
 
     def has_ticket_for(self, job: Job) -> bool:
-        """Say whether their ticket opens one of the job's topics."""
+        """Whether their ticket opens one of the job's topics."""
         return self.topic in job.topics
 
     def topics_for(self, target: Mapping[str, Any]) -> list[str]:
-        """Return the topics of what a client asks to listen to: a job, its own jobs, a tag; none if it may not."""
+        """Return the topics of a subscription (a job, "mine", a tag); none if it is not allowed.
+
+        Any job's topic is returned, because `admit` checks the job itself later.
+        """
         match target:
             case {"job": str() as job_id} if is_id(job_id):
-                return [topics.job_topic(job_id)]  # who may see it is told by the job itself
+                return [topics.job_topic(job_id)]
             case {"mine": True}:
                 mine = [self.topic] if self.topic.startswith(topics.owner_topic("")) else []
                 return [topics.owner_topic(owner) for owner in self.owners] + mine
@@ -96,30 +97,31 @@ class Viewer:
         return []
 
     def find(self, job_id: str) -> Job:
-        """Find a job that they may see; raises `JobNotFound`, `StoreUnavailable`."""
+        """Find a job that they may see. Raises `JobNotFound` and `StoreUnavailable`."""
         job = JobRepository().find(job_id)
         return self.following(job_id, job).admit(job)
 
     def following(self, job_id: str, job: Job) -> "Viewer":
-        """Return the viewer with the rights on the job that was found under an id.
+        """Return the viewer with a ticket for the job that was found under this id.
 
-        A ticket for a draft's id opens the job that runs in its place.
+        The ticket may be for a draft in whose place the job runs.
         """
         if job.id != job_id and self.topic == topics.job_topic(job_id):
             return replace(self, topic=topics.job_topic(job.id))
         return self
 
     def admit(self, job: Job) -> Job:
-        """Return the job, or raise `JobNotFound` to those who may not see it."""
+        """Return the job. Raises `JobNotFound` if they may not see it."""
         if not self.may_see(job):
             raise not_found(job.id)
         return job
 
 
 def ticket(topic: str) -> str:
-    """Return a ticket to listen to a topic (`job:<id>`, `owner:<owner>`, `tag:<tag>`) for `TICKET_AGE` seconds.
+    """Return a ticket to watch a topic (`job:<id>`, `owner:<owner>`, `tag:<tag>`).
 
-    Whoever bears it may look on, never claim what is another's. Signed with the project's key; keep it out of URLs.
+    It is valid for `TICKET_AGE` seconds, and signed with the project's key. Its bearer may watch,
+    but never claims another owner's job. Keep it out of URLs.
     """
     return signing.dumps(topic, salt=TICKET_SALT)
 
@@ -139,38 +141,46 @@ def bearer_of(text: object) -> Viewer | None:
 
 
 def viewer_of(request: HttpRequest) -> Viewer:
-    """Return who makes a request: by the session, and by a ticket in the header `X-Job-Ticket` or the form."""
+    """Return who makes a request, by their user, their session and their ticket."""
     viewer = _viewer(getattr(request, "user", None), getattr(request, "session", None))
-    given = request.headers.get("X-Job-Ticket") or (
-        request.POST.get("ticket") if request.method == "POST" else ""
-    )
+    given = _given_ticket(request)
     bearer = bearer_of(given) if given else None
     return replace(viewer, topic=bearer.topic) if bearer else viewer
 
 
-async def viewer_of_scope(scope: Any, opened_at: float | None = None) -> Viewer:
-    """Return who opened a socket: by a middleware's user, by the session, or by both.
+def _given_ticket(request: HttpRequest) -> str | None:
+    """Return the ticket from the header `X-Job-Ticket`, or from a posted form."""
+    in_header = request.headers.get("X-Job-Ticket")
+    if in_header or request.method != "POST":
+        return in_header
+    return request.POST.get("ticket")
 
-    With `opened_at` (monotonic clock), believes the user and the session that middlewares put
-    into the scope at that moment. Without it, reads both from where they are stored, in a thread.
-    Raises `StoreUnavailable` if the database does not answer.
+
+async def viewer_of_scope(scope: Any, opened_at: float | None = None) -> Viewer:
+    """Return who opened a socket, by a middleware's user, by the session, or by both.
+
+    With `opened_at` (monotonic clock), trusts the user and the session that middlewares put into
+    the scope at that moment. Without it, reads both again in a thread. Raises `StoreUnavailable`
+    if the database does not answer.
     """
     try:
         return await in_thread(_scope_viewer, scope, opened_at)
     except DatabaseFailure as error:
-        raise StoreUnavailable(
-            f"The database does not say who opened a socket: {error}"
-        ) from error
+        text = f"The user of a socket could not be read from the database: {error}"
+        raise StoreUnavailable(text) from error
 
 
 def visitor_owner(session: Any) -> str:
-    """Return the owner that somebody who is not logged in is in this session, or ""."""
+    """Return the owner name that this session has without a login, or ""."""
     token = session.get(VISITOR_KEY) if session is not None else None
     return f"visitor:{token}" if token else ""
 
 
 def owner_of(request: HttpRequest) -> str:
-    """Return the owner that new jobs of this request belong to; a visitor gets a random token, kept in the session."""
+    """Return the owner of new jobs of this request.
+
+    That is the user. A visitor gets a random token, which is kept in the session.
+    """
     user = getattr(request, "user", None)
     if user is not None and user.is_authenticated:
         return owner_name(user)
@@ -198,7 +208,7 @@ def _scope_viewer(scope: Any, opened_at: float | None) -> Viewer:
 
 
 def _is_of_session(user: Any, session: Any) -> bool:
-    """Say whether a socket's user was read from its session, not by the project's middleware."""
+    """Whether a socket's user comes from its session, not from the project's own middleware."""
     if not user.is_authenticated:
         return True
     in_session = session.get(SESSION_KEY) if session is not None else None
@@ -206,13 +216,13 @@ def _is_of_session(user: Any, session: Any) -> bool:
 
 
 def _reread(user: Any) -> Any:
-    """Return the user as the database has it now; None if it is no row there."""
-    model: Any = user.__class__  # a lazy object says which class it stands for
+    """Return the user as the database has it now, or None if it has no such row."""
+    model: Any = user.__class__  # for a lazy object, the class that it stands for
     return model._default_manager.filter(pk=user.pk).first() if isinstance(user, Model) else None
 
 
 def _user_of(session: Any) -> Any:
-    """Return the user who is logged in in a session, if the project has users."""
+    """Return the user who is logged in with a session, if the project has users."""
     if session is None or not apps.is_installed("django.contrib.auth"):
         return None
     request = HttpRequest()
@@ -221,9 +231,9 @@ def _user_of(session: Any) -> Any:
 
 
 def _session_of(scope: Any) -> Any:
-    """Return a socket's session as it is stored now, read-only; None without one.
+    """Return a socket's session as it is stored now, read-only, or None if it has none.
 
-    Named by the session that a middleware put into the scope, or by the cookie.
+    Its key comes from the session that a middleware put into the scope, or from the cookie.
     """
     given = scope.get("session")
     if given is not None:
@@ -236,21 +246,22 @@ def _session_of(scope: Any) -> Any:
 
 
 def _session_store() -> Any:
-    """Return the class of the project's sessions; None if their app is not installed."""
+    """Return the class of the project's sessions, or None if their app is not installed."""
     store = import_module(settings.SESSION_ENGINE).SessionStore
     if hasattr(store, "get_model_class"):
         try:
             store.get_model_class()
-        except RuntimeError:  # what Django raises for a model whose app is not installed
+        except RuntimeError:  # Django's error for a model whose app is not installed
             return None
     return store
 
 
 def _read_only(store: Any, key: str | None) -> Any:
-    """Return a session that never writes to its store: a socket cannot send a new cookie.
+    """Return a session that never writes to its store, because a socket cannot send a cookie.
 
-    Django's `get_user` gives a session a new key after `SECRET_KEY` was rotated, which would log
-    the person out. It ends a session whose password has changed; the next request does that.
+    Django's `get_user` may write. After `SECRET_KEY` was rotated, it gives the session a new key,
+    which would log the person out. After a change of password, it ends the session; the next
+    request does that anyway.
     """
     session = store(key)
     for name in ("create", "save", "delete", "cycle_key"):

@@ -1,4 +1,4 @@
-"""The app: at start-up it loads the handlers of every installed app, connects the checks."""
+"""The app. At start-up it loads the handlers of all installed apps, and registers the checks."""
 
 from importlib import import_module
 
@@ -8,7 +8,7 @@ from django.utils.translation import gettext_lazy as _
 
 
 class JobsConfig(AppConfig):
-    """Subclass it with another label in a project that has a `jobs` app of its own (docs/an-app-called-jobs.md)."""
+    """Subclass it with another label if the project has a `jobs` app: docs/an-app-called-jobs.md."""
 
     default = True
     name = "jobs"
@@ -18,20 +18,18 @@ class JobsConfig(AppConfig):
 
     def ready(self) -> None:
         """Fill the registry of handlers from each app's `handlers.py`."""
-        import_module(
-            "jobs.checks.settings"
-        )  # these need the models, so they can only be loaded now
-        import_module("jobs.checks.project")
+        # The checks need the models, so they can only be imported now.
+        import_module("jobs.checks.registration").register_all()
         import_module("jobs.live.logout").connect()
         autodiscover_modules("handlers")
 
 
 class MeasuredJobsConfig(JobsConfig):
-    """The app with Prometheus metrics; needs the extra `metrics`."""
+    """The app with Prometheus metrics. Needs the extra `metrics`."""
 
     default = False
 
     def ready(self) -> None:
-        """Start to count."""
+        """Start counting."""
         super().ready()
         import_module("jobs.metrics").connect()

@@ -4,12 +4,14 @@ Seconds and bytes throughout. Unknown keys and wrong types are left to `checks`,
 """
 
 from dataclasses import dataclass, field, fields
-from functools import cache
 from typing import Any
 
 from django.conf import settings
-from django.core.signals import setting_changed
 from django.urls import get_script_prefix
+
+from .runtime.per_process import per_process
+
+SOCKET_ROUTE = "ws/jobs/"  # where `jobs.routing` serves the sockets
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +38,13 @@ class JobsSettings:
     MAX_SUBSCRIPTIONS: int = 100
     MAX_DATA: int = 262144
     ALLOWED_REDIRECT_HOSTS: list[str] = field(default_factory=list)
-    SOCKET_PATH: str = "ws/jobs/"
+    SOCKET_PATH: str = SOCKET_ROUTE
 
 
 NAMES = frozenset(f.name for f in fields(JobsSettings))
 
 
-@cache
+@per_process(reset_on="JOBS")
 def jobs_settings() -> JobsSettings:
     """Return the settings in force, read once and again after `override_settings`."""
     given: dict[str, Any] = getattr(settings, "JOBS", {})
@@ -68,11 +70,3 @@ def socket_path() -> str:
     path = jobs_settings().SOCKET_PATH
     is_absolute = path.startswith(("/", "ws:", "wss:", "http:", "https:"))
     return path if is_absolute else get_script_prefix() + path
-
-
-def _forget(*, setting: str, **_: Any) -> None:
-    if setting == "JOBS":
-        jobs_settings.cache_clear()
-
-
-setting_changed.connect(_forget, dispatch_uid="jobs.conf")

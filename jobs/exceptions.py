@@ -1,46 +1,51 @@
-"""Every error of the jobs app. One base, `JobError`, so that a caller can catch them together.
+"""The errors of the jobs app. All but one have the base `JobError`, so one `except` catches them.
 
-A `JobError` that a task raises is shown to the person who waits, word for word; every other exception is not.
-`JobCancelled` stands apart: it is no error but the end of the run, and an `except Exception` must not swallow it.
+If a task raises a `JobError`, the waiting page shows its text word for word. The text of any other
+exception is never shown. `JobCancelled` stands apart: it ends the run of a task, and
+`except Exception` must not swallow it.
 """
 
 
 class JobError(Exception):
-    """Something about a job went wrong; the text may be shown to its owner."""
+    """Something about a job went wrong. Its text may be shown to the job's owner."""
 
 
 class JobNotFound(JobError):
-    """There is no job of this id, neither alive nor in the archive."""
+    """No job has this id, neither in Redis nor in the archive.
+
+    Also raised for a job that the viewer may not see, and for a draft until its transaction has
+    committed.
+    """
 
 
 class JobExists(JobError):
-    """A job of this id has been created before."""
+    """A job of this id has been created before. Leave the id out to get a new one."""
 
 
 class JobAlreadyRunning(JobError):
-    """Somebody else's job does this work already, and it was to be done once for everyone.
+    """Another owner's job does this work already, and it is unique for everyone.
 
     The text may be shown. It names neither that job nor its owner.
     """
 
 
 class JobEnded(JobError):
-    """The job has ended, so nothing about it can change any more."""
+    """The job has ended, so it can no longer change."""
 
 
 class JobCancelled(BaseException):
-    """Somebody asked the job to stop; raised inside the task by its next progress call.
+    """Somebody asked the job to stop; the task's next progress call raises this.
 
-    Not an `Exception`, like `asyncio.CancelledError`: code that skips a bad item with
+    It is not an `Exception`, like `asyncio.CancelledError`. Code that skips a bad item with
     `except Exception`, or that retries on errors, must not go on with a job that was cancelled.
-    Only the process that runs the job gets it; anybody else who writes to it gets `JobEnded`.
+    Only the process that runs the job gets it. Any other writer gets `JobEnded`.
     """
 
 
 class JobRunning(JobError):
-    """Another worker runs the job, and its heart beats.
+    """Another worker runs the job, and its heartbeat still arrives.
 
-    `seconds_left` is the time until the job counts as lost if that worker is silent from now on.
+    `seconds_left` is the time until the job counts as lost if no more heartbeats come.
     """
 
     def __init__(self, text: str, seconds_left: float) -> None:
@@ -49,35 +54,39 @@ class JobRunning(JobError):
 
 
 class HandlerNotFound(JobError):
-    """No `JobHandler` of this dotted path has been loaded."""
+    """No `JobHandler` of this dotted path has been loaded.
+
+    Put it into the `handlers.py` of an installed app, or import its module at start-up.
+    """
 
 
 class UnserializableData(JobError):
-    """A value that is not plain JSON, or too much of it, was given to a job's data."""
+    """A value for a job's data is not plain JSON, or larger than `JOBS["MAX_DATA"]` allows."""
 
 
 class StoreUnavailable(JobError):
-    """The Redis that holds the jobs does not answer, or does not take writes."""
+    """The Redis that holds the jobs, or the archive's database, does not answer. Retry later."""
 
 
 class ClaimInProgress(StoreUnavailable):
-    """The job's owner is being sent on at this moment; try again when that has ended."""
+    """Another request is claiming the job at this moment. Retry when it is done."""
 
 
 def is_cancel(error: BaseException | None) -> bool:
-    """Say whether an error is a cancel, by itself or in the group that an `asyncio.TaskGroup` raises."""
+    """Return whether an error is a cancel, alone or in the group that a `TaskGroup` raises."""
     if isinstance(error, BaseExceptionGroup):
         return error.subgroup(JobCancelled) is not None
     return isinstance(error, JobCancelled)
 
 
 def not_found(job_id: str) -> JobNotFound:
-    """Return the error for an id that is neither alive nor archived."""
+    """Return the error for an id that no job has."""
     return JobNotFound(f"There is no job {job_id!r}.")
 
 
 def exists(job_id: str) -> JobExists:
     """Return the error for an id that has been used."""
     return JobExists(
-        f"There is a job {job_id!r} already; an id is the Celery task id and is used once."
+        f"There is already a job {job_id!r}. "
+        "An id is used once, because it is the Celery task id; leave it out to get a new one."
     )

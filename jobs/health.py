@@ -1,6 +1,7 @@
-"""Whether this server process does its work, for a load balancer or a monitor.
+"""A health check of this server process, for a load balancer or a monitor.
 
-To be put into the host project's URLs: `path("health/", jobs.health.health)`. It tells no secrets: words, no errors.
+Add it to the project's URLs: `path("health/", jobs.health.health)`. Its answer holds only words
+such as `ok` and `down`, so anybody may read it. Errors go to the log.
 """
 
 from collections.abc import Awaitable
@@ -11,10 +12,10 @@ from django.http import HttpRequest, JsonResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
+from .archive import server as archive_server
 from .conf import jobs_settings
 from .exceptions import StoreUnavailable
 from .logs import get_logger
-from .models import JobRecord
 from .push.hub import hub
 from .runtime.threads import in_thread
 from .store.reader import async_reader
@@ -22,42 +23,40 @@ from .store.reader import async_reader
 logger = get_logger(__name__)
 
 OK, DOWN, OFF = "ok", "down", "off"
-HUB = {
-    None: "idle",
-    False: OK,
-    True: "deaf",
-}  # idle: no page is open here; deaf: pages read their jobs instead
+# By whether the hub is deaf. None: no page is open here. A deaf hub hears no pushes, so its pages
+# read their jobs from the store instead.
+HUB_STATES = {None: "idle", False: OK, True: "deaf"}
 
 
 @require_safe
 @login_not_required
 @never_cache
 async def health(request: HttpRequest) -> JsonResponse:
-    """Answer 200, or 503 when the store or the archive does not answer.
+    """Answer 200, or 503 if the store or the archive does not answer.
 
-    A deaf hub is told but is no reason for 503: its pages are served all the same, and it heals itself.
+    A deaf hub is reported, but it is no reason for 503: its pages are still served, and it
+    recovers by itself.
     """
     parts = {
-        "store": await _tried("store", async_reader().read_all([])),
-        "archive": await _tried("archive", in_thread(_ask_archive))
-        if jobs_settings().ARCHIVE
-        else OFF,
-        "hub": HUB[hub().is_deaf],
+        "store": await _state_of("store", async_reader().read_all([])),
+        "archive": await _archive_state(),
+        "hub": HUB_STATES[hub().is_deaf],
     }
-    is_down = DOWN in parts.values()
-    return JsonResponse(
-        {"status": DOWN if is_down else OK, **parts}, status=503 if is_down else 200
-    )
+    if DOWN in parts.values():
+        return JsonResponse({"status": DOWN, **parts}, status=503)
+    return JsonResponse({"status": OK, **parts})
 
 
-def _ask_archive() -> None:
-    JobRecord.objects.exists()
+async def _archive_state() -> str:
+    if not jobs_settings().ARCHIVE:
+        return OFF
+    return await _state_of("archive", in_thread(archive_server.ping))
 
 
-async def _tried(name: str, question: Awaitable[object]) -> str:
+async def _state_of(part: str, answer: Awaitable[object]) -> str:
     try:
-        await question
+        await answer
     except (StoreUnavailable, DatabaseError) as error:
-        logger.error("the %s does not answer: %s", name, error)
+        logger.error("the %s does not answer: %s", part, error)
         return DOWN
     return OK

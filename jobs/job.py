@@ -26,6 +26,8 @@ from .runtime.backlog import backlog_for
 from .states import JobState
 from .store import records
 
+__all__ = ["Job", "JobSnapshot", "Progress"]
+
 logger = get_logger(__name__)
 
 
@@ -118,7 +120,7 @@ class Job(JobSnapshot):
         self._end_on_commit(JobState.COMPLETE)
 
     def fail(self, error: str = "") -> None:
-        """End the job badly, with a text for its owner: on commit inside a transaction, else now."""
+        """End the job badly, with a text for its owner: on commit in a transaction, else now."""
         self._end_on_commit(JobState.FAILED, error)
 
     def cancel(self) -> None:
@@ -138,7 +140,7 @@ class Job(JobSnapshot):
         """
         mark = mark or records.new_mark()
         with self.stored.lock:
-            self._progress.stop()
+            self._forget_late_progress()
             try:
                 self.apply(transitions.end(state, error, self.stored.pending.upon), mark)
             except StoreUnavailable as problem:
@@ -174,9 +176,13 @@ class Job(JobSnapshot):
     def _progress(self) -> ProgressWriter:
         return ProgressWriter(self.stored)
 
+    def _forget_late_progress(self) -> None:
+        if "_progress" in self.__dict__:  # else there was none, and no need of a writer
+            self._progress.stop()
+
     def _give_up(self, transition: Transition) -> None:
         with self.stored.lock:
-            self._progress.stop()
+            self._forget_late_progress()
             self.apply(transition)
             self.stored.attempt_held = None
 

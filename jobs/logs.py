@@ -1,7 +1,7 @@
-"""Our lines in the log: one line each, with the id of the job that they are about.
+"""Log records on one line each, with the id of the job that they are about.
 
-So one job can be followed through all the logs. Clients choose much of what is logged: actions,
-ids, texts. A line break in them must not begin a line that looks like one of the log's own.
+The id lets an operator follow one job through all logs. The one line is for security: clients
+choose much of what is logged, and a line break of theirs must not begin a forged log line.
 """
 
 import logging
@@ -12,13 +12,13 @@ from typing import Any
 
 _job_id: ContextVar[str] = ContextVar("jobs_job_id", default="")
 
-NOTHING = "-"  # what stands in place of an id
+NO_JOB = "-"  # instead of an id
 
 
 def get_logger(name: str) -> logging.Logger:
-    """Return a logger that escapes control characters, line breaks among them, in its arguments.
+    """Return a logger that escapes control characters in its arguments, such as line breaks.
 
-    Every module of ours logs through one.
+    Every module of ours logs through such a logger.
     """
     logger = logging.getLogger(name)
     logger.addFilter(_escape_record)
@@ -27,7 +27,7 @@ def get_logger(name: str) -> logging.Logger:
 
 @contextmanager
 def logs_of(job_id: str) -> Iterator[None]:
-    """Let what is logged inside, by anybody, be about this job."""
+    """Mark every log record that is made inside this block as being about this job."""
     token = _job_id.set(job_id)
     try:
         yield
@@ -36,25 +36,25 @@ def logs_of(job_id: str) -> Iterator[None]:
 
 
 class JobIdFilter(logging.Filter):
-    """Put `job_id` on each record: of the task that runs here, or of the job that a line of ours names.
+    """Set `job_id` on each record: the job that runs here, or the job that our text begins with.
 
-    To be put on a handler, since a logger's filter does not see the records of loggers below it. Threads that a task
-    starts do not inherit it. What is given as `extra={"job_id": …}` stays.
+    Add it to a handler, because a logger's filter does not see the records of child loggers. It
+    does not reach the threads that a task starts. An `extra={"job_id": …}` stays.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Let every record pass."""
         if not hasattr(record, "job_id"):
-            record.job_id = _escaped(_job_id.get()) or _named_by(record) or NOTHING
+            record.job_id = _escaped(_job_id.get()) or _named_by(record) or NO_JOB
         return True
 
 
 def _named_by(record: logging.LogRecord) -> str:
-    """Return the id that a line of ours begins with."""
+    """Return the id that one of our own texts begins with, or ""."""
     is_ours = record.name.startswith("jobs.") and str(record.msg).startswith("job %s")
-    return (
-        str(record.args[0]) if is_ours and isinstance(record.args, tuple) and record.args else ""
-    )
+    if is_ours and isinstance(record.args, tuple) and record.args:
+        return str(record.args[0])
+    return ""
 
 
 class _Escaped:
@@ -73,17 +73,16 @@ class _Escaped:
 def _escape_record(record: logging.LogRecord) -> bool:
     if isinstance(record.args, tuple):
         record.args = tuple(map(_on_one_line, record.args))
-    if record.exc_info and not record.exc_text:  # a formatter uses the text if there is one
+    if record.exc_info and not record.exc_text:  # a formatter takes a text that is there
         lines = logging.Formatter().formatException(record.exc_info).split("\n")
         record.exc_text = "\n".join(f"  {_escaped(line)}" for line in lines)
     return True
 
 
 def _on_one_line(value: Any) -> Any:
-    is_harmless = isinstance(value, int | float) or (
-        isinstance(value, str) and value.isprintable()
-    )
-    return value if is_harmless else _Escaped(value)
+    if isinstance(value, int | float) or (isinstance(value, str) and value.isprintable()):
+        return value
+    return _Escaped(value)
 
 
 def _escaped(text: str) -> str:

@@ -1,7 +1,8 @@
-"""Prometheus metrics of the jobs that this process creates, runs and shows. Needs the extra `metrics`.
+"""Prometheus metrics of the jobs that this process creates, runs and shows.
 
-Imported only when the project asks for it: `"jobs.apps.MeasuredJobsConfig"` in INSTALLED_APPS, or `connect()`.
-Everything is counted from `signals`; the jobs that are alive are counted when somebody scrapes.
+Needs the extra `metrics`. A project turns them on with `"jobs.apps.MeasuredJobsConfig"` in
+INSTALLED_APPS, or with `connect()`. Signals drive the counters. Jobs that are alive are counted
+during each scrape.
 """
 
 import os
@@ -32,12 +33,13 @@ from . import signals
 from .exceptions import StoreUnavailable
 from .job import Job
 from .states import ALIVE
-from .store import indexes, records
+from .store import indexes, statuses
+from .store.clock_skew import clock_skew
 
-LOOK = 2000  # newest jobs that a scrape reads; older ones that are still alive are not counted
-LONG = (0.1, 0.5, 1, 5, 10, 30, 60, 300, 900, 3600, 4 * 3600)  # seconds, of work and of queues
-SHORT = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)  # seconds, of a push
-MULTIPROCESS = "PROMETHEUS_MULTIPROC_DIR"  # prometheus_client's own: the processes of a machine count together
+SCRAPED_JOBS = 2000  # newest jobs that a scrape reads; older ones that are alive are not counted
+WORK_BUCKETS = (0.1, 0.5, 1, 5, 10, 30, 60, 300, 900, 3600, 4 * 3600)  # seconds
+PUSH_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)  # seconds
+MULTIPROCESS = "PROMETHEUS_MULTIPROC_DIR"  # lets prometheus_client add up a machine's processes
 
 CREATED = Counter("jobs_created", "Jobs created", ["handler"])
 ENDED = Counter(
@@ -46,41 +48,44 @@ ENDED = Counter(
     ["handler", "state"],
 )
 WAITED = Histogram(
-    "jobs_waiting_seconds", "From creation to the first start", ["handler"], buckets=LONG
+    "jobs_waiting_seconds", "From creation to the first start", ["handler"], buckets=WORK_BUCKETS
 )
 RAN = Histogram(
-    "jobs_running_seconds", "From the last start to the end", ["handler", "state"], buckets=LONG
+    "jobs_running_seconds",
+    "From the last start to the end",
+    ["handler", "state"],
+    buckets=WORK_BUCKETS,
 )
 DELIVERED = Histogram(
-    "jobs_delivery_seconds", "From the write in the store to the server's hub", buckets=SHORT
+    "jobs_delivery_seconds",
+    "From the write in the store to the server's hub",
+    buckets=PUSH_BUCKETS,
 )
 SOCKETS = Gauge("jobs_open_sockets", "Sockets that are open", multiprocess_mode="livesum")
 MISSED = Counter(
     "jobs_reconcile_hits",
-    "What a page was told by reconciliation: an end whose push was lost, or a change",
+    "Changes that reached a page by reconciliation: an end whose push was lost, or another change",
     ["kind"],
 )
 
 
-class Living(Collector):
-    """Counts the jobs that are alive, and says whether the store answers, in three round trips."""
+class AliveJobs(Collector):
+    """Counts the jobs that are alive, and checks that the store answers, in three round trips."""
 
     def __init__(self) -> None:
-        self.clock_ahead = (
-            0.0  # seconds by which Redis's clock is ahead of ours, as of the last scrape
-        )
+        self.clock_ahead = 0.0  # seconds that Redis's clock was ahead of ours at the last scrape
 
     def describe(self) -> list[Metric]:
-        """Keep the registry from asking the store only to learn the names."""
+        """Return nothing, so that the registry does not ask the store only for the names."""
         return []
 
     def collect(self) -> Iterator[Metric]:
         """Count them now."""
         alive = GaugeMetricFamily(
-            "jobs_alive", f"Jobs by state among the newest {LOOK}", labels=["state"]
+            "jobs_alive", f"Jobs by state among the newest {SCRAPED_JOBS}", labels=["state"]
         )
         try:
-            tally, is_up = self._tally(), 1
+            tally, is_up = self._count(), 1
         except StoreUnavailable:
             tally, is_up = Tally(), 0
         for state in sorted(ALIVE) if is_up else ():
@@ -88,51 +93,42 @@ class Living(Collector):
         yield alive
         yield GaugeMetricFamily("jobs_store_up", "Whether the store answers", value=is_up)
 
-    def _tally(self) -> Tally[str]:
-        glances = records.glance(indexes.indexed(indexes.ALL, LOOK))
-        self.clock_ahead = _clock_ahead()
+    def _count(self) -> Tally[str]:
+        glances = statuses.statuses(indexes.indexed(indexes.ALL, SCRAPED_JOBS))
+        self.clock_ahead = clock_skew().certain
         return Tally(
             glance.state for glance in glances if glance.is_alive and not glance.is_overdue
         )
 
 
-LIVING = Living()
+ALIVE_JOBS = AliveJobs()
 
 
 def connect() -> None:
-    """Count from now on, in this process and those that it forks; may be called twice."""
+    """Count from now on, in this process and its forks. May be called twice."""
     for signal, receiver in RECEIVERS.items():
         signal.connect(receiver, dispatch_uid="jobs.metrics")
-    REGISTRY.register(LIVING)
+    REGISTRY.register(ALIVE_JOBS)
 
 
 def disconnect() -> None:
-    """Count no more; may be called twice."""
+    """Stop counting. May be called twice."""
     for signal in RECEIVERS:
         signal.disconnect(dispatch_uid="jobs.metrics")
     with suppress(KeyError):
-        REGISTRY.unregister(LIVING)
+        REGISTRY.unregister(ALIVE_JOBS)
 
 
 @require_safe
 @login_not_required
 def expose(request: HttpRequest) -> HttpResponse:
-    """Answer a scrape; a view for projects that have no metrics of their own. Keep strangers from it."""
+    """Answer a scrape, in a project without metrics of its own. Keep strangers away from it."""
     registry = REGISTRY
     if MULTIPROCESS in os.environ:
         registry = CollectorRegistry()
         MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
-        registry.register(LIVING)
+        registry.register(ALIVE_JOBS)
     return HttpResponse(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
-
-
-def _clock_ahead() -> float:
-    """Return by how much Redis's clock is ahead; 0 when that is no more than what asking takes."""
-    before = time.time()
-    clock = records.clock() / 1_000_000
-    took = time.time() - before
-    ahead = clock - before - took / 2
-    return ahead if abs(ahead) > took else 0.0
 
 
 def _on_created(job: Job, **_: Any) -> None:
@@ -154,7 +150,7 @@ def _on_ended(job: Job, **_: Any) -> None:
 
 
 def _on_push(version: int, **_: Any) -> None:
-    DELIVERED.observe(max(0.0, time.time() + LIVING.clock_ahead - version / 1_000_000))
+    DELIVERED.observe(max(0.0, time.time() + ALIVE_JOBS.clock_ahead - version / 1_000_000))
 
 
 def _on_missed(job: Job, seen: int, **_: Any) -> None:

@@ -1,4 +1,4 @@
-"""A plain page instead of a traceback while Redis is away."""
+"""Shows a plain page instead of a traceback while Redis does not answer."""
 
 from collections.abc import Callable
 
@@ -10,18 +10,18 @@ from .exceptions import StoreUnavailable
 from .waiting.redirects import is_allowed, same_page
 
 TEMPLATE = "jobs/unavailable.html"
-RETRY_AFTER = 5  # seconds
+OUTAGE_SECONDS = 5  # the Retry-After of the page
 
 
 def unavailable(request: HttpRequest) -> HttpResponse:
-    """Return the page that says so, and when to try again."""
+    """Answer 503, with a page that offers another try."""
     response = HttpResponse(_page(request), status=503)
-    response["Retry-After"] = str(RETRY_AFTER)
+    response["Retry-After"] = str(OUTAGE_SECONDS)
     return response
 
 
 def _page(request: HttpRequest) -> str:
-    """Render the page; without the site's own menus and the like if they need the database too."""
+    """Render the page, without context processors if they need a database that is busy."""
     context = {"retry_url": _retry_url(request)}
     try:
         return render_to_string(TEMPLATE, context, request)
@@ -30,7 +30,7 @@ def _page(request: HttpRequest) -> str:
 
 
 def _retry_url(request: HttpRequest) -> str:
-    """Return the page to try again: this one, or where a form was sent from."""
+    """Return the page to try again: this one, or the page of the form that was posted."""
     if request.method in ("GET", "HEAD"):
         return same_page(request)
     referrer = request.headers.get("Referer", "")
@@ -38,7 +38,7 @@ def _retry_url(request: HttpRequest) -> str:
 
 
 class StoreUnavailableMiddleware:
-    """Answer 503 with `jobs/unavailable.html` when a view lets a `StoreUnavailable` through."""
+    """Answer 503 with `jobs/unavailable.html` when a view raises `StoreUnavailable`."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -48,5 +48,5 @@ class StoreUnavailableMiddleware:
         return self.get_response(request)
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
-        """Turn the one error into a page, leave all others alone."""
+        """Answer `StoreUnavailable` with the page; leave every other exception alone."""
         return unavailable(request) if isinstance(error, StoreUnavailable) else None

@@ -1,7 +1,8 @@
-"""The archive: the database's record of jobs that have ended, which outlives Redis, and where a job is claimed."""
+"""The archive: jobs that have ended, in the database. Jobs are claimed there."""
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any, ClassVar
 
 from django.db import models
@@ -15,17 +16,17 @@ from .states import ENDED, JobState
 
 
 class JobRecordQuerySet(models.QuerySet["JobRecord"]):
-    """Finds and writes archived jobs."""
+    """Queries for archived jobs."""
 
     def store(self, record: Record) -> None:
-        """Write an ended job down; idempotent, and an older version never replaces a newer one.
+        """Insert or update the row of an ended job. Idempotent.
 
-        The first end stays: only a job that was given up for lost gets another outcome, until it is claimed. Raises
-        `ValueError` for a job that has not ended.
+        An older version never replaces a newer one. The first end stays. Only a `lost` job may get
+        another outcome, until it is claimed. Raises `ValueError` if the job has not ended.
         """
         if not record.state.is_ended:
             raise ValueError(
-                f"Job {record.id} is {record.state}; only a job that has ended is archived."
+                f"Job {record.id} is {record.state}. Only a job that has ended can be archived."
             )
         columns = self._columns(record)
         newer = self.filter(pk=record.id, version__lt=record.version, claimed_at=None)
@@ -34,27 +35,25 @@ class JobRecordQuerySet(models.QuerySet["JobRecord"]):
             self.bulk_create([JobRecord(pk=record.id, **columns)], ignore_conflicts=True)
 
     def claimed(self, job_id: str) -> JobRecord | None:
-        """Wait for a claim of this job that is under way, and return its row if it has been claimed, else None.
+        """Wait for a claim in progress, then return the job's row if it has been claimed.
 
-        A claim updates the row first. So an update, though it changes nothing, waits on every database.
+        A claim updates the row first. So this update, which changes nothing, waits for the claim
+        on every database.
         """
         rows = self.filter(pk=job_id)
         rows.update(version=models.F("version"))
         return rows.exclude(claimed_at=None).first()
 
     def _columns(self, record: Record) -> dict[str, Any]:
-        record = record.replace(
-            leased_until=0, leased_by=""
-        )  # a lease is Redis's: none outlives it
+        record = record.replace(leased_until=0, leased_by="")  # a lease exists only in Redis
+        started_at = to_datetime(record.started_at) if record.started_at else None
         return {
             "state": record.state.value,
             "handler_class": _storable(record.handler_class)[:255],
             "owner": _storable(record.owner)[:255],
             "version": record.version,
             "created_at": database_time(to_datetime(record.created_at)),
-            "started_at": database_time(to_datetime(record.started_at))
-            if record.started_at
-            else None,
+            "started_at": database_time(started_at) if started_at else None,
             "ended_at": database_time(to_datetime(record.ended_at)),
             "stored": {_storable(name): _storable(text) for name, text in to_hash(record).items()},
         }
@@ -65,7 +64,7 @@ class JobRecordQuerySet(models.QuerySet["JobRecord"]):
 
 
 class JobRecord(models.Model):
-    """A job that has ended. The columns are for queries; `stored` is the job as Redis held it."""
+    """A job that has ended. The columns are for queries; `stored` is the hash from Redis."""
 
     id = ExactCharField(_("id"), primary_key=True, max_length=128)
     state = models.CharField(
@@ -93,24 +92,25 @@ class JobRecord(models.Model):
         indexes: ClassVar[Any] = [
             models.Index(fields=["owner", "-created_at"], name="jobs_owner_created"),
             models.Index(fields=["handler_class", "-ended_at"], name="jobs_handler_ended"),
-            models.Index(
-                fields=["ended_at", "state"], name="jobs_ended_state"
-            ),  # both are counted from it alone
+            # covers the daily counts
+            models.Index(fields=["ended_at", "state"], name="jobs_ended_state"),
         ]
 
     def __str__(self) -> str:
         return f"{self.id} ({self.state})"
 
     def to_record(self) -> Record:
-        """Return the job as the store would, with what the claim has added."""
-        claimed_at = (
-            int(aware_time(self.claimed_at).timestamp() * 1_000_000) if self.claimed_at else 0
-        )
+        """Return the job as Redis held it, with the claim added."""
+        claimed_at = _microseconds(self.claimed_at) if self.claimed_at else 0
         return from_hash(self.pk, self.stored).replace(
             claimed_at=claimed_at, claimed_url=self.claimed_url
         )
 
 
+def _microseconds(stored: datetime) -> int:
+    return int(aware_time(stored).timestamp() * 1_000_000)
+
+
 def _storable(text: str) -> str:
-    """Return a text that every database takes; PostgreSQL takes no NUL."""
+    """Return the text without NUL, which PostgreSQL refuses."""
     return text.replace("\0", "\N{REPLACEMENT CHARACTER}")

@@ -23,7 +23,7 @@ from .tasks import JobTask
 NAMED = (Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY)
 
 
-def start_again(task: JobTask, job: Job, **celery_options: Any) -> Job:
+def start_again(task: JobTask, job: JobSnapshot, **celery_options: Any) -> Job:
     """Start the task again, as a new job with the old job's owner, tags and handler; return it.
 
     Its arguments are the values that the old job's data holds under their names. These are the
@@ -52,7 +52,7 @@ def start_again(task: JobTask, job: Job, **celery_options: Any) -> Job:
     )
 
 
-def successor_of(job: Job) -> Job | None:
+def successor_of(job: JobSnapshot) -> Job | None:
     """Return the new job that `start_again` has made of this one; None if it has not."""
     try:
         return JobRepository().find(_successor_id(job))
@@ -74,28 +74,28 @@ def reason_against_rerun(job: Job) -> str:
 
 
 def rerun(job: Job, request: HttpRequest) -> JobSnapshot:
-    """Let the job's handler run it again, in a request of staff; raises `JobError` if it cannot."""
+    """Let the job's handler run it again, for staff. Raises `JobError` if it cannot."""
     if text := reason_against_rerun(job):
         raise JobError(text)
     return job.handler.rerun(request)
 
 
-def _not_ended(job: Job) -> str:
+def _not_ended(job: JobSnapshot) -> str:
     return _("Job %(id)s has not ended yet.") % {"id": job.id}
 
 
-def _already_rerun(job: Job) -> str:
+def _already_rerun(job: JobSnapshot) -> str:
     successor = successor_of(job)
     if successor is None:
         return ""
     return _("It has been run again already, as job %(id)s.") % {"id": successor.id}
 
 
-def _successor_id(job: Job) -> str:
+def _successor_id(job: JobSnapshot) -> str:
     return str(uuid5(NAMESPACE_URL, f"django-waitroom:again:{job.id}"))
 
 
-def _arguments(task: JobTask, job: Job) -> dict[str, Any]:
+def _arguments(task: JobTask, job: JobSnapshot) -> dict[str, Any]:
     parameters = signature(task.run).parameters
     _require_all_in_data(task, parameters, job)
     kinds = {
@@ -104,7 +104,9 @@ def _arguments(task: JobTask, job: Job) -> dict[str, Any]:
     return {name: _argument(job, name, kinds.get(name)) for name in parameters if name in job.data}
 
 
-def _require_all_in_data(task: JobTask, parameters: Mapping[str, Parameter], job: Job) -> None:
+def _require_all_in_data(
+    task: JobTask, parameters: Mapping[str, Parameter], job: JobSnapshot
+) -> None:
     if secret := [name for name in parameters if name in task.exclude_from_data]:
         text = _("It cannot be run again: %(names)s was kept out of its data.")
         raise JobError(text % {"names": ", ".join(secret)})
@@ -118,7 +120,7 @@ def _require_all_in_data(task: JobTask, parameters: Mapping[str, Parameter], job
         raise JobError(text % {"names": ", ".join(missing) or "*"})
 
 
-def _argument(job: Job, name: str, kind: str | None) -> Any:
+def _argument(job: JobSnapshot, name: str, kind: str | None) -> Any:
     value = job.data[name]
     try:
         return value if kind is None else restored(kind, value)

@@ -8,15 +8,16 @@ from django.conf import settings
 from django.core.handlers.asgi import ASGIHandler
 from django.urls import re_path
 
+from .conf import SOCKET_ROUTE
 from .live.consumer import JobConsumer, NotFoundConsumer
 
 Scope = dict[str, Any]
 Application = Callable[[Scope, Any, Any], Coroutine[Any, Any, None]]
 
 websocket_urlpatterns = [
-    re_path(r"^ws/jobs/$", JobConsumer.as_asgi()),
-    re_path(r"^ws/jobs/(?P<job_id>[^/]+)/$", JobConsumer.as_asgi()),
-    re_path(r"(?s)^ws/jobs/.*$", NotFoundConsumer.as_asgi()),
+    re_path(rf"^{SOCKET_ROUTE}$", JobConsumer.as_asgi()),
+    re_path(rf"^{SOCKET_ROUTE}(?P<job_id>[^/]+)/$", JobConsumer.as_asgi()),
+    re_path(rf"(?s)^{SOCKET_ROUTE}.*$", NotFoundConsumer.as_asgi()),
 ]
 
 
@@ -43,17 +44,18 @@ def websocket_application(scope: Scope, receive: Any, send: Any) -> Coroutine[An
     """Serve the sockets; an ASGI application.
 
     What `URLRouter(websocket_urlpatterns)` does, without the copies of the scope and the waiting calls that it keeps
-    for each open socket. Raises `ValueError` for an address that is not below `ws/jobs/`.
+    for each open socket. Raises `ValueError` for an address that is not below `SOCKET_ROUTE`.
     """
     if (consumer := _consumer_at(scope)) is None:
         raise ValueError(
-            f"{scope['path']!r} is no address of the jobs' sockets; those are below /ws/jobs/."
+            f"{scope['path']!r} is no address of the jobs' sockets; "
+            f"those are below /{SOCKET_ROUTE}."
         )
     return consumer(scope, receive, send)
 
 
 def _consumer_at(scope: Scope) -> JobConsumer | NotFoundConsumer | None:
-    """Return a new consumer for the address, or None if it is not below `ws/jobs/`."""
+    """Return a new consumer for the address, or None if it is not below `SOCKET_ROUTE`."""
     # With daphne any client may name a root_path, so it is no more than a hint.
     prefix = settings.FORCE_SCRIPT_NAME or scope.get("root_path", "")
     for path in (scope["path"].removeprefix(prefix), scope["path"]):

@@ -1,4 +1,4 @@
-"""What a server-side listener can connect to; a receiver's error is logged, never raised."""
+"""Signals of a job's life and of a server process. What a receiver raises is only logged."""
 
 from django.dispatch import Signal
 
@@ -7,12 +7,12 @@ job_created = Signal()
 job_started = Signal()
 job_ended = Signal()
 
-# What a server process does, for those who measure. Sent from its event loop, so a receiver must not wait.
+# For metrics. Each is sent in the event loop of a server process, so a receiver must not block.
 socket_opened = Signal()
 socket_closed = Signal()
-push_arrived = (
-    Signal()
-)  # with `version`: when the job was written, in microseconds of Redis's clock
-push_missed = (
-    Signal()
-)  # with `job` as it was read, and `seen`, the version that the page knew: no push told it
+
+# With `version`: when the job was written, in microseconds of Redis's clock.
+push_arrived = Signal()
+
+# With `job` as it was read, and `seen`: the version that the page had. No push brought the change.
+push_missed = Signal()

@@ -15,6 +15,7 @@ from channels.routing import URLRouter
 from channels.testing import WebsocketCommunicator
 from django.http import HttpRequest
 
+from .conf import SOCKET_ROUTE
 from .exceptions import StoreUnavailable
 from .job import Job
 from .push import publisher
@@ -26,8 +27,8 @@ from .repository import JobRepository
 from .routing import websocket_urlpatterns
 from .runtime.replaceable import replaced
 from .signals import job_started
-from .store import records, scripts
-from .store.records import Push
+from .store import client, keys
+from .store.push import Push
 from .tasks import JobTask
 
 TIMES = (  # fields of `Record`
@@ -123,7 +124,7 @@ def advance_clock(seconds: float, *jobs: Job) -> None:
     if seconds < 0:
         raise ValueError(f"{seconds} seconds cannot pass; time goes forward.")
     for job in jobs:
-        _move_back(records.job_key(job.id), seconds)
+        _move_back(keys.job_key(job.id), seconds)
 
 
 @contextmanager
@@ -144,7 +145,7 @@ def store_down() -> Iterator[None]:
     def refuse() -> NoReturn:
         raise StoreUnavailable("jobs.testing.store_down")
 
-    with replaced(scripts.give_respite, by=refuse):
+    with replaced(client.fail_fast, by=refuse):
         yield
 
 
@@ -200,7 +201,7 @@ class JobCommunicator(WebsocketCommunicator):
     def __init__(
         self, session: Any = None, job: str | None = None, origin: str | None = "http://testserver"
     ) -> None:
-        path = f"/ws/jobs/{job}/" if job else "/ws/jobs/"
+        path = f"/{SOCKET_ROUTE}{job}/" if job else f"/{SOCKET_ROUTE}"
         headers = [(b"host", b"testserver"), *([(b"origin", origin.encode())] if origin else [])]
         super().__init__(URLRouter(websocket_urlpatterns), path, headers=headers)
         self.scope["session"] = {} if session is None else session
@@ -271,13 +272,13 @@ def _capture_and_send(message: Message) -> None:
 
 
 def _move_back(key: str, seconds: float) -> None:
-    stored: Any = scripts.client().hgetall(key)
+    stored: Any = client.client().hgetall(key)
     past: Any = {
         name: int(stored[name]) - round(seconds * 1_000_000)
         for name in TIMES
         if int(stored.get(name, 0))
     }
     if stored:
-        left: Any = scripts.client().ttl(key)
-        scripts.client().hset(key, mapping=past)
-        scripts.client().expire(key, max(0, left - round(seconds)))
+        left: Any = client.client().ttl(key)
+        client.client().hset(key, mapping=past)
+        client.client().expire(key, max(0, left - round(seconds)))

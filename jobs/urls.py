@@ -5,9 +5,7 @@ from django.urls import path, re_path
 from . import views
 from .core.app_label import app_label
 
-app_name = (
-    app_label()
-)  # so that `reverse("jobs:list")` is `reverse("<label>:list")` under another label
+app_name = app_label()  # a project with another label reverses "<label>:list"
 
 JOB = r"^(?P<job_id>[A-Za-z0-9_.:-]{1,128})/"
 

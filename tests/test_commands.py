@@ -8,7 +8,7 @@ from django.db import OperationalError
 
 from jobs.doctor.walk import Finding
 from jobs.exceptions import StoreUnavailable
-from jobs.store import scripts
+from jobs.store.client import client
 from tests.upkeep.test_purge import archived, left
 
 from .factories import create_job, ended_job, plant, started_job
@@ -49,7 +49,7 @@ def test_a_purge_that_makes_no_sense_deletes_nothing(arguments):
 
 @pytest.mark.django_db
 def test_the_sweep_says_what_there_was_to_do():
-    plant(scripts.client(), create_job(), deadline=1)
+    plant(client(), create_job(), deadline=1)
     started_job()
     ended_job()
     assert run("sweep_jobs") == "1 alive, 1 ended as overdue, 0 archived late.\n"
@@ -79,7 +79,7 @@ def test_the_doctor_prints_a_line_for_each_step_and_names_what_is_wrong(monkeypa
         Finding("store", "answers"),
         Finding("worker", "No worker. Start one.", is_ok=False),
     ]
-    monkeypatch.setattr("jobs.management.commands.jobs_doctor.examine", lambda url: findings)
+    monkeypatch.setattr("jobs.management.commands.jobs_doctor.take_steps", lambda url: findings)
     out = StringIO()
     with pytest.raises(CommandError, match=r"^Wrong: worker\.$"):
         call_command("jobs_doctor", stdout=out)
@@ -91,7 +91,7 @@ def test_the_doctor_prints_a_line_for_each_step_and_names_what_is_wrong(monkeypa
 def test_the_doctor_takes_the_public_address(monkeypatch):
     asked = []
     monkeypatch.setattr(
-        "jobs.management.commands.jobs_doctor.examine", lambda url: asked.append(url) or []
+        "jobs.management.commands.jobs_doctor.take_steps", lambda url: asked.append(url) or []
     )
     assert run("jobs_doctor", "--url", "https://example.org/some/page") == ""
     assert asked == ["https://example.org"]

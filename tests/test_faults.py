@@ -141,9 +141,7 @@ def test_f29_no_pair_of_numbers_makes_progress_fail(current, total):
 
 
 @pytest.mark.parametrize("hours", [1, -1])
-def test_f32_a_clock_of_ours_that_is_wrong_by_an_hour_ends_no_job(
-    hours, monkeypatch, redis_client
-):
+def test_f32_a_wrong_local_clock_ends_no_job(hours, monkeypatch, redis_client):
     waiting, running = create_job(), started_job()
     really = time.time
     monkeypatch.setattr(time, "time", lambda: really() + hours * 3600)

@@ -5,11 +5,11 @@ from django.db import OperationalError
 from django.test import AsyncClient
 from django.urls import path
 
-from jobs import health as module
+from jobs.archive import server
 from jobs.health import health
 from jobs.push.hub import hub
 from jobs.store.reader import async_reader
-from tests.push.test_hub import Page
+from tests.push.watchers import Page
 
 from .factories import NOWHERE
 
@@ -42,7 +42,7 @@ async def test_without_its_database_neither(monkeypatch):
     def fail():
         raise OperationalError("could not log in with password hunter2")
 
-    monkeypatch.setattr(module, "_ask_archive", fail)
+    monkeypatch.setattr(server, "ping", fail)
     assert await ask() == (
         503,
         {"status": "down", "store": "ok", "archive": "down", "hub": "idle"},
@@ -51,7 +51,7 @@ async def test_without_its_database_neither(monkeypatch):
 
 async def test_an_archive_that_is_turned_off_is_not_asked(settings, monkeypatch):
     settings.JOBS = settings.JOBS | {"ARCHIVE": False}
-    monkeypatch.setattr(module, "_ask_archive", None)
+    monkeypatch.setattr(server, "ping", None)
     assert await ask() == (200, {"status": "ok", "store": "ok", "archive": "off", "hub": "idle"})
 
 

@@ -236,7 +236,7 @@ def test_who_hears_ready_sees_what_the_transaction_has_written(monkeypatch):
     assert seen == [True]
 
 
-def test_an_end_that_comes_too_late_on_commit_is_logged_and_not_raised(caplog):
+def test_an_end_refused_on_commit_is_logged_not_raised(caplog):
     job = started_job()
     with transaction.atomic():
         job.complete()
@@ -246,7 +246,7 @@ def test_an_end_that_comes_too_late_on_commit_is_logged_and_not_raised(caplog):
     assert f"job {job.id}: complete after the commit was refused" in caplog.text
 
 
-def test_a_job_known_to_have_ended_refuses_at_once_inside_a_transaction_too():
+def test_an_ended_job_refuses_at_once_inside_a_transaction():
     job = ended_job()
     with transaction.atomic(), pytest.raises(JobEnded):
         job.fail("no")
@@ -340,7 +340,7 @@ def test_a_new_attempt_starts_from_no_progress():
     assert again(job).progress == (0, None, None, "")
 
 
-def test_a_retry_says_when_it_is_due_and_how_many_there_can_be():
+def test_a_retry_shows_its_time_and_the_attempts_left():
     job = started_job()
     job.retry(30, max_attempts=4)
     known = again(job)

@@ -12,9 +12,11 @@ FOLDER = Path(jobs.__file__).parent
 
 # The path of a job. Names in one line never import each other.
 ROW = """
-exceptions states conf signals
+exceptions states signals
 logs
-core runtime
+runtime
+conf
+core
 handlers
 store archive
 push

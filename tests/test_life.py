@@ -1,4 +1,4 @@
-"""Lives of a job, as hypothesis makes them up: after each step the store says what a simple model says."""
+"""Lives of a job that hypothesis makes up: the store agrees with a simple model at each step."""
 
 import pytest
 from django.contrib.auth.models import Group
@@ -19,7 +19,7 @@ from jobs.job import Job
 from jobs.models import JobRecord
 from jobs.repository import JobRepository
 from jobs.states import ENDED, JobState
-from jobs.store import records, scripts
+from jobs.store import client, keys
 from jobs.waiting.claim import claim
 
 from .factories import ANN, create_job, request_of
@@ -40,14 +40,14 @@ class LifeHandler(JobHandler):
 
 
 class JobLife(RuleBasedStateMachine):
-    """One job, three workers that may get its message at any time, an owner, and a Redis that forgets."""
+    """One job, three workers that may get its message, an owner, and a Redis that forgets."""
 
     def __init__(self):
         super().__init__()
         JobRecord.objects.all().delete()
         Group.objects.all().delete()
         self.job_id = create_job(handler_class=LifeHandler).id
-        self.backup = scripts.client().hgetall(records.job_key(self.job_id))
+        self.backup = client.client().hgetall(keys.job_key(self.job_id))
         self.state, self.attempt, self.data = PENDING, 0, {}
         self.is_cancel_asked = self.is_claimed = False
         self.held: dict[int, int] = {}  # by worker: the attempt that it is working on
@@ -152,7 +152,7 @@ class JobLife(RuleBasedStateMachine):
     @precondition(lambda self: self.state not in ENDED)
     @rule()
     def let_the_deadline_pass(self):
-        scripts.client().hset(records.job_key(self.job_id), "deadline", 1)
+        client.client().hset(keys.job_key(self.job_id), "deadline", 1)
         self.state = LOST if self.state is RUNNING else EXPIRED
 
     @precondition(lambda self: self.state in ENDED)
@@ -170,16 +170,16 @@ class JobLife(RuleBasedStateMachine):
     def forget_everything(self):
         """Redis restarts empty; who works on the job, or its message, writes it anew."""
         job = self.found()
-        scripts.client().flushall()
+        client.client().flushall()
         if self.state not in ENDED:
             Job(job.record).stored.restore(keep_version=True)
 
     @precondition(lambda self: self.state in ENDED)
     @rule()
     def go_back_to_a_backup(self):
-        """Redis is restored from a backup made when the job was new; what has ended is in the archive."""
-        scripts.client().delete(records.job_key(self.job_id))
-        scripts.client().hset(records.job_key(self.job_id), mapping=self.backup)
+        """Redis is restored from a backup made when the job was new. The archive has its end."""
+        client.client().delete(keys.job_key(self.job_id))
+        client.client().hset(keys.job_key(self.job_id), mapping=self.backup)
 
     @invariant()
     def the_store_says_what_the_model_says(self):

@@ -15,9 +15,9 @@ from jobs.apps import JobsConfig, MeasuredJobsConfig
 from jobs.push.hub import hub
 from jobs.repository import JobRepository
 from jobs.states import JobState
-from jobs.store import scripts
+from jobs.store.client import client
+from jobs.store.push import Push
 from jobs.store.reader import async_reader
-from jobs.store.records import Push
 from jobs.testing import JobCommunicator
 
 from .factories import ANN, NOWHERE, commands, create_job, ended_job, plant, started_job
@@ -69,7 +69,7 @@ def test_jobs_are_counted_by_handler_and_outcome(grown):
 def test_waiting_and_running_are_timed_by_redis_s_clock(grown):
     job = create_job()
     job.start()
-    plant(scripts.client(), job, started_at=job.record.created_at + 1, state="running")
+    plant(client(), job, started_at=job.record.created_at + 1, state="running")
     job.refresh().record = job.record.replace(started_at=job.version - 7_000_000)
     job.end(JobState.COMPLETE)
     assert grown("jobs_waiting_seconds_count", **HANDLER) == 1
@@ -86,7 +86,7 @@ def test_a_second_attempt_has_not_waited_again(grown):
 def test_what_is_alive_is_counted_when_somebody_asks():
     create_job()
     started_job()
-    plant(scripts.client(), create_job(), deadline=1)  # overdue: whoever reads it ends it
+    plant(client(), create_job(), deadline=1)  # overdue: whoever reads it ends it
     ended_job()
     assert [figure("jobs_alive", state=state) for state in ("pending", "running")] == [1, 1]
     assert figure("jobs_alive", state="retrying") == 0
@@ -102,7 +102,7 @@ def test_a_scrape_works_while_the_store_is_away(settings):
 def test_a_scrape_looks_at_the_jobs_and_does_not_read_them(redis_client):
     for _ in range(3):
         create_job()
-    asked = commands(redis_client, lambda: list(metrics.LIVING.collect()))
+    asked = commands(redis_client, lambda: list(metrics.ALIVE_JOBS.collect()))
     assert asked == ["ZREVRANGE", "TIME", *["HMGET"] * 3, "TIME"]
 
 
@@ -129,7 +129,7 @@ async def test_a_push_that_was_lost_is_counted_when_the_page_is_told_after_all(
     job = await JobRepository().acreate(owner="visitor:ann")
     async with JobCommunicator(ANN, job.id) as page:
         await page.event("created")
-        await hub().look_again()
+        await hub().reconcile()
         assert (
             grown("jobs_reconcile_hits_total", kind="end")
             == grown("jobs_reconcile_hits_total", kind="change")
@@ -137,17 +137,17 @@ async def test_a_push_that_was_lost_is_counted_when_the_page_is_told_after_all(
         )
         monkeypatch.setattr("jobs.push.publisher.prepare", lambda message, channels: Push((), b""))
         await sync_to_async(job.end)(JobState.COMPLETE)
-        await hub().look_again()
+        await hub().reconcile()
         await page.event("ready")
     assert grown("jobs_reconcile_hits_total", kind="end") == 1
     await async_reader().close()
 
 
 def test_a_delivery_is_timed_by_the_store_s_clock(grown, monkeypatch):
-    monkeypatch.setattr(metrics.LIVING, "clock_ahead", 3600.0)
+    monkeypatch.setattr(metrics.ALIVE_JOBS, "clock_ahead", 3600.0)
     signals.push_arrived.send_robust(None, version=int((time.time() + 3599.9) * 1_000_000))
     assert 0.1 <= grown("jobs_delivery_seconds_sum") < 0.2
-    monkeypatch.setattr(metrics.LIVING, "clock_ahead", -3600.0)
+    monkeypatch.setattr(metrics.ALIVE_JOBS, "clock_ahead", -3600.0)
     signals.push_arrived.send_robust(None, version=int(time.time() * 1_000_000))
     assert grown("jobs_delivery_seconds_sum") < 0.2  # never negative
 
@@ -164,11 +164,11 @@ def test_an_end_that_no_push_told_is_told_from_a_mere_change(grown):
 def test_the_clock_of_the_store_is_learned_with_a_scrape(monkeypatch):
     real = time.time
     monkeypatch.setattr(metrics.time, "time", lambda: real() - 3600)
-    list(metrics.LIVING.collect())
-    assert 3599 < metrics.LIVING.clock_ahead < 3601
+    list(metrics.ALIVE_JOBS.collect())
+    assert 3599 < metrics.ALIVE_JOBS.clock_ahead < 3601
     monkeypatch.undo()
-    list(metrics.LIVING.collect())
-    assert metrics.LIVING.clock_ahead == 0
+    list(metrics.ALIVE_JOBS.collect())
+    assert metrics.ALIVE_JOBS.clock_ahead == 0
 
 
 def test_the_view_answers_a_scrape():

@@ -44,7 +44,7 @@ def unreadable_database(monkeypatch):
 
 
 @pytest.mark.usefixtures("unreadable_database")
-def test_f05_nobody_is_told_that_a_job_is_unknown_while_the_archive_cannot_be_asked(redis_client):
+def test_f05_no_job_is_unknown_while_the_archive_is_away(redis_client):
     job = started_job()
     redis_client.flushall()
     for look in (Job(job.record).refresh, lambda: JobRepository().find(job.id)):
@@ -87,7 +87,7 @@ def test_f06_a_replica_that_refuses_to_be_read_is_unavailable_and_no_damage(redi
     assert JobRepository().find(job.id).state == "pending"
 
 
-def test_f04_what_a_task_stores_while_redis_is_away_is_read_back_and_saved_when_it_answers(
+def test_f04_data_written_in_an_outage_is_readable_and_saved_later(
     settings,
 ):
     job, here = started_job(), settings.JOBS
@@ -102,7 +102,7 @@ def test_f04_what_a_task_stores_while_redis_is_away_is_read_back_and_saved_when_
 
 
 @pytest.mark.parametrize("is_back", [True, False], ids=["which is back", "which is still away"])
-def test_f04_what_a_task_stored_while_redis_was_away_is_part_of_its_outcome(
+def test_f04_data_written_in_an_outage_belongs_to_the_outcome(
     settings, is_back, monkeypatch, redis_client
 ):
     monkeypatch.setattr(backlog, "PAUSE", 0.05)
@@ -128,7 +128,7 @@ def test_f04_who_does_not_run_the_task_is_told_that_redis_is_away(settings):
     assert dict(job.data) == {}
 
 
-def test_f04_data_that_was_kept_is_not_written_into_a_job_that_has_ended_meanwhile(settings):
+def test_f04_kept_data_is_not_written_into_an_ended_job(settings):
     job, here = started_job(), settings.JOBS
     settings.JOBS = here | {"REDIS_URL": NOWHERE}
     job.data["receipt"] = "too late"
@@ -173,5 +173,5 @@ def test_f35_a_record_that_no_database_takes_keeps_no_other_waiting(monkeypatch,
     eventually(lambda: find_archived(good.id))
     assert find_archived(bad.id) is None
     assert (
-        f"job {bad.id}: cannot be archived" in caplog.text
+        f"job {bad.id}: the database refuses to archive it" in caplog.text
     )  # said before the next one's turn came

@@ -103,7 +103,7 @@ def test_a_project_without_the_routes_can_use_the_parts(settings):
 def test_an_id_is_used_once(redis_client):
     create_job(id="parcel-1", parcel="books")
     before = hash_of(redis_client, "parcel-1")
-    with pytest.raises(JobExists, match="'parcel-1' already"):
+    with pytest.raises(JobExists, match="already a job 'parcel-1'"):
         create_job(id="parcel-1", parcel="toys", owner="visitor:bob")
     assert hash_of(redis_client, "parcel-1") == before
     assert repository.for_owner("visitor:bob") == []
@@ -143,9 +143,9 @@ def test_of_many_who_create_the_same_job_one_does():
         ({"tags": ["x" * 201]}, ValueError, "200"),
         ({"tags": ["a\nb"]}, ValueError, "printable"),
         ({"tags": [7]}, ValueError, "7"),
-        ({"owner": "ann"}, ValueError, "no owner"),
-        ({"owner": "user:"}, ValueError, "no owner"),
-        ({"owner": 7}, ValueError, "7 is no owner"),
+        ({"owner": "ann"}, ValueError, "cannot own a job"),
+        ({"owner": "user:"}, ValueError, "cannot own a job"),
+        ({"owner": 7}, ValueError, "7 cannot own a job"),
         ({"owner": User(username="not saved")}, ValueError, "saved user"),
         ({"handler_class": None}, HandlerNotFound, "None"),
         ({"handler_class": 7}, HandlerNotFound, "7"),

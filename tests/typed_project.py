@@ -10,10 +10,10 @@ from typing import Any, assert_type
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 
-from jobs.core.snapshot import Progress
 from jobs.handlers import JobHandler
-from jobs.job import Job, JobSnapshot
+from jobs.job import Job, JobSnapshot, Progress
 from jobs.repository import JobRepository
+from jobs.rerun import start_again
 from jobs.states import JobState
 from jobs.tasks import JobTask, job_task
 from jobs.testing import JobCommunicator, capture_events, run_job, run_job_twice
@@ -25,10 +25,17 @@ class ExportHandler(JobHandler):
     def message(self) -> str:
         assert_type(self.job, JobSnapshot)
         assert_type(self.job.started_at, datetime | None)
+        self.job.set_progress(1)  # type: ignore[attr-defined]
         return f"{self.job.progress.current} pages"
 
     def next_url(self, request: HttpRequest) -> str:
         return f"/reports/{self.job.data['file']}/"
+
+    def on_ready(self, request: HttpRequest) -> None:
+        self.job.data["seen"] = True  # type: ignore[index]
+
+    def rerun(self, request: HttpRequest) -> Job:
+        return start_again(export, self.job)
 
     def public_data(self) -> Mapping[str, Any]:
         return {"file": self.job.data.get("file")}
@@ -41,7 +48,7 @@ class WrongHandler(JobHandler):
 
 @job_task(handler_class=ExportHandler, start_timeout=60)
 def export(self: JobTask, year: int) -> None:
-    assert_type(self.job, JobSnapshot)
+    assert_type(self.job, Job)
     self.job.set_progress(1, 12, "January")
     self.job.set_progress("January")  # type: ignore[arg-type]
     self.job.data["file"] = f"{year}.csv"

@@ -1,4 +1,4 @@
-"""Jobs in the admin: what has ended, to look at, search and filter, never to write; and two pages beside the list."""
+"""The archive in the admin: ended jobs to read, search and filter, never to write."""
 
 import json
 from datetime import datetime
@@ -19,13 +19,16 @@ from jobs.handlers import handler_paths
 from jobs.models import JobRecord
 from jobs.states import JobState
 
-from .pages import AlivePage, RerunPage, SummaryPage, short_handler, shown_owner
+from .display import short_handler, shown_owner
+from .pages import AlivePage
+from .rerun import RerunPage
+from .summary import SummaryPage
 
-MAX_PAGES = 200
+MAX_PAGES = 200  # that the list offers
 
 
 class HandlerFilter(admin.SimpleListFilter):
-    """Offers the handlers that are loaded; to ask a million rows for theirs would take too long."""
+    """Offers the loaded handlers, because a query of a million rows would take too long."""
 
     title = _("handler")
     parameter_name = "handler"
@@ -40,7 +43,7 @@ class HandlerFilter(admin.SimpleListFilter):
 
 
 class ShallowPaginator(Paginator):  # type: ignore[type-arg]
-    """Counts all, and offers the first pages only: a database walks over every row that a deep page skips."""
+    """Offers the first pages only, because a database reads every row that a deep page skips."""
 
     @cached_property
     def num_pages(self) -> int:
@@ -50,9 +53,10 @@ class ShallowPaginator(Paginator):  # type: ignore[type-arg]
 
 @admin.register(JobRecord)
 class JobRecordAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
-    """Read-only: the workers write the archive, `purge_jobs` deletes from it.
+    """Read-only: the workers write the archive, and `purge_jobs` deletes from it.
 
-    The list is quick at a million rows: it searches and sorts by what has an index, and does not load the data.
+    The list is quick at a million rows: it searches and sorts by indexed columns, and does not
+    load the data.
     """
 
     list_display = (
@@ -81,14 +85,8 @@ class JobRecordAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             None,
             {
                 "fields": (
-                    "id",
-                    "state",
-                    "error",
-                    "progress",
-                    "handler_class",
-                    "shown_owner",
-                    "tags",
-                    "attempt",
+                    *("id", "state", "error", "progress", "handler_class"),
+                    *("shown_owner", "tags", "attempt"),
                 )
             },
         ),
@@ -100,11 +98,11 @@ class JobRecordAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     ]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[JobRecord]:
-        """Leave what is large in the database until somebody opens one job."""
+        """Load the large column only when somebody opens one job."""
         return super().get_queryset(request).defer("stored")
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
-        """Show the data, which may hold private things, to superusers only."""
+        """Show the data to superusers only, because it may be private."""
         data: list[Any] = [(_("Data"), {"fields": ("data",)})] if request.user.is_superuser else []
         return self.fieldsets + data
 
@@ -125,7 +123,7 @@ class JobRecordAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def render_change_form(
         self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any
     ) -> Any:
-        """Say whether this member of staff may run the job again."""
+        """Add whether this member of staff may run the job again."""
         context["may_rerun"] = request.user.has_perm(permission("rerun_job"))
         return super().render_change_form(request, context, *args, **kwargs)
 
@@ -138,11 +136,11 @@ class JobRecordAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         return False
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Nobody deletes: the row is what keeps a hook from running twice while Redis still holds the job."""
+        """Nobody deletes: the row keeps `on_ready` from running twice while Redis has the job."""
         return False
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Staff with `jobs.view_job` look, as everywhere."""
+        """Staff with `jobs.view_job` may read, as everywhere else."""
         return super().has_view_permission(request, obj) or request.user.has_perm(
             permission("view_job")
         )
@@ -154,27 +152,27 @@ class JobRecordAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     @admin.display(description=_("owner"))
     def shown_owner(self, row: JobRecord) -> str:
-        """Name the owner, without the token by which a visitor is known."""
+        """Name the owner, without most of a visitor's token."""
         return shown_owner(row.owner)
 
     @admin.display(description=_("waited"))
     def waited(self, row: JobRecord) -> str | None:
-        """How long it waited for a worker."""
+        """Return how long the job waited for a worker."""
         return _seconds(row.created_at, row.started_at) if row.started_at else None
 
     @admin.display(description=_("ran"))
     def ran(self, row: JobRecord) -> str | None:
-        """How long its last attempt took."""
+        """Return how long its last attempt took."""
         return _seconds(row.started_at, row.ended_at) if row.started_at else None
 
     @admin.display(description=_("error"))
     def error(self, row: JobRecord) -> str:
-        """What the owner was told."""
+        """Return the error that its owner saw."""
         return row.to_record().error
 
     @admin.display(description=_("progress"))
     def progress(self, row: JobRecord) -> str:
-        """How far it came."""
+        """Return how far the job came."""
         record = row.to_record()
         total = f" / {record.total:g}" if record.total else ""
         is_all = record.state is JobState.COMPLETE and not record.current
@@ -182,17 +180,17 @@ class JobRecordAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     @admin.display(description=_("tags"))
     def tags(self, row: JobRecord) -> str:
-        """What it was tagged with."""
+        """Return its tags."""
         return ", ".join(row.to_record().tags)
 
     @admin.display(description=_("attempts"))
     def attempt(self, row: JobRecord) -> int:
-        """How often a worker started it."""
+        """Return how often a worker started it."""
         return row.to_record().attempt
 
     @admin.display(description=_("data"))
     def data(self, row: JobRecord) -> str:
-        """The job's data, as JSON."""
+        """Return the job's data as JSON."""
         values = {key: json.loads(text) for key, text in row.to_record().data.items()}
         return format_html(
             "<pre>{}</pre>", json.dumps(values, indent=2, ensure_ascii=False, sort_keys=True)

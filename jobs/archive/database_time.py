@@ -1,7 +1,7 @@
-"""Convert moments to what the database holds: naive local times if `USE_TZ = False`, else aware.
+"""Converts moments to what the database holds: naive local times if `USE_TZ = False`, else aware.
 
-Everywhere else a moment is aware. With `USE_TZ = False`, the hour that the end of summer time
-repeats is ambiguous in the database, as it is for every Django model. Equal moments are stored equal.
+Everywhere else a moment is aware. With `USE_TZ = False`, the hour that repeats when summer time
+ends is ambiguous in the database, as for every Django model. Equal moments are stored equal.
 """
 
 from datetime import UTC, datetime
@@ -27,7 +27,7 @@ def aware_time(stored: datetime) -> datetime:
 def seconds_between(start: datetime, end: datetime) -> float:
     """Return the seconds from one stored moment to a later one.
 
-    A naive end before its start lies in the second run of a repeated hour.
+    A naive end that is before its start lies in the second run of the repeated hour.
     """
     if timezone.is_naive(end) and end < start:
         end = end.replace(fold=1)

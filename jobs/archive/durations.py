@@ -1,9 +1,13 @@
-"""How long jobs of a kind usually take, from the archive: one indexed query a minute for each handler and process."""
+"""How long the jobs of a handler usually wait and run, from the archive.
+
+Each process asks at most once a minute for each handler, with one query that uses an index.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from math import inf
 from time import monotonic
 from typing import NamedTuple
 
@@ -16,15 +20,15 @@ from .database_time import seconds_between
 
 logger = get_logger(__name__)
 
-SAMPLE = 50  # jobs of a kind that ended last
-ENOUGH = 5  # of them; fewer say nothing about what is usual
-FRESH = 60.0  # seconds until the archive is asked again
+SAMPLE_SIZE = 50  # newest ended jobs of a handler
+MIN_SAMPLE = 5  # fewer say nothing about what is usual
+CACHE_SECONDS = 60.0  # until the archive is asked again
 
 Row = tuple[str, datetime, datetime | None, datetime]
 
 
-class Usual(NamedTuple):
-    """Seconds that half of the jobs, and nine of ten, needed at most; None where too little is known."""
+class Durations(NamedTuple):
+    """Seconds that half (p50) and nine tenths (p90) of the jobs need at most; None if unknown."""
 
     wait_p50: float | None = None
     wait_p90: float | None = None
@@ -32,56 +36,64 @@ class Usual(NamedTuple):
     run_p90: float | None = None
 
     def __str__(self) -> str:
-        """Return them as the page's script reads them: four words, `-` for what is not known."""
+        """Return the form that the page's script reads: four words, `-` for an unknown one."""
         return " ".join("-" if seconds is None else f"{seconds:.1f}" for seconds in self)
 
 
-_known: dict[str, tuple[float, Usual]] = {}
+_cache: dict[str, tuple[float, Durations]] = {}  # by handler, with the moment of the query
 
 
-def usual(handler_class: str) -> Usual:
-    """Return how long jobs with this handler have waited for a worker, and then run until they were complete.
+def typical_durations(handler_class: str) -> Durations:
+    """Return how long a handler's jobs wait for a worker, and then run until they are complete.
 
-    A page must not fail for it: with no archive, or one that cannot be read, nothing is known.
+    Never fails, because a page needs it: nothing is known without an archive, or if it cannot be
+    read.
     """
     if not jobs_settings().ARCHIVE:
-        return Usual()
-    asked_at, known = _known.get(handler_class, (float("-inf"), Usual()))
-    if monotonic() - asked_at >= FRESH:
-        known = _ask(handler_class)
-        _known[handler_class] = (monotonic(), known)
-    return known
+        return Durations()
+    asked_at, durations = _cache.get(handler_class, (-inf, Durations()))
+    if monotonic() - asked_at >= CACHE_SECONDS:
+        durations = _query(handler_class)
+        _cache[handler_class] = (monotonic(), durations)
+    return durations
 
 
 def forget() -> None:
-    """Ask the archive again, whatever was known."""
-    _known.clear()
+    """Empty the cache, so that the archive is asked again."""
+    _cache.clear()
 
 
-def _ask(handler_class: str) -> Usual:
+def _query(handler_class: str) -> Durations:
     newest = JobRecord.objects.filter(handler_class=handler_class).order_by("-ended_at")
     try:
-        rows = list(newest.values_list("state", "created_at", "started_at", "ended_at")[:SAMPLE])
+        rows = list(
+            newest.values_list("state", "created_at", "started_at", "ended_at")[:SAMPLE_SIZE]
+        )
     except Exception:
-        logger.exception("the archive could not be read for the usual times of %s", handler_class)
-        return Usual()
-    return _of(rows)
+        logger.exception("the archive could not be read for the durations of %s", handler_class)
+        return Durations()
+    return _summary(rows)
 
 
-def _of(rows: Sequence[Row]) -> Usual:
+def _summary(rows: Sequence[Row]) -> Durations:
     waits = sorted(
         seconds_between(created, started) for _state, created, started, _ended in rows if started
     )
     runs = sorted(
         seconds_between(started, ended)
-        for state, _, started, ended in rows
+        for state, _created, started, ended in rows
         if started and state == JobState.COMPLETE
     )
-    return Usual(_share(waits, 0.5), _share(waits, 0.9), _share(runs, 0.5), _share(runs, 0.9))
+    return Durations(
+        _quantile(waits, 0.5), _quantile(waits, 0.9), _quantile(runs, 0.5), _quantile(runs, 0.9)
+    )
 
 
-def _share(seconds: Sequence[float], share: float) -> float | None:
-    """Return the value that this share of them does not exceed; clocks that disagree make no time negative."""
-    if len(seconds) < ENOUGH:
+def _quantile(seconds: Sequence[float], share: float) -> float | None:
+    """Return what this share of the values does not exceed, but never a negative time.
+
+    Two clocks that disagree could give one.
+    """
+    if len(seconds) < MIN_SAMPLE:
         return None
     return max(0.0, seconds[min(len(seconds) - 1, int(len(seconds) * share))])

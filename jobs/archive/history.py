@@ -1,6 +1,6 @@
-"""What the archive tells of the past: how jobs ended, day by day. For the admin's summary.
+"""How jobs ended, day by day, for the summary in the admin.
 
-A day costs one read of an index that holds all that is asked for, however many jobs there are.
+A day costs one query. It reads only an index, however many jobs there are.
 """
 
 from collections.abc import Iterator
@@ -17,29 +17,30 @@ from .database_time import aware_time, database_time
 
 
 class Day(NamedTuple):
-    """How the jobs ended that ended on one day of the current time zone."""
+    """How many jobs ended in each state on one day of the current time zone."""
 
     date: date
     counts: dict[JobState, int]
 
     @property
     def total(self) -> int:
-        """How many ended in any way."""
+        """How many ended in any state."""
         return sum(self.counts.values())
 
 
 def last_days(number: int) -> Iterator[Day]:
-    """Yield so many days, today first."""
+    """Yield the last days, today first."""
     today = timezone.localdate(aware_time(timezone.now()))
-    for n in range(number):
-        day = today - timedelta(days=n)
-        ended = JobRecord.objects.filter(
-            ended_at__gte=_start(day), ended_at__lt=_start(day + timedelta(days=1))
-        )
-        found = dict(
-            ended.values("state").annotate(number=Count("*")).values_list("state", "number")
-        )
-        yield Day(day, {state: found.get(state.value, 0) for state in JobState if state in ENDED})
+    for days_ago in range(number):
+        day = today - timedelta(days=days_ago)
+        counts = _counts(_start(day), _start(day + timedelta(days=1)))
+        yield Day(day, {state: counts.get(state, 0) for state in JobState if state in ENDED})
+
+
+def _counts(start: datetime, end: datetime) -> dict[str, int]:
+    ended = JobRecord.objects.filter(ended_at__gte=start, ended_at__lt=end)
+    by_state = ended.values("state").annotate(number=Count("*"))
+    return dict(by_state.values_list("state", "number"))
 
 
 def _start(day: date) -> datetime:

@@ -1,8 +1,9 @@
-"""Writes ended jobs to the database, and finds them there; each within a few seconds."""
+"""Writes ended jobs to the database and finds them there, each within a few seconds."""
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
+from math import inf
 from time import monotonic
 from typing import Any
 
@@ -18,52 +19,55 @@ from jobs.runtime.event_loops import outside_event_loops, then_disconnect
 
 logger = get_logger(__name__)
 
-RESPITE = 1.0  # seconds without another try after the database did not take a row in time
-TIMEOUT = 3.0  # seconds that a query may take: SQLite locks its whole file
+QUERY_TIMEOUT = 3.0  # seconds; SQLite, for example, locks its whole file
+STALL_PAUSE = 1.0  # seconds without another write after the database made us wait in vain
 
 
-class _Hang:
-    """When the database last kept us waiting for nothing, by this process's monotonic clock."""
+class _Stall:
+    """When the database last made us wait in vain, by this process's monotonic clock."""
 
-    at = -RESPITE
+    at = -inf
 
 
 def archive(record: Record) -> bool:
-    """Write an ended job to the database; says whether it is there, and logs why not.
+    """Write an ended job to the database. Return whether it is there; log why it is not.
 
-    After it has waited in vain, the database is not asked again for `RESPITE` seconds: many jobs that end at once
-    wait for it once.
+    After a write that waited in vain, the next `STALL_PAUSE` seconds are not tried at all. So many
+    jobs that end together wait only once.
     """
-    if not jobs_settings().ARCHIVE or monotonic() - _Hang.at < RESPITE:
+    if not jobs_settings().ARCHIVE or monotonic() - _Stall.at < STALL_PAUSE:
         return False
     began = monotonic()
     try:
-        outside_event_loops(partial(archive_now, record), TIMEOUT)
+        outside_event_loops(partial(archive_now, record), QUERY_TIMEOUT)
     except Exception:
-        if monotonic() - began > RESPITE:
-            _Hang.at = monotonic()
-        logger.exception("job %s: could not be archived; its next reader tries again", record.id)
+        if monotonic() - began > STALL_PAUSE:
+            _Stall.at = monotonic()
+        logger.exception("job %s: could not be archived; its next reader retries", record.id)
         return False
     return True
 
 
 def archive_now(record: Record) -> None:
-    """Write an ended job to the database, within `TIMEOUT` seconds; raises `DatabaseError`, and `ValueError`."""
+    """Write an ended job to the database, within `QUERY_TIMEOUT` seconds.
+
+    Raises `DatabaseError`, and `ValueError` if the job has not ended.
+    """
     with _bounded_transaction():
         JobRecord.objects.store(record)
 
 
 def find_claimed(job_id: str) -> Record | None:
-    """Return the job as the archive has it, if it has been claimed; waits for a claim that is under way.
+    """Return the archived job if it has been claimed; first wait for a claim in progress.
 
     Raises `StoreUnavailable` if the database does not answer in time.
     """
     if not jobs_settings().ARCHIVE:
         return None
     try:
-        claimed: JobRecord | None = outside_event_loops(partial(_claimed, job_id), TIMEOUT)
+        claimed: JobRecord | None = outside_event_loops(partial(_claimed, job_id), QUERY_TIMEOUT)
     except Exception as error:
-        text = f"The archive does not answer whether job {job_id} has been claimed: {error}"
+        text = f"The archive does not say whether job {job_id} has been claimed: {error}"
         raise StoreUnavailable(text) from error
     return claimed.to_record() if claimed else None
 
@@ -74,34 +78,34 @@ def _claimed(job_id: str) -> JobRecord | None:
 
 
 def find_archived(job_id: str) -> Record | None:
-    """Return an ended job as the archive has it, or None if it has no such job.
+    """Return an archived job, or None if the archive does not have it.
 
-    Raises `StoreUnavailable` if the database cannot be asked.
+    Raises `StoreUnavailable` if the database does not answer in time.
     """
     if not jobs_settings().ARCHIVE:
         return None
     try:
         archived: JobRecord | None = outside_event_loops(
-            JobRecord.objects.filter(pk=job_id).first, TIMEOUT
+            JobRecord.objects.filter(pk=job_id).first, QUERY_TIMEOUT
         )
     except Exception as error:
         logger.exception("job %s: the archive could not be read", job_id)
-        raise StoreUnavailable(f"The archive cannot be asked for job {job_id}.") from error
+        raise StoreUnavailable(f"Job {job_id} could not be read from the archive.") from error
     return archived.to_record() if archived else None
 
 
 def archive_later(record: Record) -> None:
-    """Have another thread write an ended job to the database, until the database takes it."""
+    """Let another thread write an ended job to the database, and retry until it succeeds."""
     archive_backlog().add(partial(then_disconnect, partial(_archive_late, record)))
 
 
 def is_in_transaction() -> bool:
-    """Return whether a transaction of the archive's database is open here."""
+    """Return whether a transaction is open on the archive's database."""
     return bool(_connection().in_atomic_block)
 
 
 def archive_alias() -> str:
-    """Name the database that holds the archive; a router may have given it one of its own."""
+    """Return the alias of the archive's database; a router may have chosen another one."""
     return router.db_for_write(JobRecord)
 
 
@@ -112,17 +116,15 @@ def _connection() -> Any:
 def _archive_late(record: Record) -> None:
     try:
         archive_now(record)
-    except (
-        DataError,
-        IntegrityError,
-    ):  # the database will never take this one, and others wait behind it
-        logger.exception("job %s: cannot be archived", record.id)
+    except (DataError, IntegrityError):  # no retry would help, and other jobs wait behind it
+        logger.exception("job %s: the database refuses to archive it", record.id)
 
 
 def _bounded_transaction() -> AbstractContextManager[None]:
-    """Wait for a lock no longer than `TIMEOUT`: SQLite's is the whole file, PostgreSQL's may be a migration's.
+    """Open a transaction that waits for a lock no longer than `QUERY_TIMEOUT`.
 
-    Inside the task's own transaction it is a savepoint, and its waits are the task's own.
+    In SQLite any writer locks the whole file; in PostgreSQL a migration may lock the table. Inside
+    the task's own transaction this is a savepoint, and the task's own timeouts hold.
     """
     connection = _connection()
     bounded = None if connection.in_atomic_block else _BOUNDED.get(connection.vendor)
@@ -131,20 +133,20 @@ def _bounded_transaction() -> AbstractContextManager[None]:
 
 @contextmanager
 def _bounded_by_sqlite(connection: Any) -> Iterator[None]:
-    usual = connection.settings_dict["OPTIONS"].get("timeout", 5)
-    _set_busy_timeout(connection, min(TIMEOUT, usual))
+    configured = connection.settings_dict["OPTIONS"].get("timeout", 5)
+    _set_busy_timeout(connection, min(QUERY_TIMEOUT, configured))
     try:
         with transaction.atomic(connection.alias):
             yield
     finally:
-        _set_busy_timeout(connection, usual)
+        _set_busy_timeout(connection, configured)
 
 
 @contextmanager
 def _bounded_by_postgresql(connection: Any) -> Iterator[None]:
     with transaction.atomic(connection.alias):
         with connection.cursor() as cursor:
-            cursor.execute(f"SET LOCAL statement_timeout = {int(TIMEOUT * 1000)}")
+            cursor.execute(f"SET LOCAL statement_timeout = {int(QUERY_TIMEOUT * 1000)}")
         yield
 
 

@@ -1,136 +1,60 @@
-"""System checks: what is wrong with the settings, said at start-up, with stable ids."""
+"""System checks of the setting `JOBS`: its keys, and the type and range of each value."""
 
 from collections.abc import Iterator
 from dataclasses import fields
 from typing import Any
 
-from channels.layers import InMemoryChannelLayer
-from channels_redis.core import RedisChannelLayer
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, Tags, register
+from django.core.checks import CheckMessage, Error
 from django.core.checks import Warning as Hazard
-from django.urls import NoReverseMatch
-from django.utils.module_loading import import_string
 
-from jobs.conf import NAMES, JobsSettings, has_sockets
-from jobs.core.app_label import url_of
-from jobs.queues.celery.app import celery_app
-from jobs.store import connection
+from jobs.conf import NAMES, JobsSettings
+from jobs.store import address
 from jobs.store.keys import ALLOWED_PREFIX
 
-LEAST_SOCKET_TIMEOUT = 5  # seconds; the core layer's own blocking read takes as long
 
-
-@register(Tags.compatibility)
 def check_settings(**_: Any) -> list[CheckMessage]:
-    """Look at each key and value of `JOBS`."""
+    """Check every key and value of `JOBS`."""
     given = getattr(settings, "JOBS", {})
     if not isinstance(given, dict):
         return [Error(f"JOBS is a {type(given).__name__}; it must be a dict.", id="jobs.E002")]
     return [
-        *_unknown(given),
-        *_mistyped(given),
-        *_out_of_range(given),
-        *_nowhere(given),
-        *_misnamed(given),
+        *_unknown_keys(given),
+        *_wrong_types(given),
+        *_numbers_not_above_zero(given),
+        *_lost_too_early(given),
+        *_malformed_redis_url(given),
+        *_malformed_prefix(given),
     ]
 
 
-@register(Tags.compatibility)
-def check_channel_layer(**_: Any) -> list[CheckMessage]:
-    """Look for a layer that would lose frames. A project without sockets needs none."""
-    given = getattr(settings, "JOBS", {})
-    alias = (given if isinstance(given, dict) else {}).get(
-        "CHANNEL_LAYER", JobsSettings().CHANNEL_LAYER
+def check_archive(**_: Any) -> list[CheckMessage]:
+    """Warn if the archive is turned off."""
+    if value_of("ARCHIVE"):
+        return []
+    hint = (
+        "If Redis is emptied, on_ready may run twice. "
+        "Set it to True, or silence this check if you accept that."
     )
-    if isinstance(given, dict) and not has_sockets():
-        return []  # jobs.W009 says that pages poll
-    layer = getattr(settings, "CHANNEL_LAYERS", {}).get(alias)
-    if layer is None:
-        hint = "Set CHANNEL_LAYERS, for example to channels_redis.pubsub.RedisPubSubChannelLayer."
-        return [
-            Error(
-                f"JOBS['CHANNEL_LAYER'] names {alias!r}, which is not in CHANNEL_LAYERS.",
-                hint=hint,
-                id="jobs.E004",
-            )
-        ]
-    backend = import_string(layer["BACKEND"])
-    if issubclass(backend, InMemoryChannelLayer):
-        hint = "Workers are other processes: use channels_redis.pubsub.RedisPubSubChannelLayer. Pages poll meanwhile."
-        return [
-            Hazard(
-                "The in-memory channel layer does not reach other processes.",
-                hint=hint,
-                id="jobs.W001",
-            )
-        ]
-    hosts = layer.get("CONFIG", {}).get("hosts") or [{}]
-    if any(map(_is_malformed, hosts)):
-        text = f"CHANNEL_LAYERS[{alias!r}] names no Redis: in a password, percent-encode what is no letter or digit."
-        return [Error(text, hint=connection.FORMS, id="jobs.E006")]
-    if issubclass(backend, RedisChannelLayer) and not all(map(_has_patience, hosts)):
-        hint = 'Give each host as {"address": "redis://…", "socket_timeout": 15} (channels_redis issue 422).'
-        return [
-            Hazard(
-                "The core channel layer's idle sockets die after 5 s with redis-py 8.",
-                hint=hint,
-                id="jobs.W002",
-            )
-        ]
-    return []
+    return [Hazard("JOBS['ARCHIVE'] is off: nothing outlives Redis.", hint=hint, id="jobs.W008")]
 
 
-@register(Tags.compatibility)
-def check_celery(**_: Any) -> list[CheckMessage]:
-    """Look for a project without a Celery app of its own, and for pickle."""
-    app = celery_app()
-    if app.main == "default":
-        hint = "Write `from .celery import app as celery_app` in your project's __init__.py."
-        return [
-            Hazard(
-                "No Celery app: tasks would be sent to a default broker.",
-                hint=hint,
-                id="jobs.W004",
-            )
-        ]
-    if {"pickle", "application/x-python-serialize"} & {
-        app.conf.task_serializer,
-        *app.conf.accept_content,
-    }:
-        hint = "Use JSON: whoever can write to the broker could run code in your workers."
-        return [Hazard("Celery takes pickled messages.", hint=hint, id="jobs.W003")]
-    return []
+def value_of(name: str) -> Any:
+    """Return the value of a key of `JOBS`, also if other keys are wrong, or its default."""
+    given = getattr(settings, "JOBS", {})
+    if isinstance(given, dict) and name in given:
+        return given[name]
+    return getattr(JobsSettings(), name)
 
 
-@register(Tags.urls)
-def check_routes(**_: Any) -> list[CheckMessage]:
-    """Look for the routes."""
-    try:
-        url_of("list")
-    except NoReverseMatch:
-        hint = 'Add path("jobs/", include("jobs.urls")) to your URLconf.'
-        return [
-            Hazard(
-                "The routes of jobs are not included, so there is no waiting page.",
-                hint=hint,
-                id="jobs.W005",
-            )
-        ]
-    return []
-
-
-def _unknown(given: dict[Any, Any]) -> Iterator[CheckMessage]:
+def _unknown_keys(given: dict[Any, Any]) -> Iterator[CheckMessage]:
+    hint = f"The keys are {', '.join(sorted(NAMES))}."
     for name in given:
         if name not in NAMES:
-            yield Error(
-                f"JOBS has no key {name!r}.",
-                hint=f"The keys are {', '.join(sorted(NAMES))}.",
-                id="jobs.E001",
-            )
+            yield Error(f"JOBS has no key {name!r}.", hint=hint, id="jobs.E001")
 
 
-def _mistyped(given: dict[Any, Any]) -> Iterator[CheckMessage]:
+def _wrong_types(given: dict[Any, Any]) -> Iterator[CheckMessage]:
     defaults = JobsSettings()
     for field in fields(JobsSettings):
         default = getattr(defaults, field.name)
@@ -140,7 +64,7 @@ def _mistyped(given: dict[Any, Any]) -> Iterator[CheckMessage]:
 
 
 def _shown(value: object, default: object) -> str:
-    """Show a value that is no number, and only the type of any other: an address holds a password."""
+    """Show the value of a number or a flag; of anything else the type, because of passwords."""
     return repr(value) if isinstance(default, bool | int | float) else f"a {type(value).__name__}"
 
 
@@ -152,62 +76,42 @@ def _fits(value: object, default: object) -> bool:
     return isinstance(value, type(default))
 
 
-def _out_of_range(given: dict[Any, Any]) -> Iterator[CheckMessage]:
+def _numbers_not_above_zero(given: dict[Any, Any]) -> Iterator[CheckMessage]:
     for name, value in given.items():
-        if (
-            name in NAMES
-            and isinstance(value, int | float)
-            and not isinstance(value, bool)
-            and value <= 0
-        ):
+        if name in NAMES and _fits(value, 1.0) and value <= 0:
             yield Error(f"JOBS[{name!r}] is {value!r}; it must be above 0.", id="jobs.E003")
-    beat, lost = (
-        given.get(name, getattr(JobsSettings(), name)) for name in ("HEARTBEAT", "LOST_AFTER")
+
+
+def _lost_too_early(given: dict[Any, Any]) -> Iterator[CheckMessage]:
+    heartbeat, lost_after = value_of("HEARTBEAT"), value_of("LOST_AFTER")
+    if not _fits(heartbeat, 1.0) or not _fits(lost_after, 1.0) or lost_after >= 2 * heartbeat:
+        return
+    text = (
+        f"JOBS['LOST_AFTER'] ({lost_after}) is below twice JOBS['HEARTBEAT'] ({heartbeat}): "
+        "a single missed heartbeat would end a job as lost."
     )
-    if _fits(beat, 1.0) and _fits(lost, 1.0) and lost < 2 * beat:
-        hint = "A job counts as lost when two heartbeats in a row are missed, at the earliest."
-        yield Error(
-            f"JOBS['LOST_AFTER'] ({lost}) is below twice JOBS['HEARTBEAT'] ({beat}).",
-            hint=hint,
-            id="jobs.E003",
-        )
+    hint = "Raise LOST_AFTER to at least twice HEARTBEAT, or lower HEARTBEAT."
+    yield Error(text, hint=hint, id="jobs.E003")
 
 
-def _nowhere(given: dict[Any, Any]) -> Iterator[CheckMessage]:
+def _malformed_redis_url(given: dict[Any, Any]) -> Iterator[CheckMessage]:
     url = given.get("REDIS_URL")
-    if isinstance(url, str):
-        try:
-            connection.parse(url)
-        except ValueError as error:
-            yield Error(
-                f"JOBS['REDIS_URL'] names no Redis: {error}", hint=connection.FORMS, id="jobs.E006"
-            )
-
-
-def _misnamed(given: dict[Any, Any]) -> Iterator[CheckMessage]:
-    prefix = given.get("PREFIX")
-    if isinstance(prefix, str) and not ALLOWED_PREFIX.fullmatch(prefix):
-        hint = "Use 1 to 50 of A-Z a-z 0-9 _ and -. No dot: it stands between the parts of a group's name."
-        yield Error(
-            f"JOBS['PREFIX'] is {prefix!r}, which can begin no name of a group.",
-            hint=hint,
-            id="jobs.E008",
-        )
-
-
-def _is_malformed(host: Any) -> bool:
-    url = host.get("address") if isinstance(host, dict) else host
     if not isinstance(url, str):
-        return False
+        return
     try:
-        connection.parse(url)
-    except ValueError:
-        return True
-    return False
+        address.parse(url)
+    except ValueError as error:
+        text = f"JOBS['REDIS_URL'] names no Redis: {error}"
+        yield Error(text, hint=address.FORMS, id="jobs.E006")
 
 
-def _has_patience(host: Any) -> bool:
-    if not isinstance(host, dict) or "socket_timeout" not in host:
-        return False
-    timeout = host["socket_timeout"]
-    return timeout is not None and timeout > LEAST_SOCKET_TIMEOUT
+def _malformed_prefix(given: dict[Any, Any]) -> Iterator[CheckMessage]:
+    prefix = given.get("PREFIX")
+    if not isinstance(prefix, str) or ALLOWED_PREFIX.fullmatch(prefix):
+        return
+    text = f"JOBS['PREFIX'] is {prefix!r}, which cannot start the name of a channel layer group."
+    hint = (
+        "Use 1 to 50 of A-Z a-z 0-9 _ and -. "
+        "A dot is not allowed because it separates the parts of a group's name."
+    )
+    yield Error(text, hint=hint, id="jobs.E008")

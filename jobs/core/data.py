@@ -1,4 +1,4 @@
-"""What may stand in a job's data: plain JSON that reads back equal, and nothing else."""
+"""What a job's data may hold: plain JSON that reads back equal."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
@@ -6,16 +6,15 @@ from typing import Any
 
 from jobs.exceptions import UnserializableData
 
-MAX_DEPTH = (
-    100  # levels; far below the interpreter's recursion limit, wherever the value is read back
-)
+MAX_DEPTH = 100  # levels; far below the recursion limit of any reader
 
 
 def encode(key: object, value: object) -> str:
     """Return the JSON text of one value, in ASCII.
 
-    Raises `UnserializableData`, naming the key, unless reading the text back gives an equal value: so tuples, NaN,
-    dates, lazy translations and keys that are not strings are refused rather than changed.
+    Raises `UnserializableData`, which names the key, unless reading the text back gives an equal
+    value. So tuples, NaN, dates, lazy translations and keys that are not strings are refused, not
+    changed.
     """
     if not isinstance(key, str):
         raise UnserializableData(
@@ -31,7 +30,8 @@ def encode(key: object, value: object) -> str:
         ) from error
     if not same:
         raise UnserializableData(
-            f"data[{key!r}] is a {type(value).__name__} that JSON would change: a tuple, or a key that is no string?"
+            f"data[{key!r}] is a {type(value).__name__} that JSON would change. "
+            "Is there a tuple in it, or a key that is no string?"
         )
     if _depth_exceeds(read_back, MAX_DEPTH):
         raise UnserializableData(
@@ -48,13 +48,13 @@ def encode_all(values: Mapping[str, object], limit: int) -> dict[str, str]:
 
 
 def check_size(texts: Mapping[str, str], limit: int) -> None:
-    """Raise `UnserializableData` when the values, as JSON, or the keys take more than `limit` bytes."""
+    """Raise `UnserializableData` if the values, as JSON, or the keys exceed `limit` bytes."""
     size = max(sum(map(len, texts.values())), sum(len(json.dumps(key)) - 2 for key in texts))
     if size > limit:
         largest = max(texts, key=lambda key: len(texts[key]))
         raise UnserializableData(
-            f"A job's data may take {limit} bytes (JOBS['MAX_DATA']); with data[{largest!r}] it takes {size}. "
-            "Keep large things in the database or a file, and their key here."
+            f"A job's data may take {limit} bytes (JOBS['MAX_DATA']). With data[{largest!r}] it "
+            f"takes {size}. Keep large things in the database or a file, and their key here."
         )
 
 
@@ -78,10 +78,10 @@ class SnapshotData(Mapping[str, Any]):
 
 
 class JobData(SnapshotData, MutableMapping[str, Any]):
-    """A job's data as a mapping; what is assigned is saved at once, key by key.
+    """A job's data as a mapping. Each assignment is saved at once, key by key.
 
-    While the store is away, the process that runs the job's task keeps it and saves it as soon as it can; anybody else
-    gets `StoreUnavailable`.
+    While the store is away, the process that runs the job's task keeps the data and saves it as
+    soon as it can. Any other process gets `StoreUnavailable`.
     """
 
     def __init__(
@@ -94,7 +94,10 @@ class JobData(SnapshotData, MutableMapping[str, Any]):
         self._write(key, encode(key, value))
 
     def update(self, *args: Any, **kwargs: Any) -> None:
-        """Save several keys, each by itself; a value that is not JSON is refused before any of them is written."""
+        """Save several keys, each by itself.
+
+        Raises `UnserializableData` for a value that is not JSON, before any key is written.
+        """
         values: dict[str, Any] = dict(*args, **kwargs)
         for key, text in [(key, encode(key, value)) for key, value in values.items()]:
             self._write(key, text)
@@ -106,7 +109,7 @@ class JobData(SnapshotData, MutableMapping[str, Any]):
 
 
 def _plain(value: dict[str, object]) -> dict[str, object]:
-    """Refuse what Celery's JSON, in which the same value may travel to the task, reads as another type."""
+    """Refuse a dict that kombu's JSON would read as another type on its way to the task."""
     if value.keys() == {"__type__", "__value__"}:
         raise ValueError(
             "a dict of just __type__ and __value__ has a meaning of its own in kombu's JSON"

@@ -1,6 +1,6 @@
 """The stored form of a job: a flat hash of JSON values, the same in Redis and in the archive.
 
-Reading is forgiving: a hash that somebody has damaged becomes a failed job with a log line, never an exception.
+Reading forgives: a damaged hash becomes a failed job and a log line, never an exception.
 """
 
 import json
@@ -27,7 +27,10 @@ BROKEN = _("The record of this job is damaged.")
 
 
 class Record(NamedTuple):
-    """One job as it is stored. Times and versions are microseconds of Redis's clock, 0 where there is none."""
+    """One job as it is stored.
+
+    Times and versions are microseconds of Redis's clock; 0 means none.
+    """
 
     id: str
     state: JobState = JobState.PENDING
@@ -54,7 +57,7 @@ class Record(NamedTuple):
     leased_by: str = ""  # the token of that claim
     claimed_at: int = 0
     claimed_url: str = ""
-    unique: str = ""  # the digest of the key that the job holds while it is alive; see once.py
+    unique: str = ""  # the digest of the key that the job holds while it is alive
     alias_of: str = ""  # the id of the job that stands in for this one, which was never started
     kinds: tuple[str, ...] = ()  # of arguments that data holds as text: "uuid:order_id"
     data: Mapping[str, str] = {}
@@ -63,7 +66,10 @@ class Record(NamedTuple):
     )  # the task ids of those parts of a canvas that have ended well
 
     def replace(self, **values: Any) -> "Record":
-        """Return a copy with other values, quicker than the namedtuple's own way: each change of a job takes two."""
+        """Return a copy with other values.
+
+        Faster than `_replace`, because each change of a job makes two copies.
+        """
         copy: list[Any] = list(self)
         for name, value in values.items():
             copy[_PLACES[name]] = value
@@ -74,7 +80,7 @@ _PLACES = {name: place for place, name in enumerate(Record._fields)}
 
 
 def to_hash(record: Record) -> dict[str, str]:
-    """Return the record as the strings that are stored: every field, except for the rare ones that are not set."""
+    """Return the strings to store: every field, but the rare ones only if they are set."""
     stored = {name: dump(getattr(record, name)) for name, (dump, _load) in _CODECS.items()}
     for name in RARE:
         if not getattr(record, name):
@@ -84,7 +90,7 @@ def to_hash(record: Record) -> dict[str, str]:
 
 
 def changed_fields(old: Record, new: Record) -> tuple[dict[str, str], list[str]]:
-    """Return what has to be written and what has to be deleted to turn one stored record into another."""
+    """Return the fields to write, and those to delete, that turn one record into another."""
     names = compress(Record._fields, map(ne, old, new))
     written = {name: _CODECS[name][0](getattr(new, name)) for name in names if name in _CODECS}
     deleted: list[str] = []
@@ -100,7 +106,10 @@ def changed_fields(old: Record, new: Record) -> tuple[dict[str, str], list[str]]
 
 
 def from_hash(job_id: str, stored: Mapping[str, str]) -> Record:
-    """Read a stored hash; damaged fields make it a failed job whose owner, if legible, still sees it."""
+    """Read a stored hash.
+
+    A damaged field makes it a failed job. Its owner still sees it if the owner's name is legible.
+    """
     parts = frozenset(name.removeprefix(PART) for name in stored if name.startswith(PART))
     values: dict[str, Any] = {"data": dict(_data_of(stored)), "parts": parts}
     broken = [name for name in REQUIRED if name not in stored]
@@ -117,17 +126,17 @@ def from_hash(job_id: str, stored: Mapping[str, str]) -> Record:
 
 
 def runner_name(hostname: str | None, pid: int | None) -> str:
-    """Name the worker's process that has an attempt, the same in the parent as in the child."""
+    """Name the worker process that has an attempt. Parent and child make the same name."""
     return f"{hostname}/{pid}"
 
 
 def host_of(runner: str) -> str:
-    """Return the name of a runner's worker; of a job that no process has, ""."""
+    """Return the name of a runner's worker, or "" if no process has the job."""
     return runner.rpartition("/")[0]
 
 
 def data_field(key: str) -> str:
-    """Name the hash's field of one key of the data; escaped, so that any string can be a key."""
+    """Name the field of one key of the data. It is escaped, so any string can be a key."""
     return DATA + json.dumps(key)[1:-1]
 
 
@@ -163,13 +172,13 @@ def _strings(text: str) -> tuple[str, ...]:
 
 
 def local_path(text: str) -> str:
-    """Return the path if it is one of this host, else ""; who reads it is sent there."""
+    """Return the path if it is one of this host, else "". Browsers are sent there."""
     is_local = text.startswith("/") and not text.startswith(("//", "/\\"))
     return text if is_local and text.isprintable() and len(text) <= LONGEST_PATH else ""
 
 
 def text_of(stored: str) -> str:
-    """Read a stored text; one that somebody has planted may lack its quotes. Raises `ValueError`."""
+    """Read a stored text. One written by hand may lack its quotes. Raises `ValueError`."""
     value = json.loads(stored) if stored.startswith('"') else stored
     if not isinstance(value, str):
         raise ValueError(stored)

@@ -1,4 +1,4 @@
-"""A job as it was when it was read: all that can be told of it without asking again."""
+"""A job as it was when it was read. Nothing here does any I/O."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ LONGEST_ESTIMATE = 100 * 365 * 86400  # seconds
 
 
 class Progress(NamedTuple):
-    """How far a job has come. `percent` is None without a total, and 100 only when the job is complete."""
+    """How far a job has come.
+
+    `percent` is None without a total, and 100 only when the job is complete.
+    """
 
     current: float
     total: float | None
@@ -28,7 +31,10 @@ class Progress(NamedTuple):
 
 
 class JobSnapshot:
-    """The readable side of a job. Times are aware, in UTC, and None where something has not happened."""
+    """The readable side of a job.
+
+    Times are aware and in UTC; None means that it has not happened.
+    """
 
     def __init__(self, record: Record, now: int = 0) -> None:
         self.update(record, now)
@@ -56,7 +62,7 @@ class JobSnapshot:
 
     @property
     def attempt(self) -> int:
-        """How often a worker has started it."""
+        """The number of times that a worker has started it."""
         return self.record.attempt
 
     @property
@@ -143,12 +149,12 @@ class JobSnapshot:
 
     @property
     def now(self) -> int:
-        """Redis's clock in microseconds, as far as it can be told without asking."""
+        """Redis's clock in microseconds, estimated from when the job was read."""
         return self._known_at + int((monotonic() - self._known_since) * 1_000_000)
 
     @property
     def is_archived(self) -> bool:
-        """Say whether it was found in the database, where Redis's clock cannot be read."""
+        """Whether it was read from the archive, where Redis's clock cannot be read."""
         return self._known_at == self.record.version
 
     @property

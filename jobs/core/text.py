@@ -6,12 +6,8 @@ from .clock import VERSION_TO_COME
 
 logger = get_logger(__name__)
 
-LONGEST = {
-    "header": 200,
-    "message": 1000,
-    "note": 200,
-    "error": 2000,
-}  # characters; the rest is cut off
+# Characters; the rest is cut off.
+LONGEST = {"header": 200, "message": 1000, "note": 200, "error": 2000}
 
 
 def cut(text: object, kind: str) -> str:
@@ -23,25 +19,20 @@ def cut(text: object, kind: str) -> str:
 
 
 def number(value: object, least: float = 0) -> float | None:
-    """Return a number that can be stored, or None for what is none."""
-    if (
-        isinstance(value, int | float) and least <= value < VERSION_TO_COME
-    ):  # false for NaN and infinity too
-        return (
-            int(value) if isinstance(value, int) else float(value)
-        )  # True is one, and so are a library's numbers
-    return None
+    """Return the value as a plain int or float, or None if it cannot be stored.
+
+    Takes `True` and the numbers of libraries. Refuses NaN and infinity.
+    """
+    if not isinstance(value, int | float) or not least <= value < VERSION_TO_COME:
+        return None
+    return int(value) if isinstance(value, int) else float(value)
 
 
 def clean(text: object) -> str:
-    """Return any object's text as it can be stored; "" if it has none."""
+    """Return any object's text as it can be stored, or "" if it has none."""
     try:
-        return (
-            str(text)
-            .encode("utf-8", "replace")
-            .decode()
-            .replace("\0", "\N{REPLACEMENT CHARACTER}")
-        )
+        storable = str(text).encode("utf-8", "replace").decode()
+        return storable.replace("\0", "\N{REPLACEMENT CHARACTER}")
     except Exception:
-        logger.exception("a text for a job cannot be read")
+        logger.exception("the text for a job cannot be read")
         return ""

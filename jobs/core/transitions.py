@@ -106,7 +106,8 @@ def end(state: JobState, error: str = "", pending: Pending = unchanged) -> Trans
 
     def decide(record: Record, now: int) -> Step:
         require(record, state, now)
-        return _ended(outcome(record, state, error, pending), state)
+        new = outcome(record, state, error, pending)
+        return Step(new, Change(stamp="ended_at", deadline=NEVER), events.OF_STATE[state])
 
     return decide
 

@@ -1,1 +1,4 @@
-"""`jobs_doctor`: walks the path of a job and names what is missing."""
+"""`jobs_doctor`: walk the path of a job and name what is missing.
+
+`walk` lists the steps in order. Each other module holds the steps of one subject.
+"""

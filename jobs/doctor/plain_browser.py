@@ -1,6 +1,7 @@
-"""A browser of a few lines, for `jobs_doctor`: it fetches a file, and opens a WebSocket as a page would (RFC 6455).
+"""A browser of a few lines for `jobs_doctor`: it fetches files and opens WebSockets (RFC 6455).
 
-Text frames up to 64 kB and the close frame are all it knows. It blocks, with one time-out for each step.
+It knows text frames up to 64 kB and the close frame, and passes over all others.
+Each operation blocks for `NETWORK_TIMEOUT` seconds at most.
 """
 
 import json
@@ -12,14 +13,14 @@ from http.client import HTTPConnection, HTTPSConnection
 from typing import Any, NamedTuple, Self
 from urllib.parse import urlsplit
 
-TIMEOUT = 5.0  # seconds
-MOST = 2**20  # bytes that are read of a file
+NETWORK_TIMEOUT = 5.0  # seconds
+MAX_FILE = 2**20  # bytes
 
 TEXT, CLOSE, FINAL, MASKED = 0x1, 0x8, 0x80, 0x80
 
 
-class Closed(Exception):
-    """The server refused or closed the socket; `code` is the close code, or the status of the HTTP answer."""
+class SocketClosed(Exception):
+    """The server closed or refused the socket. `code` is the close code or the HTTP status."""
 
     def __init__(self, code: int) -> None:
         super().__init__(f"closed with {code}")
@@ -27,7 +28,7 @@ class Closed(Exception):
 
 
 class PlainSocket:
-    """One WebSocket; use it with `with`. Raises `Closed`, and `OSError` for what the network does."""
+    """One WebSocket, for a `with` block. Raises `SocketClosed`, or `OSError` of the network."""
 
     def __init__(self, address: str, path: str, origin: str) -> None:
         self._connection = _connect(address)
@@ -42,9 +43,10 @@ class PlainSocket:
             "Sec-WebSocket-Version: 13",
         ]
         self._connection.sendall("\r\n".join([*lines, "", ""]).encode())
-        if (status := self._read_status()) != 101:
+        status = self._read_status()
+        if status != 101:
             self.close()
-            raise Closed(status)
+            raise SocketClosed(status)
 
     def __enter__(self) -> Self:
         return self
@@ -53,18 +55,18 @@ class PlainSocket:
         self.close()
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the connection."""
         self._stream.close()
         self._connection.close()
 
-    def say(self, **frame: Any) -> None:
+    def send(self, **frame: Any) -> None:
         """Send a JSON frame."""
         payload, mask = json.dumps(frame).encode(), secrets.token_bytes(4)
         masked = bytes(byte ^ mask[n % 4] for n, byte in enumerate(payload))
         header = bytes([FINAL | TEXT, MASKED | 126]) + len(payload).to_bytes(2, "big")
         self._connection.sendall(header + mask + masked)
 
-    def hear(self) -> dict[str, Any]:
+    def receive(self) -> dict[str, Any]:
         """Return the next JSON frame."""
         while True:
             opcode, length = (byte & 0x7F for byte in self._read(2))
@@ -72,7 +74,7 @@ class PlainSocket:
                 length = int.from_bytes(self._read(2 if length == 126 else 8), "big")
             payload = self._read(length)
             if opcode == CLOSE:
-                raise Closed(int.from_bytes(payload[:2], "big"))
+                raise SocketClosed(int.from_bytes(payload[:2], "big"))
             if opcode == TEXT:
                 frame: dict[str, Any] = json.loads(payload)
                 return frame
@@ -86,31 +88,31 @@ class PlainSocket:
     def _read(self, length: int) -> bytes:
         read = self._stream.read(length)
         if len(read) < length:
-            raise ConnectionError("the server hung up")
+            raise ConnectionError("the server closed the connection")
         return read
 
 
-class Answer(NamedTuple):
-    """What an address answers to a browser that fetches a module script."""
+class Response(NamedTuple):
+    """What a server answers to a browser that fetches a module script."""
 
     status: int
-    kind: str  # the content type
-    allowed_origin: str  # that may load it from another host; "" if none is named
+    content_type: str
+    allowed_origin: str  # the header Access-Control-Allow-Origin, or ""
     text: str
 
 
-def fetch(url: str, origin: str) -> Answer:
-    """Get a file for a page of the origin. Raises `OSError`."""
+def fetch(url: str, origin: str) -> Response:
+    """Fetch a file for a page of the origin. Raises `OSError`."""
     parts = urlsplit(url)
-    kind = HTTPSConnection if parts.scheme == "https" else HTTPConnection
-    connection = kind(parts.netloc, timeout=TIMEOUT)
+    connection_class = HTTPSConnection if parts.scheme == "https" else HTTPConnection
+    connection = connection_class(parts.netloc, timeout=NETWORK_TIMEOUT)
     try:
         path = f"{parts.path}?{parts.query}" if parts.query else parts.path
         connection.request("GET", path, headers={"Origin": origin})
         answer = connection.getresponse()
-        text = answer.read(MOST).decode("utf-8", "replace")
+        text = answer.read(MAX_FILE).decode("utf-8", "replace")
         allowed = answer.headers.get("Access-Control-Allow-Origin", "")
-        return Answer(answer.status, answer.headers.get_content_type(), allowed, text)
+        return Response(answer.status, answer.headers.get_content_type(), allowed, text)
     finally:
         connection.close()
 
@@ -118,9 +120,8 @@ def fetch(url: str, origin: str) -> Answer:
 def _connect(address: str) -> socket.socket:
     parts = urlsplit(address)
     is_secure = parts.scheme == "https"
-    plain = socket.create_connection(
-        (parts.hostname or "", parts.port or (443 if is_secure else 80)), TIMEOUT
-    )
+    port = parts.port or (443 if is_secure else 80)
+    plain = socket.create_connection((parts.hostname or "", port), NETWORK_TIMEOUT)
     if not is_secure:
         return plain
     return ssl.create_default_context().wrap_socket(plain, server_hostname=parts.hostname)

@@ -1,4 +1,4 @@
-"""What the steps of `doctor` have in common: how they say that something is wrong, how they wait, what they send."""
+"""What the steps of `jobs_doctor` share: their failure, their time limit and their push."""
 
 import threading
 from collections.abc import Callable
@@ -7,32 +7,25 @@ from typing import TypeVar
 
 from jobs.core import clock
 from jobs.push import envelope, frames, publisher
-from jobs.store import records
+from jobs.store import server
 
 T = TypeVar("T")
 
-PATIENCE = 5.0  # seconds for one step
+STEP_TIMEOUT = 5.0  # seconds
 
 
-class Wrong(Exception):
-    """What is wrong at a step, and what to do."""
+class StepFailed(Exception):
+    """A step found something wrong. The message says what, and what to do."""
 
     def __init__(self, text: str, advice: str) -> None:
         super().__init__(f"{text} {advice}")
 
 
-def push(topic: str) -> None:
-    """Send a frame that no page knows to whoever watches the topic, the way a worker does."""
-    frame = frames.encode({"event": "doctor", "job": {"version": clock.VERSION_TO_COME}})
-    message = envelope.message_of(frame, [topic], "doctor")
-    push = publisher.prepare(message)
-    version, _policy = records.examine(push)
-    if push is None:
-        publisher.send(envelope.stamp(message, version, ""))
+def bounded(action: Callable[[], T], extra: float = 0.0) -> T:
+    """Run an action for `STEP_TIMEOUT` and some extra seconds at most, or raise `TimeoutError`.
 
-
-def within(seconds: float, action: Callable[[], T]) -> T:
-    """Do it in a thread that nobody waits for longer; raises `TimeoutError`."""
+    An action that hangs is left behind in its own daemon thread.
+    """
     future: Future[T] = Future()
 
     def run() -> None:
@@ -42,4 +35,14 @@ def within(seconds: float, action: Callable[[], T]) -> T:
             future.set_exception(error)
 
     threading.Thread(target=run, daemon=True).start()
-    return future.result(seconds)
+    return future.result(STEP_TIMEOUT + extra)
+
+
+def push_probe(topic: str) -> None:
+    """Push a frame to all watchers of a topic, as a worker does. No page knows its event."""
+    frame = frames.encode({"event": "doctor", "job": {"version": clock.VERSION_TO_COME}})
+    message = envelope.message_of(frame, [topic], "doctor")
+    push = publisher.prepare(message)
+    version, _policy = server.check_write(push)
+    if push is None:
+        publisher.send(envelope.stamp(message, version, ""))

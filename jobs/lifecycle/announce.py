@@ -1,6 +1,6 @@
-"""What follows a transition on the server's side: the push has gone out, then archive, then signal.
+"""Announces an end on the server's side: first the archive's row, then the signal.
 
-None of it can fail the task whose job it is about.
+The push has gone out before. None of this can fail the job's task.
 """
 
 from functools import partial

@@ -1,4 +1,4 @@
-"""What a task has said of its job and the store has not heard yet."""
+"""Progress and data that the task has given and the store has not taken yet."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,7 +8,10 @@ from jobs.core.text import cut, number
 
 
 class Unsaved(dict[str, str | None]):
-    """Data that was assigned while the store was away: the JSON text of each key, None if deleted."""
+    """Data that was assigned while the store was away.
+
+    Holds the JSON text of each key, or None if the key was deleted.
+    """
 
     def upon(self, texts: Mapping[str, str]) -> Mapping[str, str]:
         """Return what is stored as it will be when this has been saved."""

@@ -1,4 +1,7 @@
-"""Writes how far a task is: at most `PROGRESS_PER_SECOND` times a second, and the last call always."""
+"""Writes how far a task is, at most `PROGRESS_PER_SECOND` times a second.
+
+The last call is always written.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One job's record in Redis: read, settled, changed by transitions, and written back if Redis lost it.
+"""One job's record in Redis: reads it, applies transitions to it, restores it if Redis lost it.
 
 Each write names the version that was read. If somebody else has written since, nothing happens,
 and the transition decides again. So a pushed frame is always the stored job, and the first end
@@ -21,7 +21,8 @@ from jobs.exceptions import JobEnded, JobNotFound, StoreUnavailable, exists, not
 from jobs.push import envelope, frames, publisher
 from jobs.states import JobState
 from jobs.store import indexes, records
-from jobs.store.records import Outcome, Push
+from jobs.store.push import Push
+from jobs.store.records import Outcome
 
 from .announce import announce_ended
 from .pending import Pending
@@ -104,7 +105,7 @@ class StoredRecord:
         with self.lock:
             for _try in range(MAX_TRIES):
                 self.settle()
-                if records.version_of(mark, self._marks):
+                if self._marks and records.version_of(mark, self._marks):
                     return Step(self.job.record)
                 self._require_attempt()
                 step = transition(self.job.record, self.job.now)
@@ -236,14 +237,15 @@ class StoredRecord:
         return None
 
     def _leaves_lost(self, step: Step) -> bool:
-        return self.job.state is JobState.LOST and step.record.state is not JobState.LOST
+        old, new = self.job.record.state, step.record.state
+        return old is JobState.LOST and new is not JobState.LOST
 
     def _is_newer_than(self, outcome: Outcome) -> bool:
         """Whether Redis has less than we know: it was emptied, or restored from an old backup."""
-        return outcome.record is None or outcome.record.version < self.job.version
+        return outcome.record is None or outcome.record.version < self.job.record.version
 
     def _require_attempt(self) -> None:
-        held, current = self.attempt_held, self.job.attempt
+        held, current = self.attempt_held, self.job.record.attempt
         if held is not None and held < current:
             text = f"Job {self.job.id}: attempt {held} was overtaken by {current}."
             raise JobEnded(text)

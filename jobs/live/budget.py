@@ -1,23 +1,25 @@
-"""How many jobs the server reads for one socket, and for one owner, because they subscribe.
+"""How many jobs the server reads because pages subscribe: for one socket, and for one owner.
 
-A frame is cheap to send, and its answer may be a hundred jobs. So we count the jobs.
+A `subscribe` frame is cheap to send, but its answer may be a hundred jobs. So the budget counts
+jobs, not frames.
 """
 
 from time import monotonic
 
 from jobs.conf import jobs_settings
 
-DEAR = 10  # jobs; what one look-up in the database counts as
+DATABASE_COST = 10  # jobs; what one query to the database counts as
 SOCKET_BURST = 10  # seconds' worth at once: a page with ten lists, or with 100 archived jobs
 OWNER_BURST = 250  # seconds' worth at once: 100 tabs, each with two lists and ten jobs, reconnect
 OWNER_RATE = 3  # times the rate of one socket, in each server process
-OWNERS = 10_000  # owners whose budgets are kept; some 2 MB
+OWNERS = 10_000  # owners whose budgets are kept; about 2 MB
 
 
 class Budget:
-    """A token bucket of jobs: it fills at a rate, and holds some seconds' worth.
+    """A token bucket of jobs. It fills at a constant rate and holds a few seconds' worth.
 
-    What was read is spent afterwards, when its number is known. The last reading may overdraw it.
+    Jobs are spent after the reading, because only then their number is known. The last reading may
+    overdraw it.
     """
 
     __slots__ = ("_burst", "_full_at", "_share")
@@ -38,13 +40,13 @@ class Budget:
         self._full_at = max(monotonic(), self._full_at) + seconds
 
 
-_of_owners: dict[str, Budget] = {}  # in the order of the last use
+_of_owners: dict[str, Budget] = {}  # in the order of their last use
 
 
 def budget_of(owner: str) -> Budget:
     """Return the budget that all sockets of an owner share in this process.
 
-    The budgets that were used least recently are forgotten, because memory is bounded.
+    Memory is bounded, so the budgets that were used least recently are forgotten.
     """
     budget = _of_owners.pop(owner, None) or Budget(OWNER_BURST, OWNER_RATE)
     _of_owners[owner] = budget

@@ -1,8 +1,8 @@
-"""Closes an owner's sockets at logout, deactivation, deletion and a new password, everywhere.
+"""Close an owner's sockets in all processes: at logout, deactivation, deletion, a new password.
 
-Django sends no signal for `QuerySet.update()`, for SQL, and when a session expires. A right that
-ends in such a way, or by a change of groups and permissions, ends within one `TICKET_AGE`: then
-each socket reads its rights again.
+Django sends no signal for `QuerySet.update()`, for SQL, and when a session expires. If a right
+ends like that, or by a change of groups and permissions, its sockets close within one
+`TICKET_AGE`, because each socket reads its rights again by then.
 """
 
 from contextlib import suppress
@@ -25,15 +25,15 @@ HARMLESS = frozenset({"last_login"})  # what Django itself saves at each login
 
 
 def close_sockets(owner: str) -> None:
-    """Close all sockets of an owner; a page that may still listen comes back by itself."""
+    """Close all sockets of an owner. A page that may still listen reconnects."""
     publisher.broadcast({"type": LOGOUT, "owner": owner})
 
 
 def connect() -> None:
     """Listen to Django's signals; may be called twice.
 
-    A signal names the class that was saved, so we connect to each class that can save a user. A
-    receiver for all classes would cost every delete of the project its fast path.
+    The sender of these signals is the class that was saved, so we connect to each class that can
+    save a user. A receiver for all classes would cost every delete of the project its fast path.
     """
     user_logged_out.connect(_on_logout, dispatch_uid="jobs.logout")
     for model in apps.get_models():
@@ -72,7 +72,7 @@ def _owner(instance: Any) -> str:
 
 
 def _close_on_commit(owner: str, using: str = DEFAULT_DB_ALIAS) -> None:
-    """Close the sockets when others can see the change: a page that reconnects earlier gets in."""
+    """Close the sockets after the commit; before it, a page that reconnects would get in."""
     if connections[using].in_atomic_block:
         transaction.on_commit(partial(close_sockets, owner), using=using, robust=True)
     else:

@@ -1,4 +1,7 @@
-"""Where a socket was opened from; the browser's same-origin policy does not hold for sockets, so the server looks."""
+"""Where a socket was opened from.
+
+The browser's same-origin policy does not hold for sockets, so the server checks it.
+"""
 
 from typing import Any
 
@@ -9,10 +12,10 @@ from django.utils.http import is_same_domain
 
 
 def is_same_origin(scope: Any) -> bool:
-    """Compare a socket's whole Origin (scheme, host, port) with where it arrived, or with `CSRF_TRUSTED_ORIGINS`.
+    """Compare a socket's Origin (scheme, host, port) with our own, and `CSRF_TRUSTED_ORIGINS`.
 
-    The browser's same-origin policy does not hold for sockets (RFC 6455, 10.2), and a socket carries the cookies: so a
-    missing Origin is refused too. The same rule as Django's for unsafe requests.
+    The same rule as Django's for unsafe requests. A socket carries the cookies, and no same-origin
+    policy protects it (RFC 6455, 10.2). So a missing Origin is refused too.
     """
     origin = _header(scope, b"origin")
     if origin is None:
@@ -41,14 +44,14 @@ def _is_trusted(origin: str) -> bool:
     scheme, _, host = origin.partition("://")
     for trusted in settings.CSRF_TRUSTED_ORIGINS:
         trusted_scheme, _, pattern = trusted.partition("://")
-        if scheme == trusted_scheme and (
-            host == pattern or pattern.startswith("*") and is_same_domain(host, pattern[1:])
-        ):
+        is_match = host == pattern or pattern.startswith("*") and is_same_domain(host, pattern[1:])
+        if scheme == trusted_scheme and is_match:
             return True
     return False
 
 
 def _header(scope: Any, name: bytes) -> str | None:
+    """Return a header's value; None if it is missing, or there more than once."""
     values = [
         value.decode("latin-1") for key, value in scope.get("headers", ()) if key.lower() == name
     ]

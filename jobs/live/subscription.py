@@ -1,11 +1,11 @@
-"""What one socket listens to: join first, then read, then tell, so an end at any moment is heard the same way."""
+"""One subscription of a page.
 
-from __future__ import annotations
+It joins first, then reads, then sends. So the page hears of an end at any moment.
+"""
 
 import asyncio
-from contextlib import suppress
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from jobs import signals
 from jobs.access import Viewer, ticket
@@ -15,30 +15,25 @@ from jobs.exceptions import JobNotFound, not_found
 from jobs.job import Job
 from jobs.push import frames
 from jobs.push.hub import hub
-from jobs.repository import JobRepository, settled
-from jobs.runtime.threads import in_archive_thread
-from jobs.store.reader import async_reader
 
-from .budget import DEAR
+from .budget import DATABASE_COST
+from .close_codes import LOGGED_OUT
+from .listener import Listener
+from .reading import read_job, read_listed
 
-if TYPE_CHECKING:
-    from .consumer import JobConsumer
-
-LOGGED_OUT = 4401  # close code; a page that may still listen comes back
-
-FIRST_JOBS = 100  # newest jobs that a subscription to many starts with
-HELD = 100  # pushes kept while the first reading is under way; it tells the state anyway
+HELD_PUSHES = 100  # kept during the first reading, which sends the state anyway
+REWRITE_WAIT = 1.5  # heartbeats within which a worker rewrites a job that Redis has lost
 
 
 class Subscription:
-    """One subscription of one socket, named by what the client asked for: a job, its own jobs, or a tag."""
+    """A watcher for one target of a page: a job, the viewer's own jobs, or a tag."""
 
     __slots__ = (
         "_followed",
         "_held",
+        "_listener",
         "_missing_since",
         "_owners",
-        "_socket",
         "_topics",
         "_viewer",
         "cost",
@@ -46,163 +41,146 @@ class Subscription:
         "target",
     )
 
-    def __init__(self, socket: JobConsumer, target: dict[str, Any], viewer: Viewer) -> None:
+    def __init__(self, listener: Listener, target: dict[str, Any], viewer: Viewer) -> None:
         self.target = target
         self.key = frames.encode(target)
-        self._socket = socket
+        self.cost = DATABASE_COST  # of the last reading, in jobs
+        self._listener = listener
         self._viewer = viewer
-        self.cost = DEAR  # of the last reading, in jobs; so much if it finds nothing
         self._topics = viewer.topics_for(target)
-        self._followed: list[str] = []
+        self._followed: list[str] = []  # the topic of the job that runs in place of the target
         self._owners = viewer.owners  # whose logout ends it
         self._missing_since: float | None = None
-        self._held: list[tuple[str, int, str]] | None = []  # None once the client may hear
+        self._held: list[tuple[str, int, str]] | None = []  # None once the first reading is sent
 
     @property
     def owner(self) -> str:
-        """Return whose budget pays for it; "" for nobody's, such as the bearer's of a ticket."""
+        """Return the owner whose budget pays; "" for none, such as the bearer of a ticket."""
         return self._viewer.owners[0] if self._viewer.owners else ""
 
     async def open(self) -> None:
-        """Join, make sure that the viewer may listen, say `subscribed`, and send the present state.
+        """Join the topics, check the rights, say `subscribed`, and send the present state.
 
-        Raises `JobNotFound` for what is not there or not for this viewer, `StoreUnavailable`; then nothing is open.
+        Raises `JobNotFound` if there is no such job or the viewer may not see it, and
+        `StoreUnavailable`. Then nothing is left open.
         """
         if not self._topics:
             raise not_found(str(self.target))
         try:
-            for topic in self._topics:
-                await hub().watch(topic, self)
-            jobs = self._admit(await self._read())
-            if await self._follow(jobs):
-                jobs = await self._read()
-        except (
-            BaseException
-        ):  # the server may give up on a socket that has gone while we were reading
-            self.cost = DEAR  # for a job that is there as for one that is not
+            jobs = await self._join_and_read()
+        except BaseException:  # also a cancel: the server may give up on a socket that has gone
+            self.cost = DATABASE_COST  # the same whether the job exists or not
             await self.close()
             raise
-        await self._socket.say("subscribed", **self.target)
-        for number, job in enumerate(jobs):
-            if number:  # the server's other sockets have their turn between two jobs
-                await asyncio.sleep(0)
-            await self._socket.show(job, self.key, again=True)
-        held, self._held = self._held or [], None
-        for push in held:
-            await self._socket.push(*push, self.key)
+        await self._listener.say("subscribed", **self.target)
+        await self._send_all(jobs)
 
     async def close(self) -> None:
-        """Leave; may be called twice."""
+        """Leave all topics. May be called twice."""
         for topic in [*self._topics, *self._followed]:
             await hub().unwatch(topic, self)
 
     async def deliver(self, job_id: str, version: int, frame: str) -> None:
-        """Take a push from the hub."""
+        """Pass on a push of the hub; hold it back while the first reading is under way."""
         if self._held is None:
             if not self._viewer.is_stale:
-                await self._socket.push(job_id, version, frame, self.key)
-        elif len(self._held) < HELD:
+                await self._listener.push(job_id, version, frame, self.key)
+        elif len(self._held) < HELD_PUSHES:
             self._held.append((job_id, version, frame))
 
-    async def look_again(self) -> None:
-        """Send what has changed without a push, and renew the rights before they expire."""
+    async def reconcile(self) -> None:
+        """Send what changed without a push, and renew the rights before they expire."""
         if self._held is not None:
             return
         try:
-            jobs = await self._read_patiently()
+            jobs = await self._read_unless_missing()
             if jobs is None:
                 return
             if self._viewer.is_ageing:
-                await self._readmit(jobs)
+                await self._renew_rights(jobs)
             jobs = self._admit(jobs)
         except JobNotFound:
-            await self._socket.drop(self)
+            await self._listener.drop(self.key, self)
             return
         for job in jobs:
-            if (seen := self._socket.told.version(job.id)) < job.version:
+            if (seen := self._listener.sent.version(job.id)) < job.version:
                 signals.push_missed.send_robust(Subscription, job=job, seen=seen)
-            await self._socket.show(job, self.key)
+            await self._listener.show(job, self.key)
 
     async def on_logout(self, owner: str) -> None:
-        """Close the socket if it, or the job that it waits for, is the owner's."""
+        """Close the page if it, or the job that it watches, belongs to this owner."""
         if owner in self._owners:
-            await self._socket.close(LOGGED_OUT)
+            await self._listener.close(LOGGED_OUT)
+
+    async def _join_and_read(self) -> list[Job]:
+        for topic in self._topics:
+            await hub().watch(topic, self)
+        jobs = self._admit(await self._read())
+        if "job" in self.target and jobs[0].id != self.target["job"]:
+            await self._follow(jobs[0])
+            jobs = await self._read()
+        return jobs
+
+    async def _follow(self, job: Job) -> None:
+        """Join the topic of the job that runs in place of the target."""
+        self._followed = [topics.job_topic(job.id)]
+        await hub().watch(self._followed[0], self)
+
+    async def _send_all(self, jobs: list[Job]) -> None:
+        """Send the jobs, then what was pushed during the reading. Later pushes pass at once."""
+        for number, job in enumerate(jobs):
+            if number:
+                await asyncio.sleep(0)  # so that the server's other sockets have their turn
+            await self._listener.show(job, self.key, resend=True)
+        held, self._held = self._held or [], None
+        for push in held:
+            await self._listener.push(*push, self.key)
 
     def _admit(self, jobs: list[Job]) -> list[Job]:
-        """Return the jobs; raise `JobNotFound` if the viewer may not see one of them."""
+        """Return the jobs. Raises `JobNotFound` if the viewer may not see one of them."""
         return list(map(self._viewer.admit, jobs))
 
-    async def _follow(self, jobs: list[Job]) -> bool:
-        """Join the topic of the job that runs in place of the one that was asked for; return whether one does."""
-        if "job" not in self.target or jobs[0].id == self.target["job"]:
-            return False
-        self._followed = [topics.job_topic(jobs[0].id)]
-        await hub().watch(self._followed[0], self)
-        return True
+    async def _read_unless_missing(self) -> list[Job] | None:
+        """Read the jobs; return None while a missing job may still come back.
 
-    async def _read_patiently(self) -> list[Job] | None:
-        """Read the jobs; return None while a job is missing that its worker may still write again.
-
-        After Redis was emptied that takes a heartbeat. Raises `JobNotFound` later.
+        After Redis was emptied, the job's worker writes it again with its next heartbeat. Raises
+        `JobNotFound` when `REWRITE_WAIT` is over.
         """
         try:
             jobs = await self._read()
         except JobNotFound:
             now = monotonic()
             self._missing_since = now if self._missing_since is None else self._missing_since
-            if now - self._missing_since > 1.5 * jobs_settings().HEARTBEAT:
+            if now - self._missing_since > REWRITE_WAIT * jobs_settings().HEARTBEAT:
                 raise
             return None
         self._missing_since = None
         return jobs
 
-    async def _readmit(self, jobs: list[Job]) -> None:
-        """Take over the rights that user and session have now, and renew the ticket.
+    async def _renew_rights(self, jobs: list[Job]) -> None:
+        """Take over the present rights of user and session, and send the page a new ticket.
 
-        Raises `JobNotFound` if they have none. A ticket alone still opens until it expires.
+        Raises `JobNotFound` if they have none. The bearer of a ticket may go on until it expires.
         """
-        viewer = await self._socket.viewer(since=monotonic())
+        viewer = await self._listener.viewer(since=monotonic())
         may_join = set(self._topics) <= set(viewer.topics_for(self.target))
         if may_join and all(map(viewer.may_see, jobs)):
             self._viewer = viewer
-            await self._socket.say("ticket", **self.target, ticket=ticket(self._topics[0]))
+            await self._listener.say("ticket", **self.target, ticket=ticket(self._topics[0]))
         elif self._viewer.is_stale or not self._viewer.topic:
             raise not_found(str(self.target))
 
     async def _read(self) -> list[Job]:
         if "job" in self.target:
-            job = await JobRepository().afind(self.target["job"])
-            self._viewer = self._viewer.following(self.target["job"], job)
-            self.cost = DEAR if job.is_archived else 1
-            if job.version < self._socket.told.version(
-                job.id
-            ):  # Redis was restored from an old backup
-                with suppress(TimeoutError):
-                    await in_archive_thread(job.stored.trust_archive)
-            if job.owner not in self._owners:
-                self._owners += (job.owner,)
-            return [job]
-        return await self._read_topics()
+            return [await self._read_job(self.target["job"])]
+        alive = self._listener.sent.alive_for(self.key)
+        jobs, self.cost = await read_listed(self._topics, alive, self._viewer)
+        return jobs
 
-    async def _read_topics(self) -> list[Job]:
-        """Return the jobs of the topics that are alive or that nobody has seen yet, oldest first.
-
-        And those that were alive when the page last heard of them: their end, if the push of it got lost, may have
-        been claimed elsewhere meanwhile.
-        """
-        found: dict[str, Job] = {}
-        alive = self._socket.told.alive_for(self.key)
-        self.cost = 1
-        for topic in self._topics:
-            indexed = await async_reader().indexed(topic, FIRST_JOBS)
-            ids = list(dict.fromkeys([*indexed, *alive]))
-            self.cost += len(ids)
-            for outcome in await async_reader().read_all(ids):
-                if outcome.record is not None and (
-                    not outcome.record.claimed_at or outcome.record.id in alive
-                ):
-                    job = Job(outcome.record, outcome.now)
-                    if topic in job.topics and self._viewer.may_see(job):
-                        found[job.id] = job
-        await asyncio.gather(*(settled(job) for job in found.values() if job.is_overdue))
-        return sorted(found.values(), key=lambda job: job.record.created_at)
+    async def _read_job(self, job_id: str) -> Job:
+        job = await read_job(job_id, self._listener.sent)
+        self.cost = DATABASE_COST if job.is_archived else 1
+        self._viewer = self._viewer.following(job_id, job)
+        if job.owner not in self._owners:
+            self._owners += (job.owner,)
+        return job

@@ -1,58 +1,61 @@
-"""The channel layer as the project has configured it, and where it takes no more than a PUBLISH and a SUBSCRIBE.
+"""The project's channel layer, and a short cut if it is the pubsub layer on the store's server.
 
-That is the pubsub layer on the server that holds the jobs. A message to a group is published there by the store's own
-script, and the hub hears it with a subscription of its own, without the layer's queue and timer for each message. The
-channels' names and the messages' format stay the layer's: contract tests hold both ways against the real layer.
+There the store's script publishes a message itself, and the hub subscribes itself. The names of
+channels and the format of messages stay the layer's: contract tests compare both ways with the
+real layer.
+
+Replaces: the layer's `group_send`, and its queue and timer for each message that arrives.
+Gains: GAIN_LAYER
+To be rid of it: delete `pubsub_format` and its users, `SubscriberLayer` and `subscriber`.
 """
 
 from collections.abc import Awaitable, Callable
-from functools import cache, partial
+from functools import partial
 from typing import Any, NamedTuple
 from uuid import uuid4
 
 from channels.layers import InMemoryChannelLayer, channel_layers, get_channel_layer
 from channels_redis.pubsub import RedisPubSubChannelLayer
 from django.conf import settings
-from django.core.signals import setting_changed
 
 from jobs.conf import jobs_settings
-from jobs.store import connection
+from jobs.runtime.per_process import per_process
+from jobs.store import address
 
 from .envelope import Message
 from .subscriber import Subscriber, is_possible
 
+DEFAULT_HOSTS = ["redis://localhost:6379"]  # the pubsub layer's own
 
-class Wire(NamedTuple):
-    """How the pubsub layer names a channel of Redis, and what it puts there."""
+Take = Callable[[Callable[[], Message]], Awaitable[None]]
+
+
+class PubSubFormat(NamedTuple):
+    """How the pubsub layer names its channels in Redis, and how it writes a message."""
 
     prefix: str
     serialize: Callable[[Message], bytes]
     deserialize: Callable[[bytes], Message]
 
-    def group(self, name: str) -> str:
+    def channel_of(self, group: str) -> str:
         """Name the channel of a group."""
-        return f"{self.prefix}__group__{name}"
+        return f"{self.prefix}__group__{group}"
 
 
-@cache
-def wire() -> Wire | None:
-    """Say how to reach the layer's groups by the store's own server, if that is where they are."""
+@per_process(reset_on=("JOBS", "CHANNEL_LAYERS"))
+def pubsub_format() -> PubSubFormat | None:
+    """Return the layer's format if it is the pubsub layer on the store's server, else None."""
     layer = project_layer()
-    config = (
-        getattr(settings, "CHANNEL_LAYERS", {})
-        .get(jobs_settings().CHANNEL_LAYER, {})
-        .get("CONFIG", {})
-    )
-    hosts = config.get("hosts") or ["redis://localhost:6379"]
-    is_ours = (
-        isinstance(layer, RedisPubSubChannelLayer)
-        and not config.get("symmetric_encryption_keys")
-        and len(hosts) == 1
-        and connection.is_store_server(hosts[0])
-    )
-    return (
-        Wire(config.get("prefix", "asgi"), layer.serialize, layer.deserialize) if is_ours else None
-    )
+    if not isinstance(layer, RedisPubSubChannelLayer):
+        return None
+    layers: Any = settings.CHANNEL_LAYERS
+    config = layers[jobs_settings().CHANNEL_LAYER].get("CONFIG", {})
+    hosts = config.get("hosts") or DEFAULT_HOSTS
+    if config.get("symmetric_encryption_keys") or len(hosts) != 1:
+        return None
+    if not address.is_store_server(hosts[0]):
+        return None
+    return PubSubFormat(config.get("prefix", "asgi"), layer.serialize, layer.deserialize)
 
 
 def project_layer() -> Any:
@@ -61,12 +64,12 @@ def project_layer() -> Any:
 
 
 def new_layer() -> Any:
-    """Return a layer with connections of its own, which can be thrown away; one in memory has to be shared.
+    """Return a layer with its own connections, which the caller closes. One in memory is shared.
 
     Raises `LookupError` if the project has none.
     """
-    if is_possible() and (plain := wire()) is not None:
-        return _Subscription(plain)
+    if is_possible() and (plain := pubsub_format()) is not None:
+        return SubscriberLayer(plain)
     shared = project_layer()
     if shared is None:
         raise LookupError(f"CHANNEL_LAYERS has no {jobs_settings().CHANNEL_LAYER!r}")
@@ -75,62 +78,59 @@ def new_layer() -> Any:
     return channel_layers.make_backend(jobs_settings().CHANNEL_LAYER)
 
 
-async def listen(
-    layer: Any, channel: str, take: Callable[[Callable[[], Message]], Awaitable[None]]
-) -> None:
-    """Have every message of the channel and its groups taken, each as a function that reads it, as it comes.
+async def listen(layer: Any, channel: str, take: Take) -> None:
+    """Have every message of the channel and its groups taken, each as a function that reads it.
 
-    Raises what the layer does when its connection breaks, and `ConnectionBroken` where it hears nothing more.
+    Raises what the layer raises when its connection breaks, and `ConnectionBroken` if nothing more
+    will arrive.
     """
-    if isinstance(layer, _Subscription):
+    if isinstance(layer, SubscriberLayer):
         await layer.listen(take)
     while True:
         await take(partial(dict, await layer.receive(channel)))
 
 
 async def close_layer(layer: Any) -> None:
-    """Close its connections; whoever waits for a message of it never gets one."""
-    if not isinstance(layer, InMemoryChannelLayer):
-        await (
-            layer.close_pools if hasattr(layer, "close_pools") else layer.flush
-        )()  # the core's flush empties Redis
+    """Close a layer's connections. Whoever waits for one of its messages waits in vain."""
+    if isinstance(layer, InMemoryChannelLayer):
+        return
+    if hasattr(layer, "close_pools"):
+        await layer.close_pools()  # the core layer's flush() would delete every key in Redis
+    else:
+        await layer.flush()
 
 
-class _Subscription:
-    """As much of the pubsub layer as one listener needs, who has one channel."""
+class SubscriberLayer:
+    """The part of the pubsub layer that one listener with one channel needs."""
 
-    def __init__(self, plain: Wire) -> None:
-        self._wire = plain
+    def __init__(self, plain: PubSubFormat) -> None:
+        self._format = plain
         self._subscriber = Subscriber()
 
     async def new_channel(self) -> str:
-        channel = f"{self._wire.prefix}specific.{uuid4().hex}"
+        """Connect, and subscribe to a new channel."""
+        channel = f"{self._format.prefix}specific.{uuid4().hex}"
         await self._subscriber.open()
         await self._subscriber.subscribe(channel)
         return channel
 
     async def group_add(self, group: str, channel: str) -> None:
-        await self._subscriber.subscribe(self._wire.group(group))
+        """Join a group."""
+        await self._subscriber.subscribe(self._format.channel_of(group))
 
     async def group_discard(self, group: str, channel: str) -> None:
-        await self._subscriber.unsubscribe(self._wire.group(group))
+        """Leave a group."""
+        await self._subscriber.unsubscribe(self._format.channel_of(group))
 
     async def send(self, channel: str, message: Message) -> None:
-        await self._subscriber.publish(channel, self._wire.serialize(message))
+        """Send a message to a channel."""
+        await self._subscriber.publish(channel, self._format.serialize(message))
 
-    async def listen(self, take: Callable[[Callable[[], Message]], Awaitable[None]]) -> None:
-        """Do so until `ConnectionBroken`."""
-        await self._subscriber.listen(
-            lambda payload: take(partial(self._wire.deserialize, payload))
-        )
+    async def listen(self, take: Take) -> None:
+        """Have every message taken. Raises `ConnectionBroken`."""
+        read = self._format.deserialize
+        await self._subscriber.listen(lambda payload: take(partial(read, payload)))
 
     async def close_pools(self) -> None:
+        """Close the connections."""
         await self._subscriber.close()
-
-
-def _forget(*, setting: str, **_: Any) -> None:
-    if setting in ("JOBS", "CHANNEL_LAYERS"):
-        wire.cache_clear()
-
-
-setting_changed.connect(_forget, dispatch_uid="jobs.layers")

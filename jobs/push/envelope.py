@@ -1,4 +1,4 @@
-"""The message that travels over the channel layer, the same to the group of every topic."""
+"""The messages on the channel layer, and what can be done to an encoded frame."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -6,8 +6,10 @@ from typing import Any
 from jobs.core.clock import TIME_TO_COME, VERSION_TO_COME
 from jobs.core.events import CANCELLED, EXPIRED, FAILED, LOST, READY
 
-FRAME = "job.frame"  # the type of the message that carries a frame
-LOGOUT = "job.logout"  # the type of the message that somebody has logged out
+# The types of messages.
+FRAME = "job.frame"
+LOGOUT = "job.logout"  # an owner has logged out
+BEAT = "hub.beat"  # a hub to itself
 
 Message = dict[str, Any]
 
@@ -15,7 +17,7 @@ _ENDS = tuple(f'{{"event":"{event}"' for event in (READY, FAILED, CANCELLED, EXP
 
 
 def message_of(frame: str, topics: Sequence[str], job_id: str) -> Message:
-    """Return the message that travels over the channel layer, the same to every topic's group."""
+    """Return the message with a frame. Every topic's group gets the same one."""
     return {
         "type": FRAME,
         "version": str(VERSION_TO_COME),
@@ -26,7 +28,7 @@ def message_of(frame: str, topics: Sequence[str], job_id: str) -> Message:
 
 
 def stamp(message: Message, version: int, time: str) -> Message:
-    """Put version and time where their place was kept, as the store's script does."""
+    """Put in the version and time that were not known yet, as the store's script does."""
     frame = (
         message["frame"]
         .replace(str(VERSION_TO_COME), str(version), 1)
@@ -36,10 +38,10 @@ def stamp(message: Message, version: int, time: str) -> Message:
 
 
 def is_end(frame: str) -> bool:
-    """Say whether an encoded frame tells of an end, without decoding it."""
+    """Say whether an encoded frame announces an end, without decoding it."""
     return frame.startswith(_ENDS)
 
 
 def address(frame: str, keys: Iterable[str]) -> str:
-    """Return an encoded frame with the subscriptions of one socket that it is for, each encoded, as JSON text."""
+    """Add `"for"` to an encoded frame: the subscriptions of one page, by their encoded targets."""
     return f'{frame[:-1]},"for":[{",".join(keys)}]}}'

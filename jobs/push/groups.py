@@ -1,18 +1,19 @@
-"""The channel layer's groups that carry the topics; many topics of a kind share one.
+"""The groups of the channel layer that carry the topics.
 
-A PUBLISH is heard in all databases of a Redis. So a group also names the database, unless that is 0.
+A PUBLISH is heard in all databases of a Redis, so a group also names the database, unless it is 0.
 """
 
 from zlib import crc32
 
 from jobs.conf import jobs_settings
-from jobs.store.connection import address
+from jobs.store.address import address
 
 
 def group_of(topic: str, shards: int) -> str:
-    """Name the channel layer's group that carries a topic; many topics of a kind share one.
+    """Name the group that carries a topic. Many topics of one kind share a group.
 
-    A server on whose pages nobody listens to owners or tags is not told of theirs.
+    Owners and tags have groups of their own, so a server whose pages only wait for jobs does not
+    get their messages.
     """
     kind = topic.partition(":")[0]
     number = crc32(topic.encode("utf-8", "surrogatepass")) % shards
@@ -26,8 +27,5 @@ def everybody() -> str:
 
 def _group(name: str) -> str:
     database = address().database
-    return (
-        f"{jobs_settings().PREFIX}.{database}.{name}"
-        if database
-        else f"{jobs_settings().PREFIX}.{name}"
-    )
+    prefix = jobs_settings().PREFIX
+    return f"{prefix}.{database}.{name}" if database else f"{prefix}.{name}"

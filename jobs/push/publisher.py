@@ -1,73 +1,67 @@
-"""Out to the channel layer, from synchronous code, without a new loop or connection per message.
+"""Out to the channel layer, from synchronous code.
 
-With the pubsub layer on the store's own server a push is a PUBLISH in the layer's format, made by the store's script:
-one round trip for both (measured: a fifth to a third of `async_to_sync(group_send)`). With any other layer it is
-`group_send` on one loop thread, kept for the process.
+With the pubsub layer on the store's own server, a push is a PUBLISH in the layer's format that the
+store's script makes: one round trip for the write and the push. With any other layer it is
+`group_send`, on one loop thread that the process keeps, so no message costs a new event loop or
+connection.
 """
 
 import asyncio
-import os
 import threading
 from collections.abc import Coroutine, Sequence
-from functools import cache
 from typing import Any
 
 from jobs.conf import jobs_settings
 from jobs.logs import get_logger
+from jobs.runtime.per_process import per_process
 from jobs.runtime.replaceable import replaceable
-from jobs.store.records import Push
+from jobs.store.push import Push
 
-from .channel_layer import project_layer, wire
+from .channel_layer import project_layer, pubsub_format
 from .envelope import Message
 from .groups import everybody, group_of
 
 logger = get_logger(__name__)
 
-TIMEOUT = 3.0  # seconds that a push may hold a task up
-
-_making = threading.Lock()
+SEND_TIMEOUT = 3.0  # seconds that a push may delay a task
 
 
 def channels_of(topics: Sequence[str]) -> list[str]:
-    """Name Redis's channels of the topics' groups; none where nothing can be published there."""
-    plain = wire()
-    return [plain.group(group) for group in _groups(topics)] if plain else []
+    """Name the Redis channels of the topics' groups; none where the script cannot publish."""
+    plain = pubsub_format()
+    return [plain.channel_of(group) for group in _groups(topics)] if plain else []
 
 
 @replaceable
 def prepare(message: Message, channels: Sequence[str] | None = None) -> Push | None:
-    """Return how the message reaches its topics' groups by a PUBLISH, or None where it has to be sent by `send`.
+    """Return the push for the store's script, or None if the message has to go by `send`.
 
-    Who sends many messages about the same topics names their channels once.
+    A caller with many messages about the same topics may name their channels once.
     """
-    if (plain := wire()) is None:
+    if (plain := pubsub_format()) is None:
         return None
     return Push(channels or channels_of(message["topics"]), plain.serialize(message))
 
 
 @replaceable
 def send(message: Message) -> None:
-    """Send the message over the channel layer within `TIMEOUT`; a layer that fails is logged, never raised."""
-    _group_send(_groups(message["topics"]), message)
+    """Send a message to its topics' groups within `SEND_TIMEOUT`; log a failure, raise none."""
+    send_to(_groups(message["topics"]), message)
 
 
 def broadcast(message: Message) -> None:
-    """Send a message to every server process; as `send` does."""
-    _group_send([everybody()], message)
+    """Send a message to every server process, as `send` does."""
+    send_to([everybody()], message)
 
 
-def _groups(topics: Sequence[str]) -> list[str]:
-    shards = jobs_settings().SHARDS
-    return [group_of(topic, shards) for topic in topics]
-
-
-def _group_send(groups: Sequence[str], message: Message) -> None:
+def send_to(groups: Sequence[str], message: Message) -> None:
+    """Send a message to some groups, as `send` does."""
     layer = project_layer()
     if layer is None:
         return
     sends = [layer.group_send(group, message) for group in groups]
     try:
-        asyncio.run_coroutine_threadsafe(_together(sends), _loop()).result(TIMEOUT)
+        asyncio.run_coroutine_threadsafe(_together(sends), sending_loop()).result(SEND_TIMEOUT)
     except Exception:
         logger.warning(
             "the channel layer did not take a message; pages will read the job instead",
@@ -75,28 +69,18 @@ def _group_send(groups: Sequence[str], message: Message) -> None:
         )
 
 
+def _groups(topics: Sequence[str]) -> list[str]:
+    shards = jobs_settings().SHARDS
+    return [group_of(topic, shards) for topic in topics]
+
+
 async def _together(sends: list[Coroutine[Any, Any, None]]) -> None:
-    await asyncio.wait_for(asyncio.gather(*sends), TIMEOUT)
+    await asyncio.wait_for(asyncio.gather(*sends), SEND_TIMEOUT)
 
 
-def _loop() -> asyncio.AbstractEventLoop:
-    """Return this process's loop; one thread at a time, as `cache` lets two make one each."""
-    with _making:
-        return _running_loop()
-
-
-@cache
-def _running_loop() -> asyncio.AbstractEventLoop:
+@per_process
+def sending_loop() -> asyncio.AbstractEventLoop:
+    """Return the loop of this process that sends; it runs in a thread of its own."""
     loop = asyncio.new_event_loop()
     threading.Thread(target=loop.run_forever, name="jobs-publisher", daemon=True).start()
     return loop
-
-
-def _after_fork() -> None:
-    global _making
-    _making = threading.Lock()
-    wire.cache_clear()
-    _running_loop.cache_clear()
-
-
-os.register_at_fork(after_in_child=_after_fork)

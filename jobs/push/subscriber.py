@@ -1,42 +1,47 @@
-"""One connection that subscribes, and hears what is published as soon as the kernel has it.
+"""A connection to Redis that only subscribes.
 
-redis-py opens it, with TLS and password, and sends the commands. What comes in it would await line by line; here it is
-taken apart at once, and taken at once too: in the turn of the event loop in which the kernel had it, not in the next.
+redis-py opens the connection, with TLS and password, and sends the commands. This module reads
+what arrives.
+
+Replaces: redis-py's `PubSub`, which awaits every line of an answer.
+Gains: GAIN_SUBSCRIBER
+To be rid of it: delete this module and `channel_layer.SubscriberLayer`; the hub then listens by
+the project's layer.
 """
 
 import asyncio
+import sys
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, Generator
-from functools import partial
-from types import coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 from redis.asyncio.connection import AbstractConnection
 
 from jobs.store.connection import connect_listener
-from jobs.store.resp import Incomplete, Refusal, parse
+from jobs.store.resp import ErrorReply as Refusal
+from jobs.store.resp import Incomplete, parse
 
-PAUSE_AT = 1000  # messages that nobody has taken yet; the rest waits in the kernel and in Redis
+PAUSE_AT = 1000  # messages that wait to be taken; the rest waits in the kernel and in Redis
 
 
 class ConnectionBroken(Exception):
-    """What was sent meanwhile is lost, and nothing more is heard."""
-
-
-def is_possible() -> bool:
-    """Say whether redis-py keeps its transport where we look for it, which is no public place."""
-    return "_writer" in getattr(AbstractConnection, "__slots__", ())
+    """The connection to Redis is gone. Messages sent since then are lost."""
 
 
 class Refused(Exception):
-    """Redis does not let us listen, and says why."""
+    """Redis does not let us subscribe. The text is Redis's reason."""
+
+
+def is_possible() -> bool:
+    """Say whether redis-py keeps its transport where we look for it, which is a private place."""
+    return "_writer" in getattr(AbstractConnection, "__slots__", ())
 
 
 class Subscriber(asyncio.Protocol):
-    """Hears what is published on the channels it has subscribed to.
+    """Hears what is published on the channels that it subscribed to.
 
-    What has to be done with a message is a coroutine of the task that listens, and is begun before that task's turn;
-    most have nothing to wait for, and are done then. What is left of one that waits goes on in the task.
+    Messages are taken one after the other, in a task that starts when they arrive and ends when
+    none is left.
     """
 
     def __init__(self) -> None:
@@ -45,29 +50,32 @@ class Subscriber(asyncio.Protocol):
         self._transport: Any = None
         self._unparsed = b""
         self._heard: deque[bytes] = deque()
-        self._take: Callable[[bytes], Awaitable[None]]
-        self._listener: asyncio.Task[Any] | None = None
-        self._begun: tuple[Coroutine[Any, Any, None], Any] | None = None  # and what it waits for
-        self._wake: asyncio.Future[None] | None = None
+        self._take: Callable[[bytes], Awaitable[None]] | None = None  # None: nobody listens
+        self._taking: asyncio.Task[None] | None = None
+        self._end: asyncio.Future[None] | None = None  # of listening
         self._confirmations: dict[bytes, asyncio.Future[None]] = {}
         self._why_broken: str | None = None
         self._is_paused = False
 
+    @property
+    def waiting(self) -> int:
+        """Return how many messages were heard and not taken yet."""
+        return len(self._heard)
+
     async def open(self) -> None:
-        """Connect; raises what redis-py does."""
+        """Connect. Raises what redis-py raises."""
         pool: Any = self._client.connection_pool
         self._connection = await pool.get_connection()
         self._transport = self._connection._writer.transport
         self._transport.set_protocol(self)
 
     async def subscribe(self, channel: str) -> None:
-        """Subscribe; once Redis has confirmed it nothing that is published is missed.
+        """Subscribe, and wait until Redis has confirmed it: from then on nothing is missed.
 
-        Raises `ConnectionBroken`, `Refused`, and what redis-py does when it cannot send.
+        Raises `ConnectionBroken`, `Refused`, and what redis-py raises when it cannot send.
         """
-        confirmed = self._confirmations[channel.encode()] = (
-            asyncio.get_running_loop().create_future()
-        )
+        confirmed = asyncio.get_running_loop().create_future()
+        self._confirmations[channel.encode()] = confirmed
         try:
             await self._send("SUBSCRIBE", channel)
             await confirmed
@@ -75,7 +83,7 @@ class Subscriber(asyncio.Protocol):
             del self._confirmations[channel.encode()]
 
     async def unsubscribe(self, channel: str) -> None:
-        """Have Redis send no more of it, some time soon."""
+        """Ask Redis to send no more of a channel, without waiting for it."""
         await self._send("UNSUBSCRIBE", channel)
 
     async def publish(self, channel: str, payload: bytes) -> None:
@@ -83,33 +91,25 @@ class Subscriber(asyncio.Protocol):
         await self._client.publish(channel, payload)
 
     async def listen(self, take: Callable[[bytes], Awaitable[None]]) -> None:
-        """Have everything taken that is heard, one after the other; raises `ConnectionBroken` after the last."""
-        self._take = take
-        await self._take_all()
-        self._listener = asyncio.current_task()
+        """Have every message taken, in order. Raises `ConnectionBroken` after the last one."""
+        self._take, self._end = take, asyncio.get_running_loop().create_future()
+        self._take_heard()
         try:
-            while self._why_broken is None:
-                self._pause(False)
-                self._wake = asyncio.get_running_loop().create_future()
-                await self._wake
-                while self._begun is not None:
-                    begun, self._begun = self._begun, None
-                    await _rest_of(*begun)
-                    await self._take_all()
+            await self._end
         finally:
-            self._listener = None
-        raise ConnectionBroken(self._why_broken)
+            self._take = None
+            if self._taking is not None:
+                self._taking.cancel()
 
     async def close(self) -> None:
         """Hang up."""
         if self._connection is not None:
-            await self._connection.disconnect(
-                nowait=True
-            )  # asyncio's stream is not told of the end
+            # nowait: asyncio's stream, whose place we took, does not notice the end
+            await self._connection.disconnect(nowait=True)
         await self._client.aclose()
 
     def data_received(self, data: bytes) -> None:
-        """Take what has come; what is not whole yet waits for the rest."""
+        """Read the messages that are complete, and have them taken."""
         if self._unparsed:
             data = self._unparsed + data
         at = 0
@@ -120,64 +120,74 @@ class Subscriber(asyncio.Protocol):
         except Incomplete:
             pass
         self._unparsed = data[at:]
-        if (
-            self._heard
-            and self._listener is not None
-            and self._wake is not None
-            and not self._wake.done()
-        ):
-            self._run_ahead(self._listener, self._wake)
-        if len(self._heard) >= PAUSE_AT:
-            self._pause(True)
+        self._take_heard()
+        if len(self._heard) >= PAUSE_AT and not self._is_paused:
+            self._is_paused = True
+            self._transport.pause_reading()
 
     def connection_lost(self, error: Exception | None) -> None:
-        """Say so to whoever waits."""
+        """Tell whoever listens, once they have taken everything, and whoever subscribes."""
         self._why_broken = str(error or "Redis has closed it")
-        if self._wake is not None and not self._wake.done():
-            self._wake.set_result(None)
         self._refuse(ConnectionBroken(self._why_broken))
+        self._take_heard()
 
-    async def _take_all(self) -> None:
-        while self._heard:
-            await self._take(self._heard.popleft())
-
-    def _run_ahead(self, listener: asyncio.Task[Any], wake: asyncio.Future[None]) -> None:
-        """Begin to take what is heard as the task that listens, as asyncio's chapter on extending it provides for."""
-        loop, taking = asyncio.get_running_loop(), self._take_all()
-        asyncio.tasks._enter_task(loop, listener)
-        try:
-            self._begun = taking, taking.send(None)
-        except StopIteration:
+    def _take_heard(self) -> None:
+        """Have what was heard taken, unless a task is at it; end listening after the last."""
+        if self._take is None or self._taking is not None:
             return
-        finally:
-            asyncio.tasks._leave_task(loop, listener)
-        wake.set_result(None)
+        if self._heard:
+            self._taking = task = _start(self._take_all(self._take))
+            if task.done():
+                self._after_taking(task)
+            else:
+                task.add_done_callback(self._after_taking)
+        elif self._why_broken is not None:
+            self._stop_listening(ConnectionBroken(self._why_broken))
+
+    async def _take_all(self, take: Callable[[bytes], Awaitable[None]]) -> None:
+        while self._heard:
+            await take(self._heard.popleft())
+
+    def _after_taking(self, task: asyncio.Task[None]) -> None:
+        self._taking = None
+        error = None if task.cancelled() else task.exception()
+        if task.cancelled() or error is not None:
+            self._stop_listening(error)
+            return
+        if self._is_paused and self._why_broken is None:
+            self._is_paused = False
+            self._transport.resume_reading()
+        self._take_heard()
+
+    def _stop_listening(self, error: BaseException | None) -> None:
+        """Have `listen` raise an error; without one, as if it had been cancelled."""
+        if self._end is None or self._end.done():
+            return
+        if error is None:
+            self._end.cancel()
+        else:
+            self._end.set_exception(error)
 
     async def _send(self, command: str, channel: str) -> None:
-        if self._why_broken is not None:  # redis-py would connect anew, where nobody listens
+        if self._why_broken is not None:  # redis-py would reconnect, and nobody would listen there
             raise ConnectionBroken(self._why_broken)
         await self._connection.send_command(command, channel)
 
-    def _pause(self, wanted: bool) -> None:
-        if self._is_paused != wanted:
-            self._is_paused = wanted
-            (self._transport.pause_reading if wanted else self._transport.resume_reading)()
-
     def _sort(self, value: Any) -> None:
+        """Put a message aside, or pass on Redis's answer to a command."""
         if isinstance(value, Refusal):
             self._refuse(Refused(value))
-            return
-        kind, channel, payload = (
-            value if isinstance(value, list) and len(value) == 3 else (b"", b"", b"")
-        )
-        if kind == b"message":
-            self._heard.append(payload)
-        elif (
-            kind == b"subscribe"
-            and channel in self._confirmations
-            and not self._confirmations[channel].done()
-        ):
-            self._confirmations[channel].set_result(None)
+        elif isinstance(value, list) and len(value) == 3:
+            kind, channel, payload = value
+            if kind == b"message":
+                self._heard.append(payload)
+            elif kind == b"subscribe":
+                self._confirm(channel)
+
+    def _confirm(self, channel: bytes) -> None:
+        confirmed = self._confirmations.get(channel)
+        if confirmed is not None and not confirmed.done():
+            confirmed.set_result(None)
 
     def _refuse(self, error: Exception) -> None:
         for confirmed in self._confirmations.values():
@@ -185,17 +195,13 @@ class Subscriber(asyncio.Protocol):
                 confirmed.set_exception(error)
 
 
-@coroutine
-def _rest_of(begun: Coroutine[Any, Any, None], awaited: Any) -> Generator[Any, Any, None]:
-    """Go on with a coroutine that waits for something already."""
-    while True:
-        try:
-            came = yield awaited
-        except BaseException as error:
-            step: Callable[[], Any] = partial(begun.throw, error)
-        else:
-            step = partial(begun.send, came)
-        try:
-            awaited = step()
-        except StopIteration:
-            return
+def _start(taking: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    """Start a task; from Python 3.12 on it runs at once, before the loop turns.
+
+    Replaces: `asyncio.create_task`, which Python 3.11 still uses here.
+    Gains: GAIN_EAGER
+    To be rid of it: call `create_task` in `_take_heard`.
+    """
+    if sys.version_info >= (3, 12):
+        return asyncio.Task(taking, loop=asyncio.get_running_loop(), eager_start=True)
+    return asyncio.create_task(taking)

@@ -22,7 +22,7 @@ from jobs.handlers import JobHandler, path_of
 from jobs.job import Job
 from jobs.logs import get_logger
 from jobs.repository import HandlerClass, JobRepository
-from jobs.store import records
+from jobs.store import records, server
 
 from .arguments import named
 from .detached_job import detached_job
@@ -88,7 +88,7 @@ def submit_job(
         )
     handler = handler_class or _handlers.get(task.module_path, JobHandler)
     order = _Order(draft_for(request, handler, data=data, tags=tags, owner=owner))
-    records.ping()
+    server.ping()
     result = order.enqueue(partial(task.enqueue, *args, **(kwargs or {})))
     job = JobRepository().find(result.id) if order.job else order.store(result.id)
     return _caught_up(job, result)

@@ -3,11 +3,9 @@
 One thread for each of the four, made when it is first needed and again in a forked child.
 """
 
-import os
 import threading
 from collections import deque
 from collections.abc import Callable
-from functools import cache
 from math import inf
 from time import sleep
 
@@ -17,6 +15,7 @@ from jobs.exceptions import ClaimInProgress, JobCancelled, JobError, StoreUnavai
 from jobs.logs import get_logger
 
 from .forking import no_fork
+from .per_process import per_process
 
 logger = get_logger(__name__)
 
@@ -84,13 +83,13 @@ class Backlog:
             return self._is_running
 
 
-@cache
+@per_process
 def backlog() -> Backlog:
     """Return this process's backlog of what the store shall take."""
     return Backlog()
 
 
-@cache
+@per_process
 def leased_backlog() -> Backlog:
     """Return this process's backlog of what waits for the end of a claim; each job waits for its own."""
     return Backlog(is_ordered=False)
@@ -101,23 +100,13 @@ def backlog_for(problem: StoreUnavailable) -> Backlog:
     return leased_backlog() if isinstance(problem, ClaimInProgress) else backlog()
 
 
-@cache
+@per_process
 def archive_backlog() -> Backlog:
     """Return this process's backlog of what the archive shall take."""
     return Backlog(DatabaseError)
 
 
-@cache
+@per_process
 def withdrawals() -> Backlog:
     """Return this process's backlog of jobs whose creation was not answered, and which the store shall take back."""
     return Backlog(limit=WITHDRAWALS)
-
-
-def _forget() -> None:
-    withdrawals.cache_clear()
-    backlog.cache_clear()
-    leased_backlog.cache_clear()
-    archive_backlog.cache_clear()
-
-
-os.register_at_fork(after_in_child=_forget)

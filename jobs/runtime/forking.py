@@ -10,7 +10,9 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-PATIENCE = 10.0  # seconds that a fork waits at most
+from .per_process import per_process
+
+FORK_WAIT = 10.0  # seconds that a fork waits at most
 
 
 class _Fork(threading.local):
@@ -19,31 +21,28 @@ class _Fork(threading.local):
     is_held = False
 
 
-_lock = threading.Lock()
 _fork = _Fork()
+
+
+@per_process
+def _lock() -> threading.Lock:
+    return threading.Lock()
 
 
 @contextmanager
 def no_fork() -> Iterator[None]:
     """Let forks wait until the end of the block; the connection has to be closed in it."""
-    with _lock:
+    with _lock():
         yield
 
 
 def _before() -> None:
-    _fork.is_held = _lock.acquire(timeout=PATIENCE)
+    _fork.is_held = _lock().acquire(timeout=FORK_WAIT)
 
 
 def _after_in_parent() -> None:
     if _fork.is_held:
-        _lock.release()
+        _lock().release()
 
 
-def _after_in_child() -> None:
-    global _lock
-    _lock = threading.Lock()
-
-
-os.register_at_fork(
-    before=_before, after_in_parent=_after_in_parent, after_in_child=_after_in_child
-)
+os.register_at_fork(before=_before, after_in_parent=_after_in_parent)

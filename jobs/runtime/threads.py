@@ -1,14 +1,15 @@
 """Synchronous code, called from an event loop."""
 
 import asyncio
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache, partial
+from functools import partial
 from typing import ParamSpec, TypeVar
 
 from asgiref.sync import sync_to_async
 from django.db import close_old_connections
+
+from .per_process import per_process
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -46,9 +47,6 @@ def _then_close_connections(action: Callable[[], T]) -> T:
         close_old_connections()
 
 
-@cache
+@per_process
 def _archive_threads() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(ARCHIVE_THREADS, thread_name_prefix="jobs-archive")
-
-
-os.register_at_fork(after_in_child=_archive_threads.cache_clear)

@@ -1,74 +1,80 @@
 """Notices a second project that uses the same Redis under the same prefix.
 
 Each of the two would find the other's jobs. The first process that starts leaves a marker of its
-project in Redis, and every later process compares itself with the marker.
+project in Redis, and every later process compares its own project with the marker.
 
-A project must not take itself for another one. So the marker holds what its processes have in
-common. They store jobs in the same database, and its name is the same from everywhere: another
-name is another project. Two projects may have databases of the same name. Then two of three other
-things have to differ: the database's host, because a worker may reach it by another one;
-`SECRET_KEY`, because it may be rotated; and the package of the URLs, because staging and
-production share it. The databases of a project's tests count as the project's own.
+A project must not mistake itself for another one. So the marker holds what all processes of a
+project share. They store jobs in the same database, whose name is the same from everywhere: a
+different name means a different project. Two projects may have databases of the same name. Then
+two of three other things have to differ: the database's host, because a worker may reach it by
+another name; `SECRET_KEY`, because it may be rotated; and the package of the URLs, because staging
+and production share it. The test databases of a project count as the project's own.
 """
 
 import json
 import os
 import re
+import threading
 from contextlib import suppress
-from functools import cache
 from hashlib import sha256
 from typing import Any
 
 from django.conf import settings
-from django.core.signals import setting_changed
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.utils.crypto import salted_hmac
 
 from jobs.conf import jobs_settings
 from jobs.exceptions import StoreUnavailable
 from jobs.logs import get_logger
+from jobs.runtime.per_process import per_process
 
 from . import keys
-from .scripts import client, errors
+from .client import client, store_errors
 
 logger = get_logger(__name__)
 
-KEPT = 30 * 86400  # seconds after the last start; then a project that has moved away is forgotten
-OF_TESTS = re.compile(r"^test_(.+?)(?:_gw\d+|_\d+)?$")  # as Django and xdist name databases
+MARKER_TTL = 30 * 86400  # seconds after the last start, so that a project that moved is forgotten
+TEST_DATABASE = re.compile(r"^test_(.+?)(?:_gw\d+|_\d+)?$")  # as Django and xdist name them
 ADVICE = "Give one of them another JOBS['PREFIX']. If there is no other, delete the key {key!r}."
 
 
-def stranger() -> str:
+def other_project() -> str:
     """Return the package of another project that has left its marker here, or "" if there is none.
 
     Raises `StoreUnavailable`.
     """
-    with errors():
+    with store_errors():
         stored: Any = client().get(_key())
-    return _stranger_in(stored)
+    return _other_project_in(stored)
 
 
 def advice() -> str:
-    """Say what to do about another project."""
+    """Return what to do about another project."""
     return ADVICE.format(key=_key())
 
 
-def introduce() -> None:
-    """Leave this project's marker, or log that there is another's.
+def leave_marker() -> None:
+    """Leave this project's marker, or log that another project's marker is there.
 
-    Does so once in a process. It never raises: while Redis is away it does nothing.
+    Does so once in each process. While Redis is unavailable it does nothing; it never raises.
     """
-    with suppress(StoreUnavailable):
-        _introduce_once()
+    if not _is_done().is_set():
+        with suppress(StoreUnavailable):
+            _compare_and_leave()
+            _is_done().set()
 
 
-@cache
-def _introduce_once() -> None:
+@per_process(reset_on="JOBS")
+def _is_done() -> threading.Event:
+    return threading.Event()
+
+
+def _compare_and_leave() -> None:
     marker = json.dumps(_ours())
-    with errors():
-        client().set(_key(), marker, nx=True, ex=KEPT)
+    with store_errors():
+        client().set(_key(), marker, nx=True, ex=MARKER_TTL)
         stored: Any = client().get(_key())
-        if package := _stranger_in(stored):
+        if package := _other_project_in(stored):
             prefix = jobs_settings().PREFIX
             logger.error(
                 "another project (%r) uses this Redis under the prefix %r. %s",
@@ -77,7 +83,7 @@ def _introduce_once() -> None:
                 advice(),
             )
         else:
-            client().set(_key(), marker, ex=KEPT)
+            client().set(_key(), marker, ex=MARKER_TTL)
 
 
 def _key() -> str:
@@ -96,24 +102,24 @@ def _ours() -> dict[str, str]:
 
 
 def _name_of(database: Any) -> str:
-    """Return what the database is called, or "" where that says nothing, as of one in memory."""
+    """Return the name of the database, or "" for one in memory, whose name says nothing."""
     name = str(database.settings_dict["NAME"] or "")
     if database.vendor != "sqlite":
-        return OF_TESTS.sub(r"\1", name)
+        return TEST_DATABASE.sub(r"\1", name)
     if database.is_in_memory_db():
         return ""
     folder, file = os.path.split(os.path.abspath(name))
-    return os.path.join(folder, OF_TESTS.sub(r"\1", file))
+    return os.path.join(folder, TEST_DATABASE.sub(r"\1", file))
 
 
-def _stranger_in(stored: str | None) -> str:
+def _other_project_in(stored: str | None) -> str:
     theirs = _read(stored)
     return str(theirs["package"]) if _is_another(theirs) else ""
 
 
 def _is_another(theirs: dict[str, str]) -> bool:
     ours = _ours()
-    if not ours.keys() <= theirs.keys():  # nobody's, or of another version of ours
+    if not ours.keys() <= theirs.keys():  # no marker, or one of another version of this package
         return False
     same_secret = theirs["secret"] in map(
         _secret, [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]
@@ -141,11 +147,3 @@ def _secret(key: str | bytes) -> str:
 
 def _digest(text: str) -> str:
     return sha256(text.encode()).hexdigest()[:16] if text else ""
-
-
-def _forget(*, setting: str, **_: Any) -> None:
-    if setting == "JOBS":
-        _introduce_once.cache_clear()
-
-
-setting_changed.connect(_forget, dispatch_uid="jobs.neighbours")

@@ -1,20 +1,19 @@
-"""Reads jobs for sockets: what the sockets of one event loop ask for at the same moment shares one round trip."""
+"""Reads jobs for sockets: simultaneous reads in one event loop share a round trip."""
 
 import asyncio
 from collections.abc import Sequence
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from django.core.signals import setting_changed
-
 from jobs.exceptions import StoreUnavailable
+from jobs.runtime.per_process import per_process
 
 from . import connection
-from .indexes import index_key
-from .records import Outcome, ask, outcomes
-from .scripts import errors
+from .client import store_errors
+from .keys import index_key
+from .records import Outcome, outcomes, queue_reads
 
-AT_ONCE = 500  # jobs in one round trip; the server's other sockets are served between two
+BATCH = 500  # jobs in one round trip; between two, the server can serve its other sockets
 
 
 class AsyncReader:
@@ -27,7 +26,7 @@ class AsyncReader:
         self._reading: set[asyncio.Task[None]] = set()
 
     async def read(self, job_id: str) -> Outcome:
-        """Read one job, with the moment; raises `StoreUnavailable`."""
+        """Read one job, with the time of the read. Raises `StoreUnavailable`."""
         if job_id not in self._wanted:
             self._wanted[job_id] = asyncio.get_running_loop().create_future()
             if len(self._wanted) == 1:
@@ -38,13 +37,13 @@ class AsyncReader:
 
     async def read_all(self, job_ids: Sequence[str]) -> list[Outcome]:
         """Read many jobs in one round trip."""
-        with errors():
-            pipeline = self._client.pipeline(transaction=False)
-            return outcomes(job_ids, await ask(pipeline, job_ids).execute(raise_on_error=False))
+        pipeline = queue_reads(self._client.pipeline(transaction=False), job_ids)
+        with store_errors():
+            return outcomes(job_ids, await pipeline.execute(raise_on_error=False))
 
     async def indexed(self, topic: str, limit: int) -> list[str]:
         """Return the ids of the newest jobs of an owner's or a tag's topic."""
-        with errors():
+        with store_errors():
             ids: Any = await self._client.zrevrange(index_key(topic), 0, limit - 1)
         return list(ids)
 
@@ -59,32 +58,27 @@ class AsyncReader:
 
     async def _answer(self, wanted: dict[str, asyncio.Future[Outcome]]) -> None:
         ids = list(wanted)
-        for start in range(0, len(ids), AT_ONCE):
-            some = ids[start : start + AT_ONCE]
+        for start in range(0, len(ids), BATCH):
+            batch = ids[start : start + BATCH]
             try:
-                outcomes = await self.read_all(some)
+                found = await self.read_all(batch)
             except StoreUnavailable as error:
                 for job_id in ids[start:]:
                     wanted[job_id].set_exception(error)
                 return
-            for job_id, outcome in zip(some, outcomes, strict=True):
+            for job_id, outcome in zip(batch, found, strict=True):
                 wanted[job_id].set_result(outcome)
-
-
-_readers: WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncReader] = WeakKeyDictionary()
 
 
 def async_reader() -> AsyncReader:
     """Return the reader of the running event loop."""
     loop = asyncio.get_running_loop()
-    if loop not in _readers:
-        _readers[loop] = AsyncReader()
-    return _readers[loop]
+    readers = _readers()
+    if loop not in readers:
+        readers[loop] = AsyncReader()
+    return readers[loop]
 
 
-def _forget(*, setting: str, **_: Any) -> None:
-    if setting == "JOBS":
-        _readers.clear()
-
-
-setting_changed.connect(_forget, dispatch_uid="jobs.reader")
+@per_process(reset_on="JOBS")
+def _readers() -> WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncReader]:
+    return WeakKeyDictionary()

@@ -1,7 +1,8 @@
-"""Tags that put live jobs into any page: `{% load jobs %}{% job_bell %}`.
+"""Template tags that put live jobs into any page: `{% load jobs %}{% job_bell %}`.
 
-Each writes a custom element with a ticket where it needs one, and loads the script and the styles once for each page.
-A ticket lets whoever sees the page look on, so show the tag only to those who may.
+Each tag writes a custom element, with a ticket if it needs one. The first tag of a page also loads
+the script and the styles. A ticket lets everybody who sees the page watch the job, so show a tag
+only to people who may.
 """
 
 from typing import Any
@@ -11,6 +12,7 @@ from django.http import HttpRequest
 from django.templatetags.static import static
 from django.utils.dateparse import parse_datetime
 from django.utils.formats import date_format
+from django.utils.functional import Promise
 from django.utils.html import format_html
 from django.utils.timezone import localdate, localtime, now
 from django.utils.translation import gettext as _
@@ -22,7 +24,8 @@ from jobs.core import topics
 from jobs.core.app_label import url_of
 from jobs.job import Job
 from jobs.push import frames
-from jobs.views import waiting_context
+from jobs.states import JobState
+from jobs.waiting.page import waiting_context
 
 try:
     from django.middleware.csp import get_nonce
@@ -33,43 +36,59 @@ register = template.Library()
 
 Context = dict[str, Any]
 
-ICONS = ("0", "25", "50", "75", "ready", "stopped")  # background.js knows them by their places
+ICONS = ("0", "25", "50", "75", "ready", "stopped")  # waiting/background.js relies on the order
+STATE_NAMES = [state.value for state in JobState]
+ALL_STATES = "states"  # stands for the names of all states in a list of words
 
 
 @register.filter
 def strip(text: str) -> str:
-    """Leave out the blanks and line ends around a text, which a template's layout has put there."""
+    """Strip the blanks and line breaks that a template's layout puts around a text."""
     return text.strip()
 
 
 @register.filter
 def in_percent(percent: int) -> str:
-    """Write per cents as the reader's language does, and as the scripts will."""
+    """Write per cents in the active language, as the scripts do."""
     return _("%(percent)s%%") % {"percent": percent}
 
 
 @register.filter
 def moment(iso: str | None) -> str:
-    """Tell a frame's moment to a reader without JavaScript: the time of today's, else the day."""
+    """Write a time for readers without JavaScript: the time of day for today, else the date."""
     at = localtime(parse_datetime(iso)) if iso else None
     if at is None:
         return ""
-    return date_format(
-        at, "TIME_FORMAT" if at.date() == localdate(aware_time(now())) else "DATE_FORMAT"
-    )
+    is_today = at.date() == localdate(aware_time(now()))
+    return date_format(at, "TIME_FORMAT" if is_today else "DATE_FORMAT")
+
+
+@register.filter
+def state_status(name: str) -> Promise | str:
+    """Return what pages say about a state; "" if no state has this name."""
+    return JobState(name).status if name in STATE_NAMES else ""
+
+
+@register.filter
+def word_names(names: str) -> list[str]:
+    """Split a list of words, and put the names of all states in the place of "states"."""
+    split = names.split()
+    if ALL_STATES not in split:
+        return split
+    return [*STATE_NAMES, *(name for name in split if name != ALL_STATES)]
 
 
 @register.simple_tag
 def job_url(view: str, *args: str) -> str:
-    """Return the address of one of the app's own views, under whatever label the app has."""
+    """Return the URL of one of the app's views, whatever label the app has."""
     return url_of(view, *args)
 
 
 @register.simple_tag(takes_context=True)
 def jobs_nonce(context: template.Context) -> str:
-    """Write the nonce of the request's Content-Security-Policy as an attribute, if the request has one.
+    """Write the nonce of the request's Content-Security-Policy as an attribute, if it has one.
 
-    Django 6's own middleware and django-csp make one; neither counts as used, and as allowed, until it is written.
+    Django 6's own middleware and django-csp make a nonce. Both allow it only once it was written.
     """
     request = _request_of(context)
     nonce = getattr(request, "csp_nonce", None)
@@ -90,62 +109,66 @@ def jobs_assets(context: template.Context) -> Context:
 
 @register.simple_tag
 def jobs_socket_path() -> str:
-    """Write where the page opens its socket; "" where there is none."""
+    """Write where the page opens its socket; "" if there is none."""
     return socket_path()
 
 
 @register.simple_tag
 def jobs_icons() -> str:
-    """Write the addresses of the icons with which a hidden tab shows how far its job is."""
+    """Write the URLs of the icons with which a hidden tab shows its job's progress."""
     return " ".join(static(f"jobs/icon-{name}.svg") for name in ICONS)
 
 
 @register.inclusion_tag("jobs/job_status.html", takes_context=True)
 def job_status(context: template.Context, job: Job) -> Context:
-    """Show how a job is, in a word that changes with it."""
-    return _of_job(context, job)
+    """Show a job's state as a word that changes with it."""
+    return _job_context(context, job)
 
 
 @register.inclusion_tag("jobs/job_progress.html", takes_context=True)
 def job_progress(context: template.Context, job: Job) -> Context:
-    """Show how far a job is, with a bar."""
-    return _of_job(context, job)
+    """Show a job's progress as a bar."""
+    return _job_context(context, job)
 
 
 @register.inclusion_tag("jobs/job_bell.html", takes_context=True)
 def job_bell(context: template.Context) -> Context:
-    """Show how many of my jobs have ended and wait to be looked at, and a list of them."""
-    return _element(context)
+    """Show how many of my jobs have ended unseen, and a list of my jobs."""
+    return _element_context(context)
 
 
 @register.inclusion_tag("jobs/job_list_tag.html", takes_context=True)
 def job_list(context: template.Context, tag: str = "") -> Context:
-    """List my jobs, live; with `tag` everybody's that carry it, to look on."""
-    return _element(context) | (
-        {"tag": tag, "ticket": ticket(topics.tag_topic(tag))} if tag else {}
-    )
+    """List my jobs, live; with `tag` everybody's jobs that carry it, to watch only."""
+    shared = _element_context(context)
+    if not tag:
+        return shared
+    return shared | {"tag": tag, "ticket": ticket(topics.tag_topic(tag))}
 
 
 @register.inclusion_tag("jobs/job_waiting.html", takes_context=True)
 def job_waiting(context: template.Context, job: Job) -> Context:
-    """Put the whole waiting page's content into a page of one's own; raises `JobNotFound` for who may not see it."""
+    """Put the content of the waiting page into a page of your own.
+
+    Raises `JobNotFound` if the viewer may not see the job.
+    """
     request: HttpRequest = context["request"]
     viewer = viewer_of(request)
     content = waiting_context(request, viewer.admit(job), viewer)
-    return content | _element(context) | {"csrf_token": context.get("csrf_token")}
+    return content | _element_context(context) | {"csrf_token": context.get("csrf_token")}
 
 
-def _of_job(context: template.Context, job: Job) -> Context:
-    topic = topics.job_topic(job.id)
-    return _element(context) | {"frame": frames.job_object(job), "ticket": ticket(topic)}
+def _job_context(context: template.Context, job: Job) -> Context:
+    job_ticket = ticket(topics.job_topic(job.id))
+    return _element_context(context) | {"frame": frames.job_object(job), "ticket": job_ticket}
 
 
-def _element(context: template.Context) -> Context:
+def _element_context(context: template.Context) -> Context:
     """Return what the templates of all elements need."""
     return {"request": _request_of(context)}
 
 
 def _request_of(context: template.Context) -> HttpRequest | None:
-    """Return the request, which an included template may know only as that of its context."""
+    """Return the request. Inside an included template only the context object may know it."""
     request: HttpRequest | None = context.get("request") or getattr(context, "request", None)
     return request

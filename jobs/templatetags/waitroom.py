@@ -1,4 +1,4 @@
-"""The tags of `jobs` under a second name, for a project whose own library of tags is called `jobs`."""
+"""The same tags under a second name, for a project that has a tag library `jobs` of its own."""
 
 from .jobs import register
 

@@ -1,7 +1,8 @@
-"""Enforces deadlines with no page open, and archives what ended while the database was away.
+"""Enforces deadlines when no page is open, and archives jobs that the database did not take.
 
-Nothing needs it: whoever reads a job does both. It walks the list of all jobs, a page at a time and the oldest first,
-and takes off the list what needs no second look. Two may run at once; what one misses the next one finds.
+Nothing depends on a sweep, because every reader of a job does both. It reads the list of all jobs
+page by page, the oldest first, and removes those that need no second look. Two sweeps may run at
+once. What one misses, the next one finds.
 """
 
 from collections.abc import Sequence
@@ -13,55 +14,46 @@ from jobs.conf import jobs_settings
 from jobs.core.clock import to_datetime
 from jobs.job import Job
 from jobs.models import JobRecord
+from jobs.repository import JobRepository
 from jobs.states import JobState
-from jobs.store import indexes, records
+from jobs.store import indexes, statuses
 
-PAGE = 500  # jobs read in one round trip
+PAGE_SIZE = 500  # jobs read in one round trip
 COLUMNS = ("pk", "state", "ended_at", "claimed_at")
 
 
 @dataclass(slots=True)
 class Swept:
-    """What a sweep has met: jobs."""
+    """How many jobs a sweep has met."""
 
     alive: int = 0
     ended: int = 0  # by the sweep, because their deadline had passed
-    archived: int = 0  # which had ended earlier, and had not reached the archive
-    unarchived: int = 0  # which the database does not take
+    archived: int = 0  # had ended earlier, but were not in the archive yet
+    unarchived: int = 0  # the database did not take them
 
 
 def sweep() -> Swept:
-    """Look at every job of the list once; raises `StoreUnavailable`, and `DatabaseError` if there is no archive."""
+    """Visit every job of the list once, and count.
+
+    Raises `StoreUnavailable`, and `DatabaseError` if the archive cannot be read.
+    """
     swept = Swept()
     start = 0
-    while ids := indexes.all_ids(start, PAGE):
+    while ids := indexes.all_ids(start, PAGE_SIZE):
         kept = _sweep_page(ids, swept)
-        indexes.forget([job_id for job_id in ids if job_id not in kept])
+        indexes.remove_from_all([job_id for job_id in ids if job_id not in kept])
         start += len(kept)
     return swept
 
 
-def alive_jobs(look: int, limit: int) -> list[Job]:
-    """Return the newest jobs that are alive, at most so many, among so many of the list; three round trips."""
-    ids = indexes.indexed(indexes.ALL, look)
-    alive = [
-        job_id for job_id, glance in zip(ids, records.glance(ids), strict=True) if glance.is_alive
-    ]
-    jobs = _read(alive[:limit])
-    for job in jobs:
-        job.stored.settle()
-    return [job for job in jobs if not job.is_ended]
-
-
 def _sweep_page(ids: Sequence[str], swept: Swept) -> set[str]:
-    """Return those that have to be looked at again another time."""
-    seen = dict(zip(ids, records.glance(ids), strict=True))
+    """Return the ids that the next sweep has to visit again."""
+    glances = dict(zip(ids, statuses.statuses(ids), strict=True))
     alive = {
-        job_id for job_id, glance in seen.items() if glance.is_alive and not glance.is_overdue
+        job_id for job_id, glance in glances.items() if glance.is_alive and not glance.is_overdue
     }
-    jobs = _read(
-        [job_id for job_id, glance in seen.items() if glance.state and job_id not in alive]
-    )
+    others = [job_id for job_id, glance in glances.items() if glance.state and job_id not in alive]
+    jobs = JobRepository().read_all(others)
     for job in jobs:
         if job.is_overdue:
             job.stored.settle()
@@ -71,34 +63,29 @@ def _sweep_page(ids: Sequence[str], swept: Swept) -> set[str]:
     return alive | _archive_missing([job for job in jobs if job.is_ended and job.ended_at], swept)
 
 
-def _read(ids: Sequence[str]) -> list[Job]:
-    outcomes = records.read_all(ids) if ids else []
-    return [Job(outcome.record, outcome.now) for outcome in outcomes if outcome.record is not None]
-
-
 def _archive_missing(ended: Sequence[Job], swept: Swept) -> set[str]:
+    """Archive what is missing; return the ids that failed, or that may still come back to life."""
     missing = _not_archived(ended) if ended and jobs_settings().ARCHIVE else []
     failed = {job.id for job in missing if not archive(job.record)}
     swept.archived += len(missing) - len(failed)
     swept.unarchived += len(failed)
-    may_come_back = {
-        job.id for job in ended if job.state is JobState.LOST and not job.record.claimed_at
-    }
-    return failed | may_come_back
+    return failed | {job.id for job in ended if _may_come_back(job)}
+
+
+def _may_come_back(job: Job) -> bool:
+    return job.state is JobState.LOST and not job.record.claimed_at
 
 
 def _not_archived(ended: Sequence[Job]) -> list[Job]:
-    rows = JobRecord.objects.filter(pk__in=[job.id for job in ended])
-    archived = {
-        pk: (state, ended_at, claimed_at)
-        for pk, state, ended_at, claimed_at in rows.values_list(*COLUMNS)
-    }
-    return [job for job in ended if not _is_same_outcome(job, archived.get(job.id))]
+    rows = JobRecord.objects.filter(pk__in=[job.id for job in ended]).values_list(*COLUMNS)
+    archived = {pk: (state, ended_at, claimed_at) for pk, state, ended_at, claimed_at in rows}
+    return [job for job in ended if not _is_archived(job, archived.get(job.id))]
 
 
-def _is_same_outcome(job: Job, archived: tuple[object, ...] | None) -> bool:
-    if archived is None:
+def _is_archived(job: Job, row: tuple[object, ...] | None) -> bool:
+    """Return whether the row has this outcome, or one that can no longer change."""
+    if row is None:
         return False
-    state, ended_at, claimed_at = archived
+    state, ended_at, claimed_at = row
     outcome = (job.state, database_time(to_datetime(job.record.ended_at)))
     return claimed_at is not None or (state, ended_at) == outcome

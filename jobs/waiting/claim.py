@@ -1,8 +1,11 @@
-"""From a job that has ended, and its owner's request, to the place where the owner goes on: exactly once.
+"""Claims an ended job: the handler's hook runs exactly once, then its owner is sent on.
 
-The conditional update of the archived row is the first statement of a transaction that also holds the hook. So the
-hook's database effects exist once, even when a process dies half-way or Redis was emptied. The lease in Redis spares
-the database, keeps a `lost` job from changing while it is claimed, and makes a second claim wait for the first.
+The archive decides. A claim is one transaction whose first statement is a conditional update of
+the archived row, and the hook runs inside it. So the hook's database effects exist once, even if
+a process dies half-way or Redis loses its data.
+
+A lease in Redis comes before that. It spares the database, it keeps a `lost` job from changing
+while it is claimed, and it makes a second claim wait for the first.
 """
 
 import secrets
@@ -31,45 +34,45 @@ from .redirects import safe_url
 
 logger = get_logger(__name__)
 
-PATIENCE = (
-    25.0  # seconds to wait for another claim; below the 30 s after which proxies and pages give up
-)
-FIRST_PAUSE, LONGEST_PAUSE = 0.05, 0.5  # seconds between two looks at a claim in progress
-TRIES = 5  # outcomes that the archive may put in place of the one that is claimed
+CLAIM_WAIT_SECONDS = 25.0  # for another claim; proxies and pages give up after 30
+FIRST_PAUSE, LONGEST_PAUSE = 0.05, 0.5  # seconds between two looks at another claim
+OUTCOME_TRIES = 5  # times that the outcome may change while it is being claimed
 
-BUSY = OperationalError, InterfaceError  # the database is locked, full of connections, or away
+# The database is locked, has too many connections, or does not answer.
+DATABASE_BUSY = OperationalError, InterfaceError
 
 
 class ClaimFailed(JobError):
-    """The handler's hook failed; nothing of it has remained, and it may be tried again."""
+    """The handler's hook raised. Its transaction was rolled back, so it may be tried again."""
 
 
 class NotEnded(JobError):
-    """The job has not ended, or not any more: a worker that was given up for lost speaks again."""
+    """The job has not ended, or it was `lost` and its worker has spoken again."""
 
 
 class _OutcomeChanged(Exception):
-    """The job has ended in another way, or has been claimed, since its row was read."""
+    """The job got another outcome, or was claimed, after we read it."""
 
 
 def claim(job: Job, request: HttpRequest) -> str:
-    """Run the handler's hook for this ended job, unless that has been done, and return where to go.
+    """Run the handler's hook for this ended job unless it has run, and return where to go.
 
-    Of concurrent calls one runs the hook, and all return the same place. Raises `ClaimFailed` when the hook raises,
-    `NotEnded`, and `StoreUnavailable` when it cannot be decided now: the database is busy, Redis is away and the job
-    is `lost`, or another claim takes longer than `PATIENCE` seconds (`ClaimInProgress`). After each of them the claim
-    may be repeated.
+    Of concurrent calls one runs the hook, and all return the same place. The call may be repeated
+    after each of these errors: `ClaimFailed` if the hook raises, `NotEnded`, and
+    `StoreUnavailable` if nobody can decide now. That is so if the database is busy, if the job is
+    `lost` and Redis does not answer, and if another claim takes longer than `CLAIM_WAIT_SECONDS`
+    (`ClaimInProgress`).
     """
     token = secrets.token_hex(8)
-    if not _lease(job, token):
+    if not _wait_for_lease(job, token):
         return safe_url(job.claimed_url, job, request)
-    with _released_on_error(job, token), lease_keeper().keep(job, token):
+    with _lease_kept(job, token):
         if not jobs_settings().ARCHIVE:
             url = _run_hook(job, request)
-            _quietly(lambda: mark_claimed(job, url, token))
+            _unless_redis_fails(job, lambda: mark_claimed(job, url, token))
             return url
-        url = _claim_in_database(job, request, token)
-    _quietly(lambda: mark_claimed(job, url))
+        url = _claim_in_archive(job, request, token)
+    _unless_redis_fails(job, lambda: mark_claimed(job, url))
     return url
 
 
@@ -78,13 +81,13 @@ def mark_claimed(job: Job, url: str, token: str | None = None) -> None:
     job.apply(transitions.claimed(url, job.record, token))
 
 
-def _lease(job: Job, token: str) -> bool:
-    """Return True when the job is ours to claim, False when it has been claimed; wait for another claim to end."""
-    give_up, pause = monotonic() + PATIENCE, FIRST_PAUSE
+def _wait_for_lease(job: Job, token: str) -> bool:
+    """Return True once we hold the lease, or False once another request has claimed the job."""
+    give_up, pause = monotonic() + CLAIM_WAIT_SECONDS, FIRST_PAUSE
     while not job.record.claimed_at:
         if not job.is_ended:
-            raise NotEnded(f"Job {job.id} is {job.state}.")
-        if _is_leased(job, token):
+            raise NotEnded(f"Job {job.id} cannot be claimed yet: it is {job.state}.")
+        if _may_proceed(job, token):
             return True
         if job.record.leased_until:
             if monotonic() > give_up:
@@ -95,89 +98,99 @@ def _lease(job: Job, token: str) -> bool:
     return False
 
 
-def _is_leased(job: Job, token: str) -> bool:
-    """Take the lease if it is free; without Redis the archive decides, except about a guess."""
+def _may_proceed(job: Job, token: str) -> bool:
+    """Take the lease if it is free. If Redis cannot tell, the archive alone decides.
+
+    Not for a `lost` job, because its worker may still speak; and not without an archive.
+    """
     try:
         return take_lease(job, token)
     except (StoreUnavailable, JobNotFound):
         if not jobs_settings().ARCHIVE or job.state is JobState.LOST:
             raise
         return True
-    except JobEnded:  # it has been claimed, or it has not ended any more
+    except JobEnded:  # it was claimed a moment ago, or it runs again
         return False
 
 
 @contextmanager
-def _released_on_error(job: Job, token: str) -> Iterator[None]:
+def _lease_kept(job: Job, token: str) -> Iterator[None]:
+    """Renew the lease during the claim, and give it back if the claim fails."""
     try:
-        yield
-    except BaseException:  # also one that ends the process: the next claim need not wait
-        _quietly(lambda: give_back(job, token))
+        with lease_keeper().keep(job, token):
+            yield
+    except BaseException:  # also when the process is stopped: the next claim need not wait
+        _unless_redis_fails(job, lambda: give_back(job, token))
         raise
 
 
-def _claim_in_database(job: Job, request: HttpRequest, token: str) -> str:
+def _claim_in_archive(job: Job, request: HttpRequest, token: str) -> str:
     try:
-        for _try in range(TRIES):
+        for _try in range(OUTCOME_TRIES):
             with suppress(_OutcomeChanged):
                 if url := _claim_row(job, request, token) or _settle_outcome(job, request):
                     return url
-    except BUSY as error:
-        logger.warning("job %s: the database does not take the claim now: %s", job.id, error)
+    except DATABASE_BUSY as error:
+        logger.warning("job %s: the database is too busy for the claim: %s", job.id, error)
         raise StoreUnavailable(
-            f"The claim of job {job.id} was not taken by the database."
+            f"Job {job.id} cannot be claimed now, because the database is busy."
         ) from error
-    raise StoreUnavailable(f"The outcome of job {job.id} keeps changing.")
+    raise StoreUnavailable(
+        f"Job {job.id} cannot be claimed now: its outcome changed {OUTCOME_TRIES} times."
+    )
 
 
 def _claim_row(job: Job, request: HttpRequest, token: str) -> str:
-    """Return where to go, or "" if the archive has another outcome, or none, or a claim."""
-    rows = JobRecord.objects.filter(pk=job.id)
+    """Claim the row, run the hook in the same transaction, and return where to go.
+
+    Returns "" if there is no such row: it is missing, has another outcome, or has been claimed.
+    """
+    row = JobRecord.objects.filter(pk=job.id)
     with transaction.atomic(archive_alias()):
-        same_outcome = rows.filter(
+        unclaimed = row.filter(
             claimed_at=None,
             state=job.state,
             ended_at=database_time(to_datetime(job.record.ended_at)),
         )
-        if not same_outcome.update(claimed_at=timezone.now()):
+        if not unclaimed.update(claimed_at=timezone.now()):
             return ""
         if job.state is JobState.LOST:
             _require_still_lost(job, token)
         url = _run_hook(job, request)
-        rows.update(claimed_url=url)
+        row.update(claimed_url=url)
         return url
 
 
 def _require_still_lost(job: Job, token: str) -> None:
-    """Look at the job in Redis once more, now that its row is locked: its worker may have spoken since the lease.
+    """Read the job in Redis again, now that its row is locked: its worker may have spoken.
 
-    From here on the worker waits for the lock before it writes (`find_claimed`). Without this look, a claim that
-    stood still for longer than its lease, or that met a Redis which was emptied, would tell of a job that runs.
+    From here on the worker waits for the lock before it writes (`find_claimed`). Without this
+    check the owner could hear that a job is lost although it runs. That would happen if the claim
+    stood still for longer than its lease, or if Redis lost its data.
     """
     outcome = job.state, job.record.ended_at
     try:
         if not take_lease(job, token):
-            raise ClaimInProgress(f"Job {job.id}: the lease has run out and is another's.")
+            raise ClaimInProgress(f"Job {job.id}: our lease ended, and another claim has it now.")
     except JobEnded as error:
         if not job.is_ended:
-            raise NotEnded(f"Job {job.id} is {job.state}.") from error
+            raise NotEnded(f"Job {job.id} is {job.state} again.") from error
         raise _OutcomeChanged from error
     if (job.state, job.record.ended_at) != outcome:
         raise _OutcomeChanged
 
 
 def _settle_outcome(job: Job, request: HttpRequest) -> str:
-    """Return the place of a claim that was faster; else make the archive and this job agree, and return ""."""
+    """Return where a faster claim went. Else make archive and job agree, and return ""."""
     row = JobRecord.objects.filter(pk=job.id).first()
     if row is not None and row.claimed_at:
         return safe_url(row.claimed_url, job, request)
     if row is None or (row.state == JobState.LOST and row.version < job.version):
-        archive_now(job.record)  # the worker has not got so far yet, or knew less
+        archive_now(job.record)  # the worker has not done so yet, or it knew less
     elif row.state == JobState.LOST:
-        raise ClaimInProgress(f"Job {job.id} was lost once more since.")
-    else:
-        with suppress(JobEnded):  # it has been claimed since: the next look finds the place
-            # the first end wins
+        raise ClaimInProgress(f"Job {job.id} was lost again after it was read.")
+    else:  # the first end wins
+        with suppress(JobEnded):  # it was claimed a moment ago: the next try finds the place
             job.apply(transitions.archived_outcome(row.to_record()), is_archived=True)
     return ""
 
@@ -185,27 +198,33 @@ def _settle_outcome(job: Job, request: HttpRequest) -> str:
 def _run_hook(job: Job, request: HttpRequest) -> str:
     try:
         with transaction.atomic():
-            handler = job.handler
-            if job.state is JobState.COMPLETE:
-                handler.on_ready(request)
-                url = handler.next_url(request)
-            else:
-                handler.on_failed(request)
-                url = handler.failed_url(request)
-            return safe_url(url, job, request)
+            return safe_url(_place_after_hook(job, request), job, request)
     except Exception as error:
         logger.exception("job %s: the hook of %s failed", job.id, job.handler_class)
-        if hasattr(
-            request, "_messages"
-        ):  # what the hook has said must not be said again by its next run
-            request._messages = default_storage(request)
-        if isinstance(error, BUSY):
+        _drop_messages(request)
+        if isinstance(error, DATABASE_BUSY):
             raise
         raise ClaimFailed(f"The hook of job {job.id} failed.") from error
 
 
-def _quietly(action: Callable[[], None]) -> None:
+def _place_after_hook(job: Job, request: HttpRequest) -> str:
+    handler = job.handler
+    if job.state is JobState.COMPLETE:
+        handler.on_ready(request)
+        return handler.next_url(request)
+    handler.on_failed(request)
+    return handler.failed_url(request)
+
+
+def _drop_messages(request: HttpRequest) -> None:
+    """Drop the messages that a failed hook has added, because its next run adds them again."""
+    if hasattr(request, "_messages"):
+        request._messages = default_storage(request)
+
+
+def _unless_redis_fails(job: Job, write: Callable[[], None]) -> None:
+    """Write to Redis; log a failure instead of raising it, so that the claim stands."""
     try:
-        action()
+        write()
     except JobError as error:
-        logger.info("the store was not told of a claim: %s", error)
+        logger.info("job %s: the claim was not written to Redis: %s", job.id, error)

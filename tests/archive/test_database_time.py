@@ -6,7 +6,7 @@ import pytest
 from django.utils import timezone
 
 from jobs.archive.database_time import aware_time, database_time, seconds_between
-from jobs.archive.durations import forget, usual
+from jobs.archive.durations import forget, typical_durations
 from jobs.archive.history import last_days
 from jobs.handlers import JobHandler
 from jobs.models import JobRecord
@@ -117,7 +117,7 @@ def test_f51_without_time_zones_the_past_is_told():
     ended_job(JobState.FAILED)
     (today,) = last_days(1)
     assert (today.total, today.date) == (6, datetime.now().date())
-    assert 0 <= usual(handler).run_p50 < 60
+    assert 0 <= typical_durations(handler).run_p50 < 60
 
 
 @pytest.mark.django_db

@@ -9,7 +9,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from jobs.archive import durations
-from jobs.archive.durations import usual
+from jobs.archive.durations import Durations, typical_durations
 from jobs.models import JobRecord
 
 pytestmark = pytest.mark.django_db
@@ -43,32 +43,32 @@ def archive(wait, run, state="complete", handler=HANDLER, ago=0):
 def test_half_and_nine_of_ten_jobs_have_needed_at_most():
     for n in range(10):
         archive(wait=n, run=10 * n)
-    assert [round(seconds, 3) for seconds in usual(HANDLER)] == [5, 9, 50, 90]
-    assert str(usual(HANDLER)) == "5.0 9.0 50.0 90.0"
+    assert [round(seconds, 3) for seconds in typical_durations(HANDLER)] == [5, 9, 50, 90]
+    assert str(typical_durations(HANDLER)) == "5.0 9.0 50.0 90.0"
 
 
 def test_nothing_is_said_of_a_kind_that_has_hardly_been_seen():
-    for _ in range(durations.ENOUGH - 1):
+    for _ in range(durations.MIN_SAMPLE - 1):
         archive(wait=1, run=1)
     archive(wait=1, run=1, handler="tests.handlers.BrokenHandler")
-    assert usual(HANDLER) == durations.Usual()
-    assert str(usual(HANDLER)) == "- - - -"
+    assert typical_durations(HANDLER) == Durations()
+    assert str(typical_durations(HANDLER)) == "- - - -"
 
 
 def test_failures_do_not_make_it_look_quick():
-    for _ in range(durations.ENOUGH):
+    for _ in range(durations.MIN_SAMPLE):
         archive(wait=2, run=60)
         archive(wait=2, run=0, state="failed")
         archive(wait=0, run=0, state="expired")
-    assert (usual(HANDLER).wait_p90, usual(HANDLER).run_p50) == (2, 60)
+    assert (typical_durations(HANDLER).wait_p90, typical_durations(HANDLER).run_p50) == (2, 60)
 
 
 def test_only_the_last_jobs_count():
-    for n in range(durations.SAMPLE):
+    for n in range(durations.SAMPLE_SIZE):
         archive(wait=0, run=1, ago=n)
     for n in range(30):
         archive(wait=0, run=900, ago=1000 + n)
-    assert usual(HANDLER).run_p90 == 1
+    assert typical_durations(HANDLER).run_p90 == 1
 
 
 def test_the_archive_is_asked_once_a_minute_by_one_query_with_an_index(monkeypatch):
@@ -77,11 +77,11 @@ def test_the_archive_is_asked_once_a_minute_by_one_query_with_an_index(monkeypat
     now = 1000.0
     monkeypatch.setattr(durations, "monotonic", lambda: now)
     with CaptureQueriesContext(connection) as queries:
-        usual(HANDLER)
-        usual(HANDLER)
+        typical_durations(HANDLER)
+        typical_durations(HANDLER)
         assert len(queries) == 1
-        now += durations.FRESH
-        usual(HANDLER)
+        now += durations.CACHE_SECONDS
+        typical_durations(HANDLER)
     assert len(queries) == 2
     plan = JobRecord.objects.filter(handler_class=HANDLER).order_by("-ended_at")[:50].explain()
     assert "jobs_handler_ended" in plan
@@ -90,7 +90,7 @@ def test_the_archive_is_asked_once_a_minute_by_one_query_with_an_index(monkeypat
 def test_without_an_archive_nothing_is_known(settings, django_assert_num_queries):
     settings.JOBS = {**settings.JOBS, "ARCHIVE": False}
     with django_assert_num_queries(0):
-        assert usual(HANDLER) == durations.Usual()
+        assert typical_durations(HANDLER) == Durations()
 
 
 def test_an_archive_that_cannot_be_read_does_not_break_the_page(monkeypatch, caplog):
@@ -98,5 +98,5 @@ def test_an_archive_that_cannot_be_read_does_not_break_the_page(monkeypatch, cap
         raise OperationalError("no such table")
 
     monkeypatch.setattr(QuerySet, "values_list", fail)
-    assert usual(HANDLER) == durations.Usual()
+    assert typical_durations(HANDLER) == Durations()
     assert "could not be read" in caplog.text

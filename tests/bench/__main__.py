@@ -59,7 +59,7 @@ def plan_of(arguments: list[str]) -> tuple[Plan, Path | None]:
 
 
 def main() -> int:
-    """Measure, print, and return 0; or 1 and one line when something could not be measured; 130 when interrupted."""
+    """Measure and print; return 0, 1 if something could not be measured, or 130 on Ctrl-C."""
     plan, file = plan_of(sys.argv[1:])
     allow_many_files()
     signal.signal(

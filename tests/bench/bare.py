@@ -1,4 +1,6 @@
-"""The limit: one Redis subscription and a bare WebSocket server, no framework, no access check, no stored state.
+"""The limit: one Redis subscription and a bare WebSocket server.
+
+No framework, no access check, no stored state.
 
 It runs on uvloop where that is installed, and says so.
 """

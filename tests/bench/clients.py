@@ -1,4 +1,4 @@
-"""The pages, all in one process of their own: it opens sockets, and notes when each hears that its job is ready."""
+"""The pages, in a process of their own: opens sockets, and notes when each hears `ready`."""
 
 import asyncio
 import threading
@@ -43,7 +43,7 @@ class Clients:
         self._run(self._expect(count))
 
     def heard(self, seconds: float) -> dict[str, int]:
-        """Wait until all that was wanted is heard, or the seconds are over; returns when each key heard, in ns."""
+        """Wait for all wanted keys or until time is over; returns when each was heard, in ns."""
         self._run(self._await_enough(seconds))
         return dict(self._heard)
 

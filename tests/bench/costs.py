@@ -75,7 +75,7 @@ def _progress_sent(calls: int) -> float:
 
 
 def _progress_throttled(calls: int) -> float:
-    """Measure calls that come too early; the first is sent, and the second starts the timer of the last."""
+    """Measure throttled calls: the first is sent, the second starts the timer for the last one."""
     job = running_job()
     numbers = iter(range(calls + WARM_UP))
     try:

@@ -1,4 +1,4 @@
-"""From the figures of the rounds to ratios: taken within each round, then their median and range."""
+"""Turn the figures of the rounds into ratios: each within its round, then median and range."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ def _ratio(
 
 
 def ratios_of(ours: Subject) -> dict[str, Callable[[Rounds], list[float]]]:
-    """Return how each ratio is made: ours over the other, except where more is better (deliveries, and polling)."""
+    """Return how each ratio is made: ours over theirs, except for rates, where more is better."""
     return {
         "p50_vs_limit": _ratio("p50_ms", ours, LIMIT),
         "p50_vs_tutorial": _ratio("p50_ms", ours, PUBSUB),
@@ -77,8 +77,9 @@ AT_LEAST = {"p50_vs_polling": 150, "deliveries_vs_limit": 0.4, "deliveries_vs_tu
 def results(taken: Taken) -> dict[str, Spread]:
     """Return every figure that has a goal or is a ratio, under its name.
 
-    Ours is what is shipped: on daphne, opened with the waiting page's ticket. `complete_vs_publish` leaves the
-    archive's database out, `complete_archived_vs_publish` does not. Memory is that of the first round.
+    Ours is what is shipped: on daphne, opened with the waiting page's ticket.
+    `complete_vs_publish` leaves the archive's database out, `complete_archived_vs_publish` does
+    not. Memory is from the first round.
     """
     rounds, calls = taken.rounds, taken.calls
     found = {name: Spread.of(ratios(rounds)) for name, ratios in ratios_of(OURS).items()}
@@ -96,7 +97,7 @@ def results(taken: Taken) -> dict[str, Spread]:
 
 
 def others(taken: Taken) -> dict[str, Spread]:
-    """Return the ratios beside those that have a goal: other ways to open, whole lives, pushes to one page each."""
+    """Return the ratios without a goal: other ways to open, whole lives, pushes to one page."""
     rounds = taken.rounds
     return {
         "handshake_session_vs_naive": Spread.of(_ratio("handshake_us", SESSION, NAIVE)(rounds)),

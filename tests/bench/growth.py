@@ -1,4 +1,4 @@
-"""What more of everything does: latency with few sockets and many, and with few jobs in Redis and many."""
+"""What growth costs: latency with few and many sockets, and with few and many jobs in Redis."""
 
 from collections import defaultdict
 from contextlib import ExitStack
@@ -17,7 +17,7 @@ Curve = dict[
 
 
 def by_sockets(setup: Setup, plan: Plan) -> tuple[dict[Subject, Curve], int]:
-    """Return the latency of each subject with growing numbers of open pages, and how much of ours was lost."""
+    """Return each subject's latency with growing numbers of open pages, and how much we lost."""
     curves: dict[Subject, Curve] = defaultdict(lambda: defaultdict(list))
     lost = 0.0
     for number in range(plan.rounds):
@@ -29,7 +29,7 @@ def by_sockets(setup: Setup, plan: Plan) -> tuple[dict[Subject, Curve], int]:
 
 
 def by_stored(plan: Plan) -> Curve:
-    """Return our latency beside few and beside many stored jobs, in slices; each has its own Redis and server."""
+    """Return our latency beside few and many stored jobs, in slices; each has its own Redis."""
     curve: Curve = defaultdict(list)
     with ExitStack() as stack:
         setups = {count: stack.enter_context(Setup((OURS,))) for count in plan.stored}
@@ -52,7 +52,7 @@ def _sizes(plan: Plan, subject: Subject) -> list[int]:
 
 
 def _grow(turn: Turn, sizes: list[int], curve: Curve) -> float:
-    """Open more and more pages, and end some of the newest jobs each time; returns how many were not told."""
+    """Open more and more pages, and end some new jobs each time; returns how many were lost."""
     jobs = turn.start(sizes[-1])
     turn.open(jobs[:WARM])
     turn.walk(jobs[:WARM])

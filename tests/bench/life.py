@@ -1,6 +1,7 @@
-"""Whole lives: `start_job`, a real Celery worker, the page's socket, and the page's call back that runs `on_ready`.
+"""Whole lives: `start_job`, a Celery worker, the page's socket, and the post that runs `on_ready`.
 
-The view's part and the page's run one after the other in this process, in synchronous code, as fast as they can.
+The view's part and the page's part run in turn in this process, in synchronous code, at full
+speed.
 """
 
 import json
@@ -33,10 +34,10 @@ class Lives:
     """Leads jobs through their lives; the method is called from the bench."""
 
     def lead_lives(self, port: int, count: int) -> dict[str, Any]:
-        """Return the milliseconds of each whole life and of each bare task, and the store's part in a life.
+        """Return the milliseconds of each life and of each bare task, and the store's part.
 
-        `round_trips` is what the store's Redis has read from all its clients meanwhile, the beats of the idle ones
-        among it, for one life.
+        `round_trips` is what the store's Redis has read from all its clients meanwhile, the
+        beats of the idle ones among it, for one life.
         """
         page = Page(port)
         for _ in range(WARM_UP):
@@ -92,7 +93,10 @@ class Page:
                 pass
 
     def _call_back(self, job: Job) -> None:
-        cookies = f"{settings.SESSION_COOKIE_NAME}={self._session.session_key}; {settings.CSRF_COOKIE_NAME}={self._token}"
+        cookies = (
+            f"{settings.SESSION_COOKIE_NAME}={self._session.session_key}; "
+            f"{settings.CSRF_COOKIE_NAME}={self._token}"
+        )
         headers = {
             "Cookie": cookies,
             "X-CSRFToken": self._token,
@@ -107,7 +111,7 @@ class Page:
 
 
 def bare_task() -> float:
-    """Run a plain task through the same worker and wait for its result as Celery does; returns milliseconds."""
+    """Run a plain task through the same worker, and wait as Celery does; returns milliseconds."""
     start = time.monotonic_ns()
     nothing.delay().get(timeout=PATIENCE)
     return (time.monotonic_ns() - start) / 1e6

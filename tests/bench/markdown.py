@@ -1,4 +1,6 @@
-"""The last run's figures in the documents: `python -m tests.bench.markdown FILE.json DOCUMENT.md…`.
+"""Write the last run's figures into documents.
+
+`python -m tests.bench.markdown FILE.json DOCUMENT.md…`.
 
 Puts a table in the place of what stands between `<!-- bench: NAME -->` and `<!-- /bench -->`.
 """
@@ -82,7 +84,8 @@ def goals(run: Run, names: Iterable[str] = tuple(LABELS)) -> Iterator[str]:
             _spread(run["uvicorn"], run["uvicorn_ranges"], name) if name in run["uvicorn"] else ""
         )
         mine = _spread(run, run["ranges"], name)
-        yield f"| {LABELS[name].format(**spans)} | {goal} | {mine} | {other} | {_word(run, name)} |"
+        label = LABELS[name].format(**spans)
+        yield f"| {label} | {goal} | {mine} | {other} | {_word(run, name)} |"
 
 
 def summary(run: Run) -> Iterator[str]:
@@ -90,7 +93,8 @@ def summary(run: Run) -> Iterator[str]:
     yield from goals(run, HEADLINES)
     missed = sum(not verdict(name, run[name]).endswith("yes") for name in LABELS)
     yield ""
-    yield f"Of {len(LABELS)} goals {len(LABELS) - missed} were reached and {missed} missed on daphne."
+    reached = len(LABELS) - missed
+    yield f"Of {len(LABELS)} goals {reached} were reached and {missed} missed on daphne."
 
 
 def subjects(run: Run) -> Iterator[str]:
@@ -127,8 +131,9 @@ def machine(run: Run) -> Iterator[str]:
         for name in ("channels", "channels-redis", "daphne", "redis", "uvicorn")
     ]
     yield (
-        f"{about['date'][:10]}, {about['cores']} cores, {about['system'].split('-')[0]}, Python {about['python']}, "
-        f"Django {about['django']}, {', '.join(versions)}; the limit runs on {about['limit_loop'].split('.')[0]}; "
+        f"{about['date'][:10]}, {about['cores']} cores, {about['system'].split('-')[0]}, "
+        f"Python {about['python']}, Django {about['django']}, {', '.join(versions)}; "
+        f"the limit runs on {about['limit_loop'].split('.')[0]}; "
         f"{run['plan']['rounds']} rounds, {run['plan']['sockets']:,} sockets."
     )
 

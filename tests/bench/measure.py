@@ -47,7 +47,7 @@ def measure(plan: Plan) -> Taken:
 
 
 def _lead_lives(setup: Setup, plan: Plan) -> Mapping[str, Any]:
-    """Have a real worker run jobs, while somebody else's page is open: in an empty house the hub closes each time."""
+    """Run jobs by a real worker beside an open page: without one the hub closes each time."""
     worker = Child("celery", [sys.executable, *CELERY.split()], setup.env)
     try:
         worker.await_line(" ready", START_TIMEOUT)

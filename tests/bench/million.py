@@ -1,7 +1,7 @@
-"""How quick the admin, the sweep and the purge are with a million archived jobs: `python -m tests.bench.million`.
+"""How fast admin, sweep and purge are at a million archived jobs: `python -m tests.bench.million`.
 
-Makes the archive in a SQLite file of a temporary folder (1 GB, some minutes), and a Redis of its own. Each figure is
-the best of five, in milliseconds of this machine.
+Makes the archive in a SQLite file of a temporary folder (1 GB, some minutes), and its own Redis.
+Each figure is the best of five, in milliseconds of this machine.
 """
 
 import argparse
@@ -108,11 +108,13 @@ def measure_admin():
 
     for name, address in pages().items():
         say(f"{name:<30} {best(lambda address=address: get(address)):8.0f}")
-    for _ in range(LOOK):
+    for _ in range(MAX_SCANNED):
         JobRepository().create(owner="user:1")
-    say(f"{f'alive: {LOOK} of {LOOK} looked at':<30} {best(lambda: get('alive/')):8.0f}")
-    say(f"{'metrics: one scrape of these':<30} {best(lambda: list(LIVING.collect())):8.0f}")
-    say(f"{f'sweep: {LOOK} alive':<30} {best(sweep):8.0f}")
+    say(
+        f"{f'alive: {MAX_SCANNED} of {MAX_SCANNED} looked at':<30} {best(lambda: get('alive/')):8.0f}"
+    )
+    say(f"{'metrics: one scrape of these':<30} {best(lambda: list(ALIVE_JOBS.collect())):8.0f}")
+    say(f"{f'sweep: {MAX_SCANNED} alive':<30} {best(sweep):8.0f}")
 
 
 def measure_purge():
@@ -141,11 +143,11 @@ if __name__ == "__main__":
         from django.test import Client
 
         from jobs.admin.archive import MAX_PAGES
-        from jobs.admin.pages import LOOK
+        from jobs.admin.pages import MAX_SCANNED
         from jobs.archive import durations
         from jobs.core.record import Record, to_hash
         from jobs.handlers import handler_paths
-        from jobs.metrics import LIVING
+        from jobs.metrics import ALIVE_JOBS
         from jobs.models import JobRecord
         from jobs.repository import JobRepository
         from jobs.states import JobState

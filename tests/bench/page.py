@@ -1,4 +1,4 @@
-"""The least WebSocket client that can be: it notes when a frame arrives, and answers pings. It costs next to nothing.
+"""The smallest WebSocket client: notes when a frame arrives, answers pings, costs next to nothing.
 
 RFC 6455, as far as a server's small, unmasked frames need it.
 """
@@ -29,7 +29,7 @@ def request(port: int, path: str, cookie: str) -> bytes:
 
 
 class Page(asyncio.Protocol):
-    """One open page; `on_text(page, nanoseconds, payload)` is called for each frame after the greetings."""
+    """One open page; `on_text(page, ns, payload)` gets each frame after the greeting."""
 
     def __init__(
         self,

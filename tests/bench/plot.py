@@ -1,6 +1,7 @@
-"""Latency against open sockets, ours beside the peers: `python -m tests.bench.plot FILE.json FILE.svg`.
+"""Latency against open sockets: `python -m tests.bench.plot FILE.json FILE.svg`.
 
-Draws the last run in a file that `--json` has written. Both axes are logarithmic; a point is the median of the rounds.
+Draws the last run in a file written by `--json`. Both axes are logarithmic; a point is the
+median of the rounds.
 """
 
 import json
@@ -94,7 +95,8 @@ class Plot:
             ]
             line = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
             colour, width = COLOURS.get(name, "#000"), 3 if name == "ours" else 2
-            yield f'<polyline points="{line}" fill="none" stroke="{colour}" stroke-width="{width}"/>'
+            style = f'fill="none" stroke="{colour}" stroke-width="{width}"'
+            yield f'<polyline points="{line}" {style}/>'
             yield from (
                 f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5" fill="{colour}"/>' for x, y in points
             )
@@ -106,7 +108,8 @@ class Plot:
             apart([y for y, _name in wanted], LINE_HEIGHT), wanted, strict=True
         ):
             x = self._left(ends[name][0]) + 9
-            yield f'<text x="{x:.1f}" y="{y + 4:.1f}" style="fill:{COLOURS.get(name, "#000")}">{_label(name)}</text>'
+            style = f"fill:{COLOURS.get(name, '#000')}"
+            yield f'<text x="{x:.1f}" y="{y + 4:.1f}" style="{style}">{_label(name)}</text>'
 
     def _left(self, size: float) -> float:
         low, high = self._x
@@ -130,7 +133,8 @@ def _label(name: str) -> str:
 
 
 def _text(x: float, y: float, text: str, kind: str, anchor: str = "start") -> str:
-    return f'<text x="{x:.1f}" y="{y:.1f}" class="{kind}" text-anchor="{anchor}">{escape(text)}</text>'
+    style = f'class="{kind}" text-anchor="{anchor}"'
+    return f'<text x="{x:.1f}" y="{y:.1f}" {style}>{escape(text)}</text>'
 
 
 def last_run(file: Path) -> dict:

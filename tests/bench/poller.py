@@ -1,6 +1,6 @@
-"""A page that polls as celery-progress' script does: it asks, and 500 ms after each answer it asks again.
+"""A page that polls as celery-progress' script does: it asks again 500 ms after each answer.
 
-It keeps its connection, as a browser does; opening one for each question would cost the server more.
+It keeps its connection, as a browser does; a new one for each question would cost the server more.
 """
 
 import asyncio

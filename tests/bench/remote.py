@@ -1,4 +1,4 @@
-"""An object that lives in a process of its own and answers calls; it ends when the one who calls it does."""
+"""An object in a process of its own that answers calls; it ends when its caller ends."""
 
 import fcntl
 import os
@@ -54,7 +54,7 @@ class Remote:
 
 
 def serve(target: object) -> None:
-    """Answer the calls that come through the file whose number is the first argument, until it is closed."""
+    """Answer the calls that come through the file of the first argument, until it is closed."""
     connection = Connection(int(sys.argv[1]))
     while True:
         try:

@@ -21,7 +21,7 @@ LIBRARIES = ("channels", "channels-redis", "daphne", "redis", "celery", "uvicorn
 
 
 def table(taken: Taken) -> str:
-    """Return tables: what subjects, calls and lives took, growth, and the ratios with their goals."""
+    """Return tables: subjects, calls, lives, growth, and the ratios with their goals."""
     parts = [
         _of_subjects(taken),
         _of_calls(taken),

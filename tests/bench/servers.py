@@ -39,7 +39,7 @@ class Server:
         self.child.stop(STOP_GRACE)
 
     def await_start(self) -> None:
-        """Wait until it answers a request, with whatever status; from then on it keeps to its core."""
+        """Wait until it answers a request with any status; from then on it keeps to its core."""
         connection = HTTPConnection(HOST, self.port, timeout=START_TIMEOUT)
         try:
             connection.request("GET", "/")
@@ -63,7 +63,7 @@ class Server:
         return private_kb(self.child.pid)
 
     def await_idle(self) -> None:
-        """Wait until it has done what is left to do after its sockets have closed; nobody announces that, so look."""
+        """Wait until it has finished what it does after its sockets have closed, by looking."""
         give_up = time.monotonic() + IDLE_TIMEOUT
         busy, since = self.cpu_ns, time.monotonic_ns()
         while time.monotonic() < give_up:

@@ -1,11 +1,11 @@
-"""The project's settings, and what the peers need: the core channel layer, a result backend, an address."""
+"""The project's settings, and what the peers need: a core channel layer, results, an address."""
 
 from project.settings import *  # noqa: F403
 from project.settings import CELERY_BROKER_URL, CHANNEL_LAYERS, INSTALLED_APPS, REDIS_URL
 
 CHANNEL_LAYERS["core"] = {
     "BACKEND": "channels_redis.core.RedisChannelLayer",
-    # Above the layer's own 5 s of blocking: redis-py 8 would cut every idle socket (channels_redis issue 422).
+    # Above the layer's 5 s of blocking: redis-py 8 would cut idle sockets (channels_redis #422).
     "CONFIG": {"hosts": [{"address": REDIS_URL, "socket_timeout": 15}]},
 }
 CELERY_RESULT_BACKEND = CELERY_BROKER_URL

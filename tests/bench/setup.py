@@ -1,4 +1,4 @@
-"""All that runs during a benchmark: two Redis, a database, a worker, the pages, and a server for each subject."""
+"""All that runs in a benchmark: two Redis, a database, a worker, pages, a server a subject."""
 
 import os
 import secrets
@@ -20,7 +20,7 @@ MIGRATE_TIMEOUT = 60.0  # seconds
 
 
 class Setup:
-    """Starts everything inside a `with` block, on ports and files of its own, and stops it after."""
+    """Starts everything for a `with` block, on its own ports and files, and stops it after."""
 
     def __init__(self, subjects: tuple[Subject, ...]) -> None:
         self._subjects = subjects
@@ -55,7 +55,7 @@ def _environment(redis_url: str, broker_url: str, database: Path) -> dict[str, s
     return {
         **os.environ,
         "REDIS_URL": redis_url,
-        "CELERY_BROKER_URL": broker_url,  # another Redis, so that what the store is asked can be counted
+        "CELERY_BROKER_URL": broker_url,  # another Redis, so the store's commands can be counted
         "DATABASE_URL": f"sqlite:///{database}",
         "DEBUG": "0",  # as in production: Django remembers no queries
         "SECRET_KEY": secrets.token_hex(32),

@@ -1,4 +1,4 @@
-"""Our application, which also prints when each push arrived: its version, and the nanoseconds since 1970."""
+"""Our application, which also prints each push's version and arrival in ns since 1970."""
 
 import sys
 import time

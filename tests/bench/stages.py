@@ -1,8 +1,9 @@
-"""Where the time goes between the worker's call and the frame at the page: `python -m tests.bench.stages`.
+"""Where the time goes from the worker's call to the page's frame: `python -m tests.bench.stages`.
 
-Four moments of each job: the worker's clock before `complete()`, Redis's clock in the script (which is the job's
-version), the server's when the push arrives at the hub, the page's when the frame does. All run on one machine, so the
-clocks are one. Microseconds, median and 95th percentile, on daphne and on uvicorn.
+Four moments of each job: the worker's clock before `complete()`, Redis's clock in the script
+(the job's version), the server's when the push arrives at the hub, the page's when the frame
+does. All run on one machine, so the clocks are one. Microseconds, median and 95th percentile, on
+daphne and on uvicorn.
 """
 
 import sys

@@ -1,9 +1,9 @@
-"""Many stored jobs: copies of one job's hash, made by Redis itself, each under its own key and on the list of all."""
+"""Many stored jobs: copies of one job's hash, made by Redis, each on the list of all jobs."""
 
 import redis
 from django.conf import settings
 
-from jobs.store import indexes, records
+from jobs.store import indexes, keys
 
 from .costs import running_job
 
@@ -30,7 +30,7 @@ class Stock:
         """Store so many jobs that run; returns how many keys Redis then has."""
         client = redis.Redis.from_url(settings.REDIS_URL)
         copy = client.register_script(COPY)
-        keys = [records.job_key(running_job().id), indexes.index_key(indexes.ALL)]
+        names = [keys.job_key(running_job().id), keys.index_key(indexes.ALL)]
         for first in range(1, count + 1, AT_ONCE):
-            copy(keys, [f"{first}", f"{min(first + AT_ONCE - 1, count)}", f"{indexes.ALL_SIZE}"])
+            copy(names, [f"{first}", f"{min(first + AT_ONCE - 1, count)}", f"{indexes.ALL_SIZE}"])
         return client.dbsize()

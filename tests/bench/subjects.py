@@ -1,4 +1,4 @@
-"""Who is compared: what each serves, where a page connects, and what its worker does when a job is done."""
+"""What is compared: what each subject serves, where pages connect, how its worker ends a job."""
 
 import json
 from dataclasses import dataclass
@@ -58,11 +58,11 @@ SESSION = Subject("ours, session", f"{DAPHNE} {PROJECT}", "/ws/jobs/{}/", 2)
 PUBSUB = Subject("tutorial", TUTORIAL, "/ws/pubsub/{}/", 0, "group_send_pubsub")
 CORE = Subject("tutorial, core", TUTORIAL, "/ws/core/{}/", 0, "group_send_core")
 NAIVE = Subject("naive", TUTORIAL, "/ws/naive/{}/", 1)
-# With more pages the server is busy with answering "not yet" and the latency is that of a queue: see the plot.
+# With more pages the server is busy with answering "not yet", and the latency is that of a queue.
 POLLING = Subject(
     "polling", TUTORIAL, "/celery-progress/{}/", 0, "store_result", polls=True, most=50
 )
 
-# Who take a turn together. Never two of ours: each hears what is pushed to the other's pages, and they share a core.
+# Who take a turn together. Never two of ours: each would hear the other's pushes on the same core.
 GROUPS = ((LIMIT, OURS), (UVICORN,), (SESSION,), (PUBSUB,), (CORE,), (NAIVE,), (POLLING,))
 SUBJECTS = tuple(subject for group in GROUPS for subject in group)

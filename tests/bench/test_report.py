@@ -1,4 +1,4 @@
-"""What is made of the figures: ratios under the names that are promised, verdicts, tables, the plot."""
+"""What is made of the figures: ratios under the promised names, verdicts, tables, the plot."""
 
 import json
 from dataclasses import replace
@@ -15,8 +15,10 @@ from .report import json_line, table
 from .subjects import LIMIT, NAIVE, OURS, POLLING, PUBSUB, SESSION, SUBJECTS, UVICORN
 
 PROMISED = """
-p50_vs_limit p50_vs_tutorial p50_vs_polling p95_vs_limit deliveries_vs_limit deliveries_vs_tutorial fanout_vs_tutorial
-kb_per_socket handshake_vs_naive complete_vs_publish round_trips_per_life growth_sockets growth_stored lost
+p50_vs_limit p50_vs_tutorial p50_vs_polling p95_vs_limit deliveries_vs_limit
+deliveries_vs_tutorial fanout_vs_tutorial
+kb_per_socket handshake_vs_naive complete_vs_publish round_trips_per_life growth_sockets
+growth_stored lost
 """
 FIGURES = {
     "p50_ms": 1.0,

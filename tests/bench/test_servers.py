@@ -1,4 +1,4 @@
-"""What is measured on real servers and yet holds on any machine: losses, memory, and two coarse ratios."""
+"""What holds on any machine, measured on real servers: losses, memory, and two coarse ratios."""
 
 from dataclasses import replace
 
@@ -11,7 +11,8 @@ from .turn import together
 from .usage import allow_many_files
 
 PLAN = replace(QUICK, sockets=400, jobs=60, calls=50)
-KB_PER_SOCKET = 25.6  # recorded on Linux x86-64 with Python 3.11 and 3.13, of a socket that a ticket has opened
+# of a socket that a ticket has opened; recorded on Linux x86-64 with Python 3.11 and 3.13
+KB_PER_SOCKET = 25.6
 TOLERANCE = 1.1
 
 

@@ -1,4 +1,4 @@
-"""How often the verbs go to Redis, how many commands that is, and how many connections they open."""
+"""How often the verbs go to Redis, how many commands that is, how many connections they open."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -31,7 +31,7 @@ class Trips:
     """Counts in this process; the method is called from the bench."""
 
     def count_trips(self, calls: int) -> dict[str, float]:
-        """Return round trips, commands and new connections of a call of each verb, and the round trips of a life."""
+        """Return the trips, commands and new connections of each verb, and the trips of a life."""
         found: dict[str, float] = {}
         with override_settings(JOBS={**settings.JOBS, "PROGRESS_PER_SECOND": UNTHROTTLED}):
             for verb, call in VERBS.items():
@@ -43,7 +43,7 @@ class Trips:
 
 
 def count_verb(verb: str, call: Callable[[Job], object], calls: int) -> dict[str, float]:
-    """Return what one call costs. The commands are Redis's own count, in which those inside the script are too."""
+    """Return what one call costs. Redis counts the commands, those inside the script included."""
     jobs = [running_job() for _ in range(calls + 1)]
     call(jobs.pop())  # loads the script
     monitor = redis.Redis.from_url(settings.REDIS_URL)
@@ -94,7 +94,7 @@ def _counted(connection: Any) -> Any:
 
 
 def live(request: HttpRequest) -> Job:
-    """Lead one job from `start_job` to the end of `on_ready`, as view, worker, and the view that is called back do."""
+    """Lead one job from `start_job` to the end of `on_ready`, as view, worker and claim do."""
     with run_immediately():
         job = nothing_to_wait_for.start_job(request)
     claim(JobRepository().find(job.id), request)

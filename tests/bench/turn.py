@@ -1,7 +1,8 @@
 """A turn in a round: open the pages, end jobs at a walk, at a run, then one that all pages watch.
 
-The subjects whose latencies are compared closely take a turn together: their pages are open at the same time, and they
-walk in short slices, one after the other, so that a machine which is slow for some seconds is so for all of them.
+The subjects whose latencies are compared closely take a turn together. Their pages are open at
+the same time, and they walk in short slices, one after the other, so a machine that is slow for
+some seconds is slow for all.
 """
 
 from collections.abc import Sequence
@@ -35,7 +36,7 @@ class Plan:
     rounds: int
     sockets: int  # open at a time
     jobs: int  # of them that end at a walk; the others at a run
-    fan_outs: int  # in a turn; a single one may meet a collection of Python's garbage, or somebody else's work
+    fan_outs: int  # in a turn; a single one may meet a garbage collection, or another's work
     calls: int  # of each verb, for its cost in the worker
     growth: tuple[int, ...]  # sockets that are open at a time, from few to many
     stored: tuple[int, int]  # jobs that Redis holds: few, and many
@@ -104,7 +105,7 @@ class Turn:
         return self._end([job_id for job_id, *_rest in jobs], WALK)[0]
 
     def moments(self, jobs: Started) -> dict[str, tuple[int, int]]:
-        """End jobs at a walk; returns of each when the worker began to, and when its page heard, in ns."""
+        """End jobs at a walk; returns when the worker began each and its page heard it, in ns."""
         return self._moments([job_id for job_id, *_rest in jobs], WALK)[0]
 
     def close(self) -> None:
@@ -133,7 +134,7 @@ class Turn:
         self.figures["push_us"] = busy / 1000 / len(latencies)
 
     def _end(self, job_ids: list[str], per_second: float) -> tuple[list[float], int]:
-        """End the jobs; returns the milliseconds until each was heard, and the server's nanoseconds."""
+        """End the jobs; returns the milliseconds until each was heard, and the server's ns."""
         moments, busy = self._moments(job_ids, per_second)
         return [(heard - before) / 1e6 for before, heard in moments.values()], busy
 
@@ -157,7 +158,7 @@ class Turn:
         }, busy
 
     def _tell_all(self, pages: int) -> tuple[float, float]:
-        """Tell a job to all pages; returns the server's microseconds for one, and the milliseconds to the last."""
+        """Push a job to all pages; returns the server's us for one, and the ms to the last."""
         (job,) = self.start(1)
         self._open([self.subject.opening(str(n), *job) for n in range(pages)])
         self.server.await_idle()
@@ -186,7 +187,7 @@ def quantile(values: list[float], share: float) -> float:
 def rounds(
     setup: Setup, plan: Plan, groups: tuple[tuple[Subject, ...], ...]
 ) -> dict[Subject, list[Figures]]:
-    """Let the groups of subjects take turns, in an order that moves on from round to round, as theirs does inside."""
+    """Let the groups of subjects take turns; the order moves on from round to round."""
     taken: dict[Subject, list[Figures]] = {
         subject: [] for subjects in groups for subject in subjects
     }

@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 CORES = sorted(os.sched_getaffinity(0))
-CPUCLOCK_SCHED = 2  # of linux/posix-timers: the process's own time to the nanosecond; /proc counts in steps of 10 ms
+CPUCLOCK_SCHED = 2  # of linux/posix-timers: a process's time in ns; /proc counts steps of 10 ms
 
 
 def cpu_ns(pid: int) -> int:
@@ -33,7 +33,7 @@ def let_run_anywhere(pid: int) -> None:
 
 
 def pin_to_last_core(pid: int) -> None:
-    """Give a server and its threads the core that nobody else of ours runs on, where there are two."""
+    """Give a server and its threads a core that nothing else of ours uses, if there are two."""
     for thread in Path(f"/proc/{pid}/task").iterdir():
         with suppress(ProcessLookupError):  # it has just ended
             os.sched_setaffinity(int(thread.name), CORES[-1:])
@@ -45,10 +45,10 @@ def keep_off_last_core() -> None:
 
 
 def let_go_first(pid: int) -> None:
-    """Let a process that stands for another machine (Redis, the pages) run whenever it can, where we may say so.
+    """Let a process that stands for another machine (Redis, the pages) run whenever it can.
 
-    Otherwise the worker, which archives the job when Redis has answered, takes the core that they share before Redis
-    has sent the push on, and keeps it for up to 4 ms.
+    Otherwise the worker, which archives the job when Redis has answered, takes their common core
+    before Redis has sent the push on, and keeps it for up to 4 ms.
     """
     with suppress(PermissionError):
         os.sched_setscheduler(pid, os.SCHED_FIFO, os.sched_param(1))

@@ -1,4 +1,4 @@
-"""The worker: it starts jobs and says that they are done, in ordinary synchronous code, and notes when it began to."""
+"""The worker: starts and ends jobs in ordinary synchronous code, and notes when it began to."""
 
 import os
 import time
@@ -37,7 +37,7 @@ USERS = 20  # share the jobs among them, each with a session
 
 
 class Worker(Costs, Lives, Stock, Trips):
-    """Has the jobs in hand, as the worker's processes have, and ends them as each subject's worker does."""
+    """Holds the jobs, as worker processes do, and ends them as each subject's worker does."""
 
     def __init__(self) -> None:
         self._redis = redis.Redis.from_url(settings.REDIS_URL)
@@ -47,7 +47,7 @@ class Worker(Costs, Lives, Stock, Trips):
         self._job_object: dict[str, Any] = {}
 
     def start_jobs(self, count: int) -> list[tuple[str, str, str]]:
-        """Create and start so many jobs; returns the id, the owner's cookie and a ticket of each."""
+        """Create and start jobs; returns the id, the owner's cookie and a ticket of each."""
         started = []
         for n in range(count):
             user, cookie = self._owners[n % USERS]

@@ -1,27 +1,10 @@
-"""What is wrong with the settings is said at start-up, with ids that stay."""
+"""Each key and value of `JOBS` is checked."""
 
 import pytest
-from django.core.checks import run_checks
 
-from jobs.checks import settings
-from jobs.checks.settings import check_celery, check_channel_layer, check_routes, check_settings
+from jobs.checks.settings import check_archive, check_settings
 
-PUBSUB = "channels_redis.pubsub.RedisPubSubChannelLayer"
-CORE = "channels_redis.core.RedisChannelLayer"
-IN_MEMORY = "channels.layers.InMemoryChannelLayer"
-
-
-def ids(messages):
-    return [message.id for message in messages]
-
-
-def of_jobs(messages):
-    return [message for message in messages if message.id.startswith("jobs.")]
-
-
-@pytest.mark.django_db
-def test_the_project_has_nothing_to_complain_of():
-    assert of_jobs(run_checks()) == []
+from .messages import ids
 
 
 @pytest.mark.parametrize(
@@ -56,7 +39,7 @@ def test_the_project_has_nothing_to_complain_of():
     ],
     ids=str,
 )
-def test_each_key_and_value_of_the_settings_is_looked_at(settings, given, found):
+def test_each_key_and_value_is_checked(settings, given, found):
     settings.JOBS = given
     assert ids(check_settings()) == found
 
@@ -73,109 +56,21 @@ def test_a_message_names_what_was_given(settings, key, value):
 @pytest.mark.parametrize(
     "value", [["redis://:secret@a"], b"redis://:secret@a", {"url": "redis://:secret@a"}]
 )
-def test_an_address_of_a_wrong_type_is_named_without_its_password(settings, value):
+def test_an_address_of_the_wrong_type_never_shows_its_password(settings, value):
     settings.JOBS = {"REDIS_URL": value}
     (message,) = check_settings()
     assert message.msg == f"JOBS['REDIS_URL'] is a {type(value).__name__}; it must be a str."
 
 
 @pytest.mark.parametrize("given", [[], None, "redis://localhost", [("TTL", 5)]], ids=repr)
-def test_settings_that_are_no_dict_are_one_clear_error(settings, given):
+def test_settings_that_are_not_a_dict_are_one_error(settings, given):
     settings.JOBS = given
-    found = [message.id for check in (check_settings, check_channel_layer) for message in check()]
-    assert found[0] == "jobs.E002"
+    assert ids(check_settings()) == ["jobs.E002"]
 
 
 @pytest.mark.parametrize(
-    ("layers", "found"),
-    [
-        ({"default": {"BACKEND": PUBSUB, "CONFIG": {"hosts": ["redis://localhost"]}}}, []),
-        ({"default": {"BACKEND": PUBSUB}}, []),
-        ({}, ["jobs.E004"]),
-        ({"other": {"BACKEND": PUBSUB}}, ["jobs.E004"]),
-        ({"default": {"BACKEND": IN_MEMORY}}, ["jobs.W001"]),
-        ({"default": {"BACKEND": CORE}}, ["jobs.W002"]),
-        (
-            {"default": {"BACKEND": CORE, "CONFIG": {"hosts": ["redis://localhost"]}}},
-            ["jobs.W002"],
-        ),
-        (
-            {"default": {"BACKEND": CORE, "CONFIG": {"hosts": [("localhost", 6379)]}}},
-            ["jobs.W002"],
-        ),
-    ],
+    ("given", "found"), [({}, []), ({"ARCHIVE": False}, ["jobs.W008"]), ([], [])]
 )
-def test_a_layer_that_would_lose_frames_is_named(settings, layers, found):
-    settings.CHANNEL_LAYERS = layers
-    assert ids(check_channel_layer()) == found
-
-
-@pytest.mark.parametrize("backend", [PUBSUB, CORE])
-@pytest.mark.parametrize("host", ["redis://:sec/ret@a:6379", {"address": "redis://:sec/ret@a"}])
-def test_a_layer_without_an_address_is_named_without_its_password(settings, backend, host):
-    hosts = [{"address": "redis://a", "socket_timeout": 15}, host]
-    settings.CHANNEL_LAYERS = {"default": {"BACKEND": backend, "CONFIG": {"hosts": hosts}}}
-    (error,) = check_channel_layer()
-    assert error.id == "jobs.E006" and "'default'" in error.msg and "sec" not in error.msg
-
-
-def test_a_project_without_sockets_needs_no_layer(settings):
-    settings.CHANNEL_LAYERS, settings.ASGI_APPLICATION = {}, None
-    assert check_channel_layer() == []
-    settings.CHANNEL_LAYERS = {"other": {"BACKEND": PUBSUB}}
-    assert ids(check_channel_layer()) == ["jobs.E004"]
-
-
-@pytest.mark.parametrize(
-    ("timeout", "found"),
-    [(15, []), (5.5, []), (5, ["jobs.W002"]), (None, ["jobs.W002"]), (1, ["jobs.W002"])],
-)
-def test_the_core_layer_needs_patience_on_every_host(settings, timeout, found):
-    good = {"address": "redis://a", "socket_timeout": 15}
-    hosts = [good, {"address": "redis://b", "socket_timeout": timeout}]
-    settings.CHANNEL_LAYERS = {"default": {"BACKEND": CORE, "CONFIG": {"hosts": hosts}}}
-    assert ids(check_channel_layer()) == found
-
-
-def test_the_layer_that_is_looked_at_is_the_one_that_jobs_use(settings):
-    settings.CHANNEL_LAYERS = {"default": {"BACKEND": IN_MEMORY}, "jobs": {"BACKEND": PUBSUB}}
-    settings.JOBS = {"CHANNEL_LAYER": "jobs"}
-    assert check_channel_layer() == []
-
-
-class StrangersApp:
-    """A Celery app as the checks look at it."""
-
-    def __init__(self, main="project", serializer="json", accept=("json",)):
-        self.main = main
-        self.conf = type(
-            "Conf", (), {"task_serializer": serializer, "accept_content": list(accept)}
-        )
-
-
-@pytest.mark.parametrize(
-    ("app", "found"),
-    [
-        (StrangersApp(), []),
-        (StrangersApp(main="default"), ["jobs.W004"]),
-        (StrangersApp(serializer="pickle"), ["jobs.W003"]),
-        (StrangersApp(accept=("json", "pickle")), ["jobs.W003"]),
-        (StrangersApp(accept=("application/x-python-serialize",)), ["jobs.W003"]),
-    ],
-)
-def test_a_celery_app_that_is_not_there_or_takes_pickle_is_named(monkeypatch, app, found):
-    monkeypatch.setattr(settings, "celery_app", lambda: app)
-    assert ids(check_celery()) == found
-
-
-def test_a_project_without_the_routes_is_told(settings):
-    assert check_routes() == []
-    settings.ROOT_URLCONF = "project.classrooms.urls"
-    assert ids(check_routes()) == ["jobs.W005"]
-
-
-@pytest.mark.django_db
-def test_the_checks_are_run_with_the_project_s(settings):
-    settings.JOBS = {"TLL": 5}
-    settings.CHANNEL_LAYERS = {"default": {"BACKEND": IN_MEMORY}}
-    assert sorted(ids(of_jobs(run_checks()))) == ["jobs.E001", "jobs.W001"]
+def test_an_archive_that_is_off_is_a_warning(settings, given, found):
+    settings.JOBS = given
+    assert ids(check_archive()) == found

@@ -17,7 +17,8 @@ BASE = """
 from project.settings import *
 from project.settings import INSTALLED_APPS as ALL
 DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": "db.sqlite3"}}
-OTHERS = [app for app in ALL if app not in ("jobs.apps.JobsConfig", "project.classrooms", "project.demo")]
+OURS = ("jobs.apps.JobsConfig", "project.classrooms", "project.demo")
+OTHERS = [app for app in ALL if app not in OURS]
 MIDDLEWARE = [name for name in MIDDLEWARE if not name.startswith("project.")]
 TEMPLATES = [{**TEMPLATES[0], "DIRS": [BASE_DIR / "frontend" / "templates"]}]
 ROOT_URLCONF = "mysite.urls"
@@ -29,18 +30,21 @@ from jobs.repository import JobRepository
 job = JobRepository().create(owner="visitor:ann")
 for label in ("jobs", "waitroom"):
     staff = User.objects.create(username=label, is_staff=True)
-    staff.user_permissions.set(Permission.objects.filter(content_type__app_label=label, codename="view_job"))
+    granted = Permission.objects.filter(content_type__app_label=label, codename="view_job")
+    staff.user_permissions.set(granted)
     browser = Client()
     browser.force_login(staff)
     page = browser.get(f"/waitroom/{job.id}/", HTTP_HOST="localhost").status_code
-    print(label, page, browser.get("/admin/waitroom/jobrecord/alive/", HTTP_HOST="localhost").status_code)
+    alive = browser.get("/admin/waitroom/jobrecord/alive/", HTTP_HOST="localhost")
+    print(label, page, alive.status_code)
 """
 NAMES = """
 from django.apps import apps
 from django.urls import resolve, reverse
 from jobs.models import JobRecord
 from jobs.repository import JobRepository
-print(apps.get_model("jobs", "JobRecord").__module__, JobRecord._meta.label, JobRecord._meta.db_table)
+theirs, ours = apps.get_model("jobs", "JobRecord"), JobRecord._meta
+print(theirs.__module__, ours.label, ours.db_table)
 print(reverse("jobs:list"), reverse("waitroom:list"), resolve("/waitroom/parcel/").view_name)
 print(JobRepository().create().get_absolute_url().rpartition("/waitroom/")[1])
 """
@@ -48,9 +52,11 @@ print(JobRepository().create().get_absolute_url().rpartition("/waitroom/")[1])
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
-    """Return a function that runs a management command in the project that the page describes, migrated."""
+    """Return a function that runs a command in the migrated project that the page describes."""
     folder = tmp_path_factory.mktemp("project")
-    shutil.copytree(ROOT / "tests" / "live" / "sites" / "jobs", folder / "mysite" / "jobs")
+    shutil.copytree(
+        ROOT / "tests" / "system" / "projects" / "sites" / "jobs", folder / "mysite" / "jobs"
+    )
     (folder / "mysite" / "__init__.py").touch()
     (folder / "mysite" / "settings.py").write_text(BASE)
     for block in files("docs/an-app-called-jobs.md"):
@@ -58,7 +64,7 @@ def site(tmp_path_factory):
     for file in (folder / "mysite").rglob("*.py"):
         file.write_text(
             file.read_text()
-            .replace("tests.system.sites", "mysite")
+            .replace("tests.system.projects.sites", "mysite")
             .replace("admin.site.urls", "[]")
         )
     urls = folder / "mysite" / "urls.py"

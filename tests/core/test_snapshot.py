@@ -98,13 +98,11 @@ def test_redis_s_clock_goes_on_from_the_moment_of_reading():
         (JobState.LOST, NOON - 1, False),
     ],
 )
-def test_a_job_is_overdue_when_its_deadline_has_passed_and_it_has_not_ended(
-    state, deadline, overdue
-):
+def test_a_living_job_is_overdue_after_its_deadline(state, deadline, overdue):
     assert known(state=state, deadline=deadline).is_overdue is overdue
 
 
-def test_the_waiting_page_is_where_the_job_says_or_where_the_routes_are():
+def test_the_job_s_own_address_wins_over_the_routes():
     assert known(path="/elsewhere/parcel-1/").get_absolute_url() == "/elsewhere/parcel-1/"
     assert known().get_absolute_url() == "/jobs/parcel-1/"
 

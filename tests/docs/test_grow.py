@@ -19,9 +19,9 @@ def test_each_file_is_printed_as_it_is(file):
 
 
 def test_whatever_is_printed_for_a_place_is_a_file():
-    for text in PRINTED:
-        if re.match(r"# (/etc|mysite)/", text):
-            assert text in [file.read_text() for file in FILES]
+    placed = [text for text in PRINTED if re.match(r"# (/etc|mysite)/", text)]
+    assert placed
+    assert set(placed) <= {file.read_text() for file in FILES}
 
 
 def test_the_packages_that_are_named_are_those_that_the_test_needs():

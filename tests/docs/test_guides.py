@@ -204,7 +204,7 @@ async def answer(path, text):
 
 assert asyncio.run(answer("/ws/echo/", "hello")) == "hello"
 assert "pong" in asyncio.run(answer("/ws/jobs/", '{"action": "ping"}'))
-from jobs.doctor.public_address import find_route
+from jobs.doctor.application import find_route
 assert "opens /ws/jobs/" in find_route()
 """
 

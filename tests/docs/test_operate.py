@@ -8,8 +8,8 @@ import pytest
 from django.utils.module_loading import import_string
 
 from jobs import metrics
-from jobs.doctor.public_address import ELSEWHERE
-from jobs.doctor.walk import STEPS
+from jobs.doctor.public_address import FOREIGN_ORIGIN
+from jobs.doctor.walk import STEPS, STEPS_WITH_URL
 from jobs.testing import run_immediately
 from tests.factories import ended_job
 
@@ -61,8 +61,8 @@ def test_every_command_is_in_the_table():
 
 def test_the_doctor_s_steps_are_those_that_are_shown():
     shown = re.findall(r"^(?:ok   |wrong) (\w+): ", TEXT, re.MULTILINE)
-    assert shown == [*STEPS, "socket", "origin", "static"]
-    assert ELSEWHERE.endswith(".invalid")
+    assert shown == [*STEPS, *STEPS_WITH_URL]
+    assert FOREIGN_ORIGIN.endswith(".invalid")
 
 
 def test_the_logging_that_is_shown_names_the_job():

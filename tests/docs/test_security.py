@@ -8,7 +8,7 @@ from django.apps import apps
 
 from jobs.exceptions import StoreUnavailable
 from jobs.models import JobRecord
-from jobs.store import records, scripts
+from jobs.store import client, records, server
 from jobs.testing import JobCommunicator, run_immediately, run_job
 from jobs.upkeep.sweep import sweep
 from tests.factories import ANN, create_job, request_of
@@ -47,7 +47,7 @@ def limited(settings, limited_url):
 def test_a_job_needs_no_more_of_redis_than_its_keys_and_channels():
     assert run_job(send_parcel, request_of(dict(ANN)), parcel="books").state == "complete"
     records.beat([create_job().id], 45)
-    assert records.examine()[0] > 0
+    assert server.check_write()[0] > 0
     sweep()
 
 
@@ -66,9 +66,9 @@ def test_that_user_reaches_nothing_else(limited_url, redis_client, settings):
     settings.JOBS = settings.JOBS | {"REDIS_URL": limited_url}
     for command in (["GET", "session:1"], ["FLUSHALL"], ["CONFIG", "GET", "*"], ["KEYS", "*"]):
         with pytest.raises(Exception, match="permission"):
-            scripts.client().execute_command(*command)
-    with pytest.raises(StoreUnavailable), scripts.errors():
-        scripts.client().set("session:1", "forged")
+            client.client().execute_command(*command)
+    with pytest.raises(StoreUnavailable), client.store_errors():
+        client.client().set("session:1", "forged")
 
 
 def test_redis_holds_a_job_and_three_kinds_of_lists_and_forgets_them_all(redis_client):

@@ -8,14 +8,14 @@ from contextlib import contextmanager
 import pytest
 from websockets.sync.server import serve
 
-from jobs.doctor.plain_browser import Closed, PlainSocket, fetch
+from jobs.doctor.plain_browser import PlainSocket, SocketClosed, fetch
 
 ORIGIN = "https://example.org"
 
 
 @contextmanager
 def server(handler, **options):
-    """Run a WebSocket server; yields its address."""
+    """Run a WebSocket server, and yield its address."""
     with serve(handler, "127.0.0.1", 0, **options) as running:
         thread = threading.Thread(target=running.serve_forever)
         thread.start()
@@ -26,7 +26,7 @@ def server(handler, **options):
 
 @contextmanager
 def raw_server(answer):
-    """Answer whatever is asked with these bytes, and hang up."""
+    """Answer one request with these bytes, and close the connection."""
 
     def run():
         with listener.accept()[0] as connection:
@@ -46,13 +46,13 @@ def echo(connection):
 
 
 @pytest.mark.parametrize("text", ["", "ü" * 20, "x" * 125, "x" * 126, "x" * 60_000, "x" * 65_000])
-def test_what_is_said_is_heard(text):
+def test_a_frame_comes_back(text):
     with server(echo) as address, PlainSocket(address, "/ws/", ORIGIN) as page:
-        page.say(text=text)
-        assert page.hear() == {"text": text}
+        page.send(text=text)
+        assert page.receive() == {"text": text}
 
 
-def test_path_origin_and_host_are_sent_as_a_browser_does():
+def test_path_origin_and_host_are_sent_as_browsers_do():
     def tell(connection):
         headers = connection.request.headers
         connection.send(json.dumps({"path": connection.request.path, "origin": headers["Origin"]}))
@@ -61,23 +61,23 @@ def test_path_origin_and_host_are_sent_as_a_browser_does():
         server(tell, origins=[ORIGIN]) as address,
         PlainSocket(address, "/ws/jobs/", ORIGIN) as page,
     ):
-        assert page.hear() == {"path": "/ws/jobs/", "origin": ORIGIN}
+        assert page.receive() == {"path": "/ws/jobs/", "origin": ORIGIN}
 
 
-def test_a_close_tells_its_code():
+def test_a_close_has_its_code():
     with (
         server(lambda connection: connection.close(4400)) as address,
         PlainSocket(address, "/", ORIGIN) as page,
-        pytest.raises(Closed) as refusal,
+        pytest.raises(SocketClosed) as refusal,
     ):
-        page.hear()
+        page.receive()
     assert refusal.value.code == 4400
 
 
-def test_a_handshake_that_is_refused_tells_the_status():
+def test_a_refused_handshake_has_its_status():
     with (
         server(echo, origins=["https://other.example"]) as address,
-        pytest.raises(Closed) as refusal,
+        pytest.raises(SocketClosed) as refusal,
     ):
         PlainSocket(address, "/", ORIGIN)
     assert refusal.value.code == 403
@@ -86,28 +86,28 @@ def test_a_handshake_that_is_refused_tells_the_status():
 @pytest.mark.parametrize(
     "answer", [b"", b"rubbish\r\n\r\n", b"HTTP/1.1\r\n\r\n", b"HTTP/1.1 xx\r\n"]
 )
-def test_an_answer_that_is_none_is_a_refusal(answer):
-    with raw_server(answer) as address, pytest.raises(Closed):
+def test_an_answer_that_is_not_http_is_a_refusal(answer):
+    with raw_server(answer) as address, pytest.raises(SocketClosed):
         PlainSocket(address, "/", ORIGIN)
 
 
-def test_a_server_that_hangs_up_in_the_middle_is_an_error_of_the_network():
+def test_a_server_that_disconnects_inside_a_frame_is_a_network_error():
     begun = b"HTTP/1.1 101 Switching Protocols\r\n\r\n\x81\x05hel"
     with (
         raw_server(begun) as address,
         PlainSocket(address, "/", ORIGIN) as page,
-        pytest.raises(OSError, match="hung up"),
+        pytest.raises(OSError, match="closed the connection"),
     ):
-        page.hear()
+        page.receive()
 
 
-def test_a_ping_is_passed_over():
+def test_a_ping_is_ignored():
     frames = b"HTTP/1.1 101 Switching Protocols\r\n\r\n\x89\x02hi\x81\x02{}"
     with raw_server(frames) as address, PlainSocket(address, "/", ORIGIN) as page:
-        assert page.hear() == {}
+        assert page.receive() == {}
 
 
-def test_a_file_is_fetched_with_its_type():
+def test_a_file_is_fetched_with_its_content_type():
     head = (
         b"HTTP/1.1 200 OK\r\nContent-Type: text/javascript; charset=utf-8\r\nContent-Length: 2\r\n"
     )
@@ -122,7 +122,7 @@ def test_a_file_is_fetched_with_its_type():
         assert fetch(f"{address}/static/client.js", ORIGIN) == (200, "text/javascript", "", "{}")
 
 
-def test_nobody_there_is_an_error_of_the_network():
+def test_an_address_without_a_server_is_a_network_error():
     with pytest.raises(ConnectionRefusedError):
         fetch("http://127.0.0.1:1/client.js", ORIGIN)
     with pytest.raises(ConnectionRefusedError):

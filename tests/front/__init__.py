@@ -1,7 +1,8 @@
-"""The tools of front-end developers, as npm installs them: a type checker, a bundler, HTMX and Turbo; none is shipped.
+"""Tools of front-end developers, installed by npm: a type checker, a bundler, HTMX and Turbo.
 
-The bundler makes the files of `frontend/static/jobs/bundle/`, which the templates load. Each holds all that it needs,
-so it works where only hashed static files are kept. After a change of a module: `python -m tests.front`.
+None of them is shipped. The bundler makes the files of `frontend/static/jobs/bundle/`, which the
+templates load. A bundle imports nothing, so it works on sites that keep only hashed static files.
+After a change of a module, run `python -m tests.front`.
 """
 
 import functools
@@ -15,29 +16,32 @@ import pytest
 
 HERE = Path(__file__).parent
 STATIC = HERE.parent.parent / "frontend" / "static"
-BUNDLES = STATIC / "jobs" / "bundle"
-ENTRIES = ("client", "elements", "waiting")  # the modules of which a bundle is made
+SOURCES = STATIC / "jobs"
+BUNDLES = SOURCES / "bundle"
+ENTRIES = ("client", "elements", "waiting")  # the modules that have a bundle
 NOTE = "/* Made of the modules beside this folder by `python -m tests.front`: change those. */"
 INSTALL = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--silent"]
-INSTALL_TIMEOUT = 100  # seconds; a few on a usual line
-ADVICE = "there is no npm: install Node.js 18 or newer"
+INSTALL_TIMEOUT = 100  # seconds; it usually takes a few
+NO_NPM = "there is no npm: install Node.js 18 or newer"
 
 
 def tool(name: str) -> str:
-    """Return the command of this name; without npm the test is skipped, and fails in CI."""
+    """Return the path of a command. Without npm the test is skipped; in CI it fails."""
     return str(packages() / ".bin" / name)
 
 
 def packages() -> Path:
-    """Return the folder with the packages of package-lock.json, which are installed once for each test run."""
+    """Return the folder with the packages of package-lock.json, installed once per test run."""
     if shutil.which("npm") is None:
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(ADVICE)
+        if os.environ.get("CI"):
+            pytest.fail(NO_NPM)
+        pytest.skip(NO_NPM)
     return Path(_installed().name) / "node_modules"
 
 
 def make_bundles(folder: Path) -> None:
     """Write the bundles into a folder."""
-    entries = [STATIC / "jobs" / f"{name}.js" for name in ENTRIES]
+    entries = [SOURCES / f"{name}.js" for name in ENTRIES]
     options = [
         "--bundle",
         "--format=esm",

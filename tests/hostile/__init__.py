@@ -1,1 +1,1 @@
-"""Hostile or careless input, in this process; what needs real servers is in tests/system/test_hostile.py."""
+"""Hostile or careless input, in this process; tests/system/test_hostile.py has real servers."""

@@ -1,15 +1,15 @@
-"""What somebody may write who has the key to Redis or to the broker: it is JSON or nothing (FAULTS.md H17)."""
+"""What a colleague with access to Redis or broker may write: JSON or nothing (FAULTS.md H17)."""
 
 import json
 import pickle
 
 import pytest
 
-from jobs.checks import settings
-from jobs.checks.settings import check_celery
+from jobs.checks import celery_app
+from jobs.checks.celery_app import check_celery
 from jobs.core.record import _CODECS
 from jobs.repository import JobRepository
-from tests.checks.test_settings import StrangersApp
+from tests.checks.test_celery_app import StrangersApp
 from tests.factories import ANN, JSON, browser, create_job, plant, started_job
 from tests.handlers import PostHandler
 
@@ -55,7 +55,7 @@ def test_h17_typed_json_stays_the_dict_that_it_is(ann, redis_client):
 
 
 def test_h17_an_app_that_takes_pickle_is_warned_of(monkeypatch):
-    monkeypatch.setattr(settings, "celery_app", lambda: StrangersApp(accept=("json", "pickle")))
+    monkeypatch.setattr(celery_app, "celery_app", lambda: StrangersApp(accept=("json", "pickle")))
     assert [message.id for message in check_celery()] == ["jobs.W003"]
 
 

@@ -1,4 +1,4 @@
-"""What a client may send over the socket, and what others may send over the layer (FAULTS.md H6)."""
+"""What a client may send over the socket, and others over the layer (FAULTS.md H6)."""
 
 import json
 
@@ -133,7 +133,7 @@ async def test_h06_a_strange_tag_is_not_found_or_empty_even_for_staff(tag, caplo
         "text",
     ],
 )
-async def test_h06_a_spoofed_message_of_the_layer_closes_nothing_and_nobody_misses_what_follows(
+async def test_h06_a_spoofed_layer_message_closes_nothing_and_stops_no_later_frame(
     message,
 ):
     job = await sync_to_async(started_job)()

@@ -1,4 +1,4 @@
-"""Anything at all over every route that the project has, as anybody: never a server error (FAULTS.md H15)."""
+"""Anything at all on every route, by anybody, is never a server error (FAULTS.md H15)."""
 
 import re
 from urllib.parse import quote, urlencode
@@ -84,7 +84,7 @@ PEOPLE = {
 
 @pytest.fixture(params=PEOPLE)
 def client(request):
-    """Return the browser of somebody, with a job to be seen; what a view raises is an answer of 500."""
+    """Return somebody's browser, with a job to be seen; a view's exception is a status of 500."""
     client = PEOPLE[request.param]()
     client.job_id = ended_job().id
     client.raise_request_exception = False

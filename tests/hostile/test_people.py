@@ -9,7 +9,7 @@ from django.core import signing
 
 from jobs.access import ticket
 from jobs.states import JobState
-from jobs.store.records import job_key
+from jobs.store.keys import job_key
 from jobs.testing import JobCommunicator
 from tests.factories import ANN, BOB, JSON, browser, create_job, ended_job, hash_of, started_job
 from tests.factories import user as create_user
@@ -36,9 +36,7 @@ def answer_of(client, method, route, job_id, **headers):
 
 @pytest.mark.parametrize("who", STRANGERS)
 @pytest.mark.parametrize("headers", [{}, JSON], ids=["page", "json"])
-def test_h01_a_stranger_gets_the_answer_that_an_unknown_job_gets_and_changes_nothing(
-    who, headers, redis_client
-):
+def test_h01_a_stranger_gets_the_answer_for_an_unknown_job(who, headers, redis_client):
     stranger = STRANGERS[who]()
     job = started_job()
     before = hash_of(redis_client, job)
@@ -111,7 +109,7 @@ def bad_tickets(job, settings):
         "of another job": other,
         "truncated": ticket(f"job:{job.id}")[:-1],
         "lengthened": ticket(f"job:{job.id}") + "A",
-        "put together": f"{ticket(f'job:{job.id}').split(':')[0]}:{':'.join(other.split(':')[1:])}",
+        "put together": ":".join([ticket(f"job:{job.id}").split(":")[0], *other.split(":")[1:]]),
         "no text": 7,
         "a list": [ticket(f"job:{job.id}")],
         "no topic": signing.dumps({"job": job.id}, salt="jobs.ticket"),

@@ -62,7 +62,7 @@ def scope_of(client):
 
 
 async def refused(page, **target):
-    """Subscribe without a pause until it is refused; return when the last good answer was asked for."""
+    """Subscribe without a pause until it is refused; return when the last good one was sent."""
     last_good = monotonic()
     while True:
         asked_at = monotonic()
@@ -110,21 +110,19 @@ async def test_h22_subscribing_again_to_another_thing_does_not_keep_the_first_al
         assert refusals == ["not_found"] * 2 and monotonic() - taken_away_at < 2 * AGE
 
 
-async def test_h22_the_end_of_an_older_subscription_leaves_the_newer_one_of_its_name_open():
+async def test_h22_ending_an_older_subscription_keeps_a_newer_one_of_its_name():
     job = await started_job()
     async with JobCommunicator(ANN, job.id) as page:
         await page.event("started")
         (older,) = hub().watchers()
         await page.subscribe(job=job.id)
         await page.event("started")
-        await older._socket.drop(older)
+        await older._listener.drop(older.key, older)
         await sync_to_async(job.set_progress)(1, 2)
         await page.event("progress")
 
 
-async def test_h22_a_right_that_is_too_old_hears_no_push_even_if_nobody_looks(
-    settings, monkeypatch
-):
+async def test_h22_an_expired_right_hears_no_push_even_without_a_check(settings, monkeypatch):
     settings.JOBS = settings.JOBS | {"TICKET_AGE": 30, "RECONCILE_SECONDS": 60}
     job = await started_job()
     async with JobCommunicator(ANN, job.id) as page:
@@ -135,7 +133,7 @@ async def test_h22_a_right_that_is_too_old_hears_no_push_even_if_nobody_looks(
 
 
 @pytest.mark.usefixtures("short")
-async def test_h22_a_ticket_on_its_own_is_heard_until_it_expires_and_no_longer(monkeypatch):
+async def test_h22_a_socket_with_only_a_ticket_ends_when_it_expires(monkeypatch):
     job = await started_job()
     bearer = Viewer(topic=f"job:{job.id}", as_of=monotonic())
     monkeypatch.setattr("jobs.live.consumer.bearer_of", lambda text: bearer)
@@ -157,9 +155,7 @@ def test_h22_a_ticket_s_age_counts_from_its_own_time(monkeypatch):
     assert bearer_of(given).as_of <= monotonic()
 
 
-async def test_h22_what_a_socket_knew_when_it_was_opened_is_as_old_as_the_socket(
-    settings, ada, monkeypatch
-):
+async def test_h22_rights_read_at_the_opening_are_as_old_as_the_socket(settings, ada, monkeypatch):
     settings.JOBS = settings.JOBS | {"TICKET_AGE": 100, "RECONCILE_SECONDS": 1}
     page = JobCommunicator({})
     page.scope["user"] = ada
@@ -203,7 +199,7 @@ def test_h22_staff_whose_group_loses_the_permission_see_no_more():
 
 
 @pytest.mark.usefixtures("short")
-async def test_h22_a_socket_of_a_token_s_user_goes_on_after_a_ticket_s_age(ada):
+async def test_h22_a_token_user_s_socket_outlives_a_ticket_s_age(ada):
     job, page = await started_job(owner=ada), JobCommunicator({})
     page.scope["user"] = SimpleLazyObject(lambda: ada)
     async with page:
@@ -239,7 +235,7 @@ def test_h22_a_user_of_the_session_is_read_from_the_session_again(ada, ada_s_ses
     assert access._scope_viewer(scope, None) == Viewer()
 
 
-def test_h22_a_user_who_is_no_row_of_a_database_cannot_be_read_again():
+def test_h22_a_user_outside_the_database_cannot_be_read_again():
     class TokenUser(AnonymousUser):
         pk, is_active, is_authenticated, is_anonymous = 7, True, True, False
 
@@ -353,7 +349,7 @@ async def test_f53_a_page_whose_session_has_ended_hears_no_more_and_is_told(ada,
         assert await page.receive_nothing()
 
 
-async def test_a_database_that_does_not_answer_closes_a_socket_that_asks_for_later(monkeypatch):
+async def test_a_silent_database_closes_a_socket_with_try_again_later(monkeypatch):
     def away(session):
         raise OperationalError("the database is away")
 

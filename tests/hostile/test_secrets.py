@@ -1,4 +1,4 @@
-"""No secret in frames, logs, headers, addresses, pages, figures: they are planted, and what comes out is searched."""
+"""Secrets are planted, and must not be in frames, logs, headers, addresses, pages or figures."""
 
 import json
 import logging
@@ -13,11 +13,11 @@ from jobs.access import ticket
 from jobs.doctor import walk
 from jobs.testing import (
     JobCommunicator,
+    advance_clock,
     broker_down,
     capture_events,
-    advance_clock,
-    run_job,
     kill_worker,
+    run_job,
 )
 from tests.factories import JSON, browser, create_job, request_of, staff
 from tests.tasks import stumble
@@ -73,7 +73,7 @@ MAKERS = [running, completed, failed, lost, unsent]
 
 
 def answers(client, job):
-    """Look at a job in every way; return of each answer the address, the headers, the cookies apart, and the body."""
+    """Look at a job in every way; return address, headers, cookies and body of each answer."""
     path = f"/jobs/{job.id}/"
     asked = [
         client.get(path),

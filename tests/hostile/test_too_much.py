@@ -9,7 +9,7 @@ from jobs.access import Viewer, ticket
 from jobs.core.topics import job_topic
 from jobs.live import budget
 from jobs.live.consumer import TRY_LATER, JobConsumer
-from jobs.live.sent_versions import Told
+from jobs.live.sent_versions import SentVersions
 from jobs.live.subscription import Subscription
 from jobs.testing import JobCommunicator
 from tests.factories import ANN, BOB, OWNER, ended_job, started_job
@@ -40,7 +40,7 @@ async def test_h08_more_subscriptions_than_allowed_are_refused_and_the_others_go
         await socket.event("progress")
 
 
-async def test_h08_a_socket_that_has_had_very_much_is_closed_so_that_one_who_never_reads_costs_little(
+async def test_h08_a_socket_is_closed_after_a_maximum_of_sent_bytes(
     monkeypatch,
 ):
     monkeypatch.setattr("jobs.live.consumer.MAX_SENT", 5000)
@@ -157,14 +157,14 @@ async def test_h21_the_budget_does_not_tell_a_stranger_s_job_from_none():
 
 
 @pytest.mark.usefixtures("ten_jobs_a_second")
-async def test_h21_a_socket_of_one_job_is_closed_when_its_owner_s_budget_is_spent():
+async def test_h21_a_job_s_socket_closes_when_its_owner_s_budget_is_spent():
     job = await sync_to_async(started_job)()
     budget.budget_of("visitor:ann").spend(10_000)
     async with JobCommunicator(dict(ANN), job.id) as socket:
         assert await socket.close_code() == 4429
 
 
-async def test_h21_a_page_with_all_there_is_may_come_back_as_often_as_the_server_restarts():
+async def test_h21_a_large_page_may_reconnect_after_every_restart_of_the_server():
     jobs = [await sync_to_async(started_job)(tags=["red"]) for _ in range(100)]
     for _restart in range(2):
         async with JobCommunicator(dict(ANN)) as page:
@@ -174,7 +174,7 @@ async def test_h21_a_page_with_all_there_is_may_come_back_as_often_as_the_server
                 assert await answers_of(page, 1, job=job.id) == ["subscribed"]
 
 
-async def test_h21_while_a_long_list_is_sent_others_have_their_turn_between_its_jobs():
+async def test_h21_a_long_list_does_not_hold_up_other_sockets():
     for _ in range(30):
         await sync_to_async(started_job)()
     turns, before = 0, []
@@ -190,7 +190,7 @@ async def test_h21_while_a_long_list_is_sent_others_have_their_turn_between_its_
             before.append(turns)
 
     socket = Socket()
-    socket.scope, socket.is_open, socket.told = {}, False, Told()
+    socket.scope, socket.is_open, socket.sent = {}, False, SentVersions()
     other = asyncio.create_task(take_turns())
     subscription = Subscription(socket, {"mine": True}, Viewer((OWNER,)))
     await subscription.open()

@@ -26,7 +26,8 @@ from jobs.queues.celery import heart as heartbeat
 from jobs.repository import JobRepository
 from jobs.runtime import backlog
 from jobs.states import ENDED, JobState
-from jobs.store import records, scripts
+from jobs.store import client, keys, records
+from jobs.store.kept_connection import kept_connection
 from jobs.waiting import claim
 from jobs.waiting.leases import lease_keeper
 
@@ -84,12 +85,12 @@ class Handler(JobHandler):
 
 def state_in_redis(job_id: str) -> str:
     """Return the state that Redis has; "" if it has none."""
-    return (ask("HGET", records.job_key(job_id), "state") or "").strip('"')
+    return (ask("HGET", keys.job_key(job_id), "state") or "").strip('"')
 
 
 def ask(*command: Any) -> Any:
     """Send a command of the play's own; redis-py's client takes twice as long."""
-    return scripts._kept.execute(*command)
+    return kept_connection().execute(*command)
 
 
 def a_request() -> HttpRequest:
@@ -125,7 +126,7 @@ def prepare() -> None:
     _keep_one_connection()
     ticks = count()
     claim.monotonic = lambda: next(ticks)
-    claim.PATIENCE = LOOKS
+    claim.CLAIM_WAIT_SECONDS = LOOKS
     claim.sleep = lambda seconds: wait("waits for another claim")
     ConnectionHandler.close_all = lambda self: None  # type: ignore[method-assign]
     progress.OUTAGE_PAUSE = 0
@@ -199,7 +200,7 @@ class Reader:
 
 def _keep_one_connection() -> None:
     """Let all actors share one connection to Redis: none stands still in the middle of a call."""
-    pool = scripts.client().connection_pool
+    pool = client.client().connection_pool
     kept = pool.get_connection()
     kept.read_response = Reader(kept)
     pool.get_connection = lambda *args, **kwargs: kept
@@ -272,7 +273,7 @@ class Play:
         self.worked = JobRepository().create(handler_class=Handler)
         self.worked.start()
         Seen.job_id = self.job_id = self.worked.id
-        self.key = records.job_key(self.job_id)
+        self.key = keys.job_key(self.job_id)
         self.end = JobState.COMPLETE if self.random.random() < 0.6 else JobState.FAILED
         self._cast()
         stage.let_time_pass = self._let_time_pass

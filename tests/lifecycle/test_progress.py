@@ -15,10 +15,9 @@ from jobs.exceptions import (
     JobEnded,
     UnserializableData,
 )
-from jobs.job import Job
 from jobs.push import frames
 from jobs.states import JobState
-from jobs.store import records
+from jobs.store import keys, records
 from jobs.testing import capture_events
 from tests.core.test_data import ANY_JSON, ANY_TEXT
 from tests.factories import (
@@ -85,7 +84,7 @@ def test_the_sum_of_a_job_s_data_is_bounded(settings, redis_client):
 
 
 @pytest.mark.parametrize("state", [JobState.COMPLETE, JobState.FAILED])
-def test_data_cannot_be_written_after_the_end_and_can_be_read_ever_after(state):
+def test_data_is_read_only_after_the_end(state):
     job = ended_job(state, data={"parcel": "books"})
     for change in (lambda: job.data.update(x=1), lambda: job.data.pop("parcel")):
         with pytest.raises(JobEnded, match="has ended"):
@@ -109,7 +108,7 @@ def test_progress_is_what_was_said_last():
     assert again(job).progress == (3, 10, 30, "packing")
 
 
-def test_who_says_how_far_it_is_can_read_it_at_once_though_not_every_call_is_written():
+def test_the_task_reads_its_progress_before_it_is_written():
     job = started_job()
     job.set_progress(3, 10, "packing")
     job.set_progress(4, 10, "sending")
@@ -193,7 +192,7 @@ def test_a_late_progress_call_leaves_no_connection_to_the_database(redis_client)
 
     job = started_job()
     job.set_progress(1, 10)
-    redis_client.delete(records.job_key(job.id))  # so that the next write asks the archive
+    redis_client.delete(keys.job_key(job.id))  # so that the next write asks the archive
     connection_created.connect(note)
     job.set_progress(2, 10)
     eventually(lambda: opened and not opened[0][0].is_alive())
@@ -275,7 +274,7 @@ def test_progress_pauses_while_the_store_is_away_and_then_goes_on(settings, monk
     eventually(lambda: again(job).progress.current == 1000)
 
 
-def test_the_last_progress_is_kept_though_data_is_written_before_its_time_has_come():
+def test_a_data_write_does_not_lose_throttled_progress():
     job = started_job()
     job.set_progress(1, 10, "first")
     job.set_progress(10, 10, "last")  # too soon to be sent by itself

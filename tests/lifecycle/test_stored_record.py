@@ -1,4 +1,4 @@
-"""A job as it stands in Redis: pushed as it is stored, settled, and put back when Redis has lost it."""
+"""A job in Redis: pushed as it is stored, settled, and restored when Redis has lost it."""
 
 import json
 
@@ -178,7 +178,7 @@ def test_a_lost_job_that_was_only_silent_may_still_complete(short_limits):
 @pytest.mark.parametrize(
     "change", [lambda job: job.set_progress(1, 2), lambda job: job.data.update(x=1)]
 )
-def test_a_lost_job_comes_back_to_life_with_its_worker_s_next_word(short_limits, change):
+def test_a_lost_job_runs_again_when_its_worker_writes(short_limits, change):
     worker, known = lost_job()
     change(worker)
     assert worker.state is JobState.RUNNING and worker.ended_at is None
@@ -202,7 +202,7 @@ def test_a_lost_job_stays_lost_while_somebody_claims_it_and_ever_after(short_lim
     assert (again(known).state, again(known).claimed_url) == (JobState.LOST, "/lost/")
 
 
-def test_a_lost_job_whose_claim_did_not_work_out_may_complete_after_all(short_limits):
+def test_a_lost_job_may_complete_after_a_claim_that_failed(short_limits):
     worker, known = lost_job()
     assert take_lease(known, "a", 30)
     give_back(known, "a")
@@ -261,7 +261,7 @@ def test_a_worker_s_job_survives_an_empty_redis(redis_client):
     assert (again(job).state, again(job).tags) == (JobState.COMPLETE, ("post",))
 
 
-def test_a_job_that_was_written_anew_is_listed_again_among_its_owner_s(redis_client):
+def test_a_restored_job_is_in_its_owner_s_list(redis_client):
     job = started_job()
     redis_client.flushall()
     job.set_progress(1, 2)
@@ -295,7 +295,7 @@ def test_a_lost_job_that_redis_has_forgotten_stays_forgotten(redis_client, setti
     assert again(job).version == job.version and redis_client.dbsize() == 0
 
 
-def test_an_end_that_the_store_does_not_take_is_archived_and_written_later(settings, monkeypatch):
+def test_an_end_during_an_outage_is_archived_and_stored_later(settings, monkeypatch):
     def hang_up(**_):
         connections.close_all()  # of the backlog's thread, which does not (see test_backlog)
 
@@ -313,7 +313,7 @@ def test_an_end_that_the_store_does_not_take_is_archived_and_written_later(setti
     signals.job_ended.disconnect(hang_up)
 
 
-def test_a_store_that_is_away_is_an_error_to_who_does_not_run_the_job(settings):
+def test_an_outage_raises_for_everybody_but_the_task(settings):
     job = again(started_job())
     settings.JOBS = settings.JOBS | {"REDIS_URL": NOWHERE}
     for verb in (
@@ -341,9 +341,7 @@ def test_an_outcome_in_the_archive_is_what_an_overdue_job_becomes(short_limits, 
 @pytest.mark.parametrize(
     "field", [{"version": "soon"}, {"version": str(10**16)}, {"state": "done"}, {"tags": "["}]
 )
-def test_a_damaged_job_is_failed_and_refuses_every_change_without_trying_for_long(
-    redis_client, caplog, field
-):
+def test_a_damaged_job_is_failed_and_refuses_every_change(redis_client, caplog, field):
     job = started_job()
     plant(redis_client, job, **field)
     damaged = again(job)

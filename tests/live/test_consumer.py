@@ -363,7 +363,7 @@ async def test_a_push_that_comes_while_a_socket_is_closing_is_lost_quietly(caplo
         await page.send_to(bytes_data=b"x")
         await page.close_code()
         message = message_of("{}", [f"job:{job.id}"], job.id) | {"version": str(job.version + 1)}
-        await hub()._hand_out(message)
+        await hub().hand_out(message)
     assert not caplog.records
 
 
@@ -407,7 +407,7 @@ async def test_a_push_to_a_socket_that_has_gone_unheard_is_lost_quietly_and_othe
 async def test_a_killed_pubsub_connection_costs_a_page_nothing_but_a_moment(
     redis_client, monkeypatch, settings
 ):
-    monkeypatch.setattr("jobs.push.hub.BEAT", 0.05)
+    monkeypatch.setattr("jobs.push.hub.BEAT_SECONDS", 0.05)
     monkeypatch.setattr("jobs.push.hub.DEAF_AFTER", 0.2)
     settings.JOBS = settings.JOBS | {"RECONCILE_SECONDS": 0.3}
     job = await started_job()

@@ -2,8 +2,8 @@
 
 import pytest
 
-from jobs.live import sent_versions as told_module
-from jobs.live.sent_versions import Told
+from jobs.live import sent_versions as module
+from jobs.live.sent_versions import SentVersions
 
 JOB, MINE = '{"job":"parcel-1"}', '{"mine":true}'
 
@@ -11,7 +11,7 @@ JOB, MINE = '{"job":"parcel-1"}', '{"mine":true}'
 @pytest.fixture
 def told():
     """Return what a socket was told: version 7 of a job, for the subscription to it."""
-    told = Told()
+    told = SentVersions()
     told.note("parcel-1", 7, JOB, is_alive=True)
     return told
 
@@ -31,11 +31,11 @@ def told():
 def test_news_is_what_is_newer_or_has_not_been_told_to_this_subscription(
     told, version, key, again, is_news
 ):
-    assert told.is_news("parcel-1", version, key, again) is is_news
+    assert told.is_unsent("parcel-1", version, key, again) is is_news
 
 
-def test_a_job_of_which_nothing_was_told_is_news(told):
-    assert told.is_news("parcel-2", 1, JOB)
+def test_a_job_of_which_nothing_was_told_is_unsent(told):
+    assert told.is_unsent("parcel-2", 1, JOB)
     assert (told.version("parcel-1"), told.version("parcel-2")) == (7, 0)
 
 
@@ -51,8 +51,8 @@ def test_jobs_whose_end_was_not_told_are_known_by_subscription(told):
 
 
 def test_so_many_jobs_are_remembered_and_no_more(monkeypatch):
-    monkeypatch.setattr(told_module, "REMEMBERED", 3)
-    told = Told()
+    monkeypatch.setattr(module, "REMEMBERED", 3)
+    told = SentVersions()
     for number in [0, 1, 2, 0, 3]:  # what was told of last is forgotten last
         told.note(f"job {number}", 1, MINE, is_alive=True)
     assert told.alive_for(MINE) == ["job 2", "job 0", "job 3"]

@@ -113,11 +113,17 @@ BROKEN = "tests.handlers.BrokenHandler"
         (BROKEN, [f"{BROKEN}.header failed", f"{BROKEN}.public_data failed"]),
         (
             "gone.Handler",
-            ["what its handler says is left out", "No JobHandler 'gone.Handler' has been loaded."],
+            [
+                "the texts of its handler are left out",
+                "No JobHandler 'gone.Handler' has been loaded.",
+            ],
         ),
         (
             "os.system",
-            ["what its handler says is left out", "No JobHandler 'os.system' has been loaded."],
+            [
+                "the texts of its handler are left out",
+                "No JobHandler 'os.system' has been loaded.",
+            ],
         ),
     ],
 )

@@ -12,6 +12,7 @@ from jobs.conf import jobs_settings
 from jobs.push import publisher
 from jobs.push.envelope import message_of
 from jobs.push.groups import group_of
+from jobs.runtime.per_process import forget_all
 from tests.factories import NOWHERE, at_once, create_job, started_job
 
 PUBSUB = "channels_redis.pubsub.RedisPubSubChannelLayer"
@@ -211,7 +212,7 @@ class SilentLayer:
 
 
 def test_a_layer_that_hangs_holds_a_task_up_for_a_bounded_time(use_layer, monkeypatch, caplog):
-    monkeypatch.setattr(publisher, "TIMEOUT", 0.05)
+    monkeypatch.setattr(publisher, "SEND_TIMEOUT", 0.05)
     use_layer(f"{__name__}.SilentLayer")
     job = create_job()
     assert "the channel layer did not take a message" in caplog.text
@@ -245,7 +246,7 @@ def test_all_messages_are_sent_by_one_thread_kept_for_the_process(use_layer):
 
 def test_threads_that_send_for_the_first_time_at_once_share_one_loop(use_layer, monkeypatch):
     use_layer(IN_MEMORY)
-    publisher._after_fork()  # as in a process that has not sent yet
+    forget_all()  # as in a process that has not sent yet
     really_make, both = asyncio.new_event_loop, threading.Barrier(2)
 
     def make_slowly():
@@ -254,7 +255,7 @@ def test_threads_that_send_for_the_first_time_at_once_share_one_loop(use_layer, 
         return really_make()
 
     monkeypatch.setattr(asyncio, "new_event_loop", make_slowly)
-    assert len(set(at_once([publisher._loop] * 2))) == 1
+    assert len(set(at_once([publisher.sending_loop] * 2))) == 1
 
 
 @pytest.mark.django_db(transaction=True)

@@ -1,12 +1,13 @@
-"""One connection that subscribes: what Redis says is taken apart as it comes, in whatever pieces."""
+"""A connection that subscribes: what Redis sends is read in whatever pieces it arrives."""
 
 import asyncio
 import contextlib
+import sys
 
 import pytest
 
 from jobs.push import channel_layer, subscriber
-from jobs.push.channel_layer import new_layer
+from jobs.push.channel_layer import SubscriberLayer, new_layer
 from jobs.push.subscriber import ConnectionBroken, Refused, Subscriber, is_possible
 from jobs.store.resp import pack
 
@@ -14,7 +15,7 @@ SECONDS = 3
 
 
 class Listener:
-    """Listens, and takes one message after the other, when it is asked for the next."""
+    """Listens, and takes a message only when the test asks for the next one."""
 
     def __init__(self, subscriber):
         self._taken = asyncio.Queue(maxsize=1)
@@ -33,7 +34,7 @@ class Listener:
 
 @pytest.fixture
 async def open_subscriber():
-    """Return a subscriber that is connected, and closed in the end."""
+    """Return a subscriber that is connected; close it at the end."""
     opened = Subscriber()
     await opened.open()
     yield opened
@@ -42,7 +43,7 @@ async def open_subscriber():
 
 @pytest.fixture
 async def listen():
-    """Return a function that listens to a subscriber, until the end."""
+    """Return a function that starts to listen to a subscriber; stop at the end."""
     listeners = []
 
     def start(subscriber):
@@ -56,7 +57,17 @@ async def listen():
             await listener.task
 
 
-async def test_what_comes_in_pieces_is_heard_once_and_in_order(open_subscriber, listen):
+def receive(subscriber, *payloads):
+    """Have the event loop hand each message to the subscriber, as it does when Redis sends one."""
+    for payload in payloads:
+        data = pack(["message", "school", payload])
+        asyncio.get_running_loop().call_soon(subscriber.data_received, data)
+
+
+# Hearing
+
+
+async def test_messages_in_pieces_are_heard_once_and_in_order(open_subscriber, listen):
     payloads = [b"one", b"", b"\r\n$3\r\n", "drei – четыре".encode()]
     for byte in b"".join(pack(["message", "school", payload]) for payload in payloads):
         open_subscriber.data_received(bytes([byte]))
@@ -64,9 +75,7 @@ async def test_what_comes_in_pieces_is_heard_once_and_in_order(open_subscriber, 
     assert [await listener.next() for _ in payloads] == payloads
 
 
-async def test_what_is_published_after_subscribe_has_returned_is_heard(
-    open_subscriber, redis_client, listen
-):
+async def test_a_message_that_follows_subscribe_is_heard(open_subscriber, redis_client, listen):
     listener = listen(open_subscriber)
     for number in range(20):
         await open_subscriber.subscribe(f"school.{number}")
@@ -80,19 +89,17 @@ async def test_a_megabyte_is_heard_whole(open_subscriber, redis_client, listen):
     assert await listen(open_subscriber).next() == b"\r\n" * 500_000
 
 
-async def test_of_a_channel_that_was_left_nothing_is_heard(open_subscriber, redis_client, listen):
+async def test_a_channel_that_was_left_is_no_longer_heard(open_subscriber, redis_client, listen):
     await open_subscriber.subscribe("school")
     await open_subscriber.subscribe("library")
     await open_subscriber.unsubscribe("school")
-    await open_subscriber.subscribe(
-        "end of term"
-    )  # whose answer comes after that of what was left
+    await open_subscriber.subscribe("gym")  # Redis answers it after the one before
     assert await asyncio.to_thread(redis_client.publish, "school", "a") == 0
     await open_subscriber.publish("library", b"b")
     assert await listen(open_subscriber).next() == b"b"
 
 
-async def test_who_does_not_take_what_comes_has_it_wait_in_redis_and_gets_all_of_it(
+async def test_what_a_slow_listener_does_not_take_waits_in_redis(
     open_subscriber, redis_client, monkeypatch, listen
 ):
     monkeypatch.setattr(subscriber, "PAUSE_AT", 10)
@@ -107,65 +114,68 @@ async def test_who_does_not_take_what_comes_has_it_wait_in_redis_and_gets_all_of
     await asyncio.to_thread(publish)
     for _ in range(pieces):
         assert await listener.next() == payload
-        assert len(open_subscriber._heard) < 30  # what came in one piece of what the kernel had
-    assert not open_subscriber._heard
+        assert open_subscriber.waiting < 30  # as many as one piece from the kernel holds
+    assert open_subscriber.waiting == 0
 
 
-async def test_what_has_nothing_to_wait_for_is_done_at_once_as_the_listener_s_task(
-    open_subscriber, redis_client
+@pytest.mark.parametrize("query", ["?protocol=2", "?protocol=3"])
+async def test_both_versions_of_the_protocol_carry_a_message(
+    settings, redis_client, query, listen
 ):
-    """In the loop's turn in which it has come: before anything that was to be done in the next."""
-    taken = []
+    settings.JOBS = settings.JOBS | {"REDIS_URL": settings.JOBS["REDIS_URL"] + query}
+    heard = Subscriber()
+    await heard.open()
+    await heard.subscribe("school")
+    await heard.publish("school", b"hello")
+    assert await listen(heard).next() == b"hello"
+    await heard.close()
+
+
+# Taking
+
+
+async def test_from_python_3_12_on_a_message_is_taken_before_the_loop_turns(open_subscriber):
+    taken, heard = [], asyncio.Event()
 
     async def take(payload):
-        taken.append((payload, asyncio.current_task()))
+        taken.append(payload)
 
     listening = asyncio.create_task(open_subscriber.listen(take))
     await asyncio.sleep(0)
-    heard = asyncio.Event()
-    asyncio.get_running_loop().call_soon(
-        open_subscriber.data_received, pack(["message", "school", "a"])
-    )
+    receive(open_subscriber, "a")
     asyncio.get_running_loop().call_soon(lambda: (taken.append("next"), heard.set()))
     await heard.wait()
-    assert taken == [(b"a", listening), "next"]
+    await asyncio.sleep(0)
+    assert taken == ([b"a", "next"] if sys.version_info >= (3, 12) else ["next", b"a"])
     listening.cancel()
 
 
-async def test_what_has_to_wait_goes_on_in_the_listener_s_task_and_the_others_after_it(
-    open_subscriber,
-):
+async def test_a_message_whose_taking_waits_is_finished_before_the_next(open_subscriber):
     taken, gate, began = [], asyncio.Event(), asyncio.Event()
 
     async def take(payload):
-        taken.append((b"begins " + payload, asyncio.current_task()))
+        taken.append(b"begins " + payload)
         began.set()
         async with asyncio.timeout(SECONDS):
             await gate.wait()
             await asyncio.sleep(0)
-        taken.append((b"ends " + payload, asyncio.current_task()))
+        taken.append(b"ends " + payload)
 
     listening = asyncio.create_task(open_subscriber.listen(take))
     await asyncio.sleep(0)
-    asyncio.get_running_loop().call_soon(
-        open_subscriber.data_received, pack(["message", "school", "a"])
-    )
-    asyncio.get_running_loop().call_soon(
-        open_subscriber.data_received, pack(["message", "school", "b"])
-    )
+    receive(open_subscriber, "a", "b")
     await began.wait()
-    assert taken == [(b"begins a", listening)]
+    await asyncio.sleep(0)
+    assert taken == [b"begins a"]
     gate.set()
-    open_subscriber._transport.abort()
+    open_subscriber.connection_lost(None)
     with pytest.raises(ConnectionBroken):
         await asyncio.wait_for(listening, SECONDS)
-    assert taken == [
-        (step + b" " + name, listening) for name in (b"a", b"b") for step in (b"begins", b"ends")
-    ]
+    assert taken == [b"begins a", b"ends a", b"begins b", b"ends b"]
 
 
-async def test_what_waits_hears_of_a_time_out_and_of_a_cancel(open_subscriber):
-    heard, began = [], asyncio.Event()
+async def test_a_taking_that_waits_gets_timeouts_and_the_listener_s_cancel(open_subscriber):
+    errors, began = [], asyncio.Event()
 
     async def take(payload):
         try:
@@ -173,27 +183,44 @@ async def test_what_waits_hears_of_a_time_out_and_of_a_cancel(open_subscriber):
                 began.set()
                 await asyncio.Event().wait()
         except BaseException as error:
-            heard.append(type(error))
+            errors.append(type(error))
             if payload == b"b":
                 raise
 
     listening = asyncio.create_task(open_subscriber.listen(take))
     await asyncio.sleep(0)
     for name in ("a", "b"):
-        asyncio.get_running_loop().call_soon(
-            open_subscriber.data_received, pack(["message", "school", name])
-        )
+        receive(open_subscriber, name)
         await began.wait()
         began.clear()
-    while not heard:
+    while not errors:
         await asyncio.sleep(0)
     listening.cancel()
     with pytest.raises(asyncio.CancelledError):
         await listening
-    assert heard == [TimeoutError, asyncio.CancelledError]
+    await asyncio.sleep(0)
+    assert errors == [TimeoutError, asyncio.CancelledError]
+    assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
-async def test_a_connection_that_is_cut_is_told_to_who_listens_and_to_who_joins(
+@pytest.mark.parametrize("pause", [0, 0.01], ids=["at once", "later"])
+async def test_an_error_of_a_taking_is_raised_where_somebody_listens(open_subscriber, pause):
+    async def take(payload):
+        if pause:
+            await asyncio.sleep(pause)
+        raise LookupError(payload)
+
+    listening = asyncio.create_task(open_subscriber.listen(take))
+    await asyncio.sleep(0)
+    receive(open_subscriber, "a")
+    with pytest.raises(LookupError, match="a"):
+        await asyncio.wait_for(listening, SECONDS)
+
+
+# Connections that break
+
+
+async def test_a_cut_connection_is_raised_for_listening_and_joining(
     open_subscriber, redis_client, listen
 ):
     await open_subscriber.subscribe("school")
@@ -201,16 +228,13 @@ async def test_a_connection_that_is_cut_is_told_to_who_listens_and_to_who_joins(
     assert redis_client.client_kill_filter(_type="pubsub") == 1
     with pytest.raises(ConnectionBroken):
         await listener.next()
-    for ask in (
-        open_subscriber.subscribe,
-        open_subscriber.unsubscribe,
-    ):  # redis-py would connect anew
+    for ask in (open_subscriber.subscribe, open_subscriber.unsubscribe):
         with pytest.raises(ConnectionBroken):
             await ask("library")
-    assert redis_client.client_list(_type="pubsub") == []
+    assert redis_client.client_list(_type="pubsub") == []  # redis-py would have reconnected
 
 
-async def test_what_was_heard_before_the_cut_is_still_handed_out(
+async def test_messages_from_before_a_cut_are_still_handed_out(
     open_subscriber, redis_client, listen
 ):
     await open_subscriber.subscribe("school")
@@ -222,37 +246,35 @@ async def test_what_was_heard_before_the_cut_is_still_handed_out(
         await listener.next()
 
 
-async def test_what_cannot_be_understood_breaks_the_connection(
+async def test_an_answer_that_cannot_be_read_breaks_the_connection(
     open_subscriber, redis_client, monkeypatch, listen
 ):
     def misunderstand(data, at):
         raise ValueError("rubbish")
 
-    told = []
+    errors = []
     asyncio.get_running_loop().set_exception_handler(
-        lambda loop, context: told.append(context["exception"])
+        lambda loop, context: errors.append(context["exception"])
     )
     await open_subscriber.subscribe("school")
     monkeypatch.setattr(subscriber, "parse", misunderstand)
     redis_client.publish("school", "hello")
     with pytest.raises(ConnectionBroken, match="rubbish"):
         await listen(open_subscriber).next()
-    assert [str(error) for error in told] == ["rubbish"]
+    assert [str(error) for error in errors] == ["rubbish"]
 
 
-async def test_a_cut_while_redis_has_not_confirmed_yet_is_told_at_once(
-    open_subscriber, redis_client
-):
+async def test_a_cut_before_redis_has_confirmed_is_raised_at_once(open_subscriber, redis_client):
     redis_client.execute_command("CLIENT", "PAUSE", "3000", "ALL")
     joining = asyncio.create_task(open_subscriber.subscribe("school"))
     await asyncio.sleep(0)
-    open_subscriber._transport.abort()
+    open_subscriber.connection_lost(None)
     with pytest.raises(ConnectionBroken):
         await asyncio.wait_for(joining, 1)
     redis_client.execute_command("CLIENT", "UNPAUSE")
 
 
-async def test_a_channel_that_the_user_may_not_hear_is_refused_in_redis_s_words(
+async def test_a_channel_that_the_user_may_not_hear_is_refused_with_redis_s_reason(
     redis_client, settings
 ):
     redis_client.acl_setuser(
@@ -276,24 +298,14 @@ async def test_a_channel_that_the_user_may_not_hear_is_refused_in_redis_s_words(
         redis_client.acl_deluser("deaf")
 
 
-@pytest.mark.parametrize("query", ["?protocol=2", "?protocol=3"])
-async def test_both_versions_of_the_protocol_carry_a_message(
-    settings, redis_client, query, listen
-):
-    settings.JOBS = settings.JOBS | {"REDIS_URL": settings.JOBS["REDIS_URL"] + query}
-    heard = Subscriber()
-    await heard.open()
-    await heard.subscribe("school")
-    await heard.publish("school", b"hello")
-    assert await listen(heard).next() == b"hello"
-    await heard.close()
+# redis-py's private place
 
 
-def test_this_redis_py_lets_its_transport_be_taken_over():
+def test_this_redis_py_lets_us_read_its_transport():
     assert is_possible()
 
 
-def test_with_one_that_does_not_the_hub_listens_by_the_project_s_layer(monkeypatch):
-    assert type(new_layer()).__name__ == "_Subscription"
+def test_with_another_redis_py_the_hub_listens_by_the_project_s_layer(monkeypatch):
+    assert isinstance(new_layer(), SubscriberLayer)
     monkeypatch.setattr(channel_layer, "is_possible", lambda: False)
     assert type(new_layer()).__name__ == "RedisPubSubChannelLayer"

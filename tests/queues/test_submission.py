@@ -23,7 +23,7 @@ from jobs.models import JobRecord
 from jobs.queues.celery.headers import header_of, record_in
 from jobs.repository import JobRepository
 from jobs.states import JobState
-from jobs.store import records
+from jobs.store import keys
 from jobs.tasks import JobTask, job_task
 from jobs.testing import advance_clock, broker_down, store_down
 from project.celery import app
@@ -55,8 +55,8 @@ def bob():
     return request_of(dict(BOB), AnonymousUser())
 
 
-def keys(redis_client):
-    """Return the ids of the jobs that hold a key."""
+def held_by_keys(redis_client):
+    """Return the ids of the jobs that hold a unique key."""
     return sorted(redis_client.get(key).decode() for key in redis_client.keys("jobs:unique:*"))
 
 
@@ -78,7 +78,7 @@ def test_a_second_start_gets_the_job_that_is_alive_and_sends_nothing(redis_clien
     second = report_once.start_job(ann(), year=2026)
     assert (first.is_reused, second.is_reused) == (False, True)
     assert (second.id, second.state, second.data) == (first.id, "pending", {"year": 2026})
-    assert (messages(), keys(redis_client)) == (1, [first.id])
+    assert (messages(), held_by_keys(redis_client)) == (1, [first.id])
     assert [job.id for job in JobRepository().for_owner(OWNER)] == [first.id]
 
 
@@ -106,7 +106,7 @@ def test_an_end_frees_the_key(redis_client, end):
     if end != "cancel":
         first.start()
     getattr(first, end)()
-    assert keys(redis_client) == []
+    assert held_by_keys(redis_client) == []
     assert report_once.start_job(ann(), year=2026).id != first.id
 
 
@@ -127,20 +127,20 @@ def test_the_key_is_held_between_two_attempts(redis_client):
 def test_a_broker_that_is_down_frees_the_key(redis_client):
     with broker_down():
         assert report_once.start_job(ann(), year=2026).state is JobState.FAILED
-    assert keys(redis_client) == []
+    assert held_by_keys(redis_client) == []
 
 
 def test_a_store_that_is_down_raises_and_leaves_no_key(redis_client):
     with store_down(), pytest.raises(StoreUnavailable):
         report_once.start_job(ann(), year=2026)
-    assert keys(redis_client) == []
+    assert held_by_keys(redis_client) == []
 
 
 def test_lists_that_cannot_be_written_take_record_and_key_back(redis_client):
     redis_client.set("jobs:index:all", "planted by somebody")
     with pytest.raises(StoreUnavailable):
         report_once.start_job(ann(), year=2026)
-    assert redis_client.keys("jobs:{*") == keys(redis_client) == []
+    assert redis_client.keys("jobs:{*") == held_by_keys(redis_client) == []
 
 
 # Deaths
@@ -151,7 +151,7 @@ def test_an_unsent_message_frees_the_key_at_start_timeout(redis_client):
     advance_clock(3601, first)
     second = report_once.start_job(ann(), year=2026)
     assert (second.id != first.id, second.is_reused) == (True, False)
-    assert (again(first).state, keys(redis_client)) == (JobState.EXPIRED, [second.id])
+    assert (again(first).state, held_by_keys(redis_client)) == (JobState.EXPIRED, [second.id])
 
 
 def test_a_dead_worker_frees_the_key_within_lost_after(redis_client):
@@ -161,16 +161,16 @@ def test_a_dead_worker_frees_the_key_within_lost_after(redis_client):
     assert report_once.start_job(ann(), year=2026).id == first.id
     advance_clock(2, first)
     second = report_once.start_job(ann(), year=2026)
-    assert (again(first).state, keys(redis_client)) == (JobState.LOST, [second.id])
+    assert (again(first).state, held_by_keys(redis_client)) == (JobState.LOST, [second.id])
 
 
 def test_a_lost_job_that_speaks_again_takes_a_free_key_back(redis_client):
     first = report_once.start_job(ann(), year=2026)
     first.start()
     advance_clock(46, first)
-    assert again(first).state is JobState.LOST and keys(redis_client) == []
+    assert again(first).state is JobState.LOST and held_by_keys(redis_client) == []
     first.data["speaks"] = True
-    assert keys(redis_client) == [first.id]
+    assert held_by_keys(redis_client) == [first.id]
     assert report_once.start_job(ann(), year=2026).id == first.id
 
 
@@ -180,9 +180,9 @@ def test_a_lost_job_that_speaks_again_leaves_its_key_to_its_successor(redis_clie
     advance_clock(46, first)
     second = report_once.start_job(ann(), year=2026)
     first.data["speaks"] = True
-    assert keys(redis_client) == [second.id]
+    assert held_by_keys(redis_client) == [second.id]
     first.complete()
-    assert keys(redis_client) == [second.id]
+    assert held_by_keys(redis_client) == [second.id]
 
 
 def test_after_flushall_the_worker_s_record_takes_the_key_back(redis_client):
@@ -190,7 +190,7 @@ def test_after_flushall_the_worker_s_record_takes_the_key_back(redis_client):
     first.start()
     redis_client.flushall()
     first.data["speaks"] = True
-    assert keys(redis_client) == [first.id]
+    assert held_by_keys(redis_client) == [first.id]
     assert report_once.start_job(ann(), year=2026).id == first.id
 
 
@@ -199,14 +199,14 @@ def test_after_flushall_a_job_restored_from_its_message_takes_the_key_back(redis
     header = header_of(first, {"year": 2026})
     redis_client.flushall()
     Job(record_in(first.id, header, {"year": 2026})).stored.restore()
-    assert keys(redis_client) == [first.id]
+    assert held_by_keys(redis_client) == [first.id]
 
 
 def test_a_holder_whose_record_is_gone_frees_the_key_at_once(redis_client):
     first = report_once.start_job(ann(), year=2026)
-    redis_client.delete(records.job_key(first.id))
+    redis_client.delete(keys.job_key(first.id))
     second = report_once.start_job(ann(), year=2026)
-    assert (second.is_reused, keys(redis_client)) == (False, [second.id])
+    assert (second.is_reused, held_by_keys(redis_client)) == (False, [second.id])
 
 
 def test_a_holder_that_ended_without_freeing_the_key_is_followed_by_another(redis_client):
@@ -219,7 +219,7 @@ def test_a_holder_that_ended_without_freeing_the_key_is_followed_by_another(redi
 def test_a_key_lives_at_least_as_long_as_its_record(redis_client):
     first = report_once.submit_job(ann(), kwargs={"year": 1}, countdown=90 * 86400)
     assert redis_client.ttl(f"jobs:unique:{first.record.unique}") >= redis_client.ttl(
-        records.job_key(first.id)
+        keys.job_key(first.id)
     )
 
 
@@ -442,8 +442,8 @@ def test_an_alias_is_in_no_list_and_lives_like_a_record(redis_client):
     listed = [redis_client.zrange(key, 0, -1) for key in redis_client.keys("jobs:index:*")]
     assert listed and all(ids == [running.id.encode()] for ids in listed)
     alive, alias = (
-        redis_client.ttl(records.job_key(running.id)),
-        redis_client.ttl(records.job_key(draft_id)),
+        redis_client.ttl(keys.job_key(running.id)),
+        redis_client.ttl(keys.job_key(draft_id)),
     )
     assert abs(alive - alias) <= 2
     assert not JobRecord.objects.filter(pk=draft_id).exists()
@@ -453,7 +453,7 @@ def test_an_alias_leads_to_a_job_that_only_the_archive_knows(redis_client):
     draft_id, _draft, running = lose_the_race()
     running.start()
     running.complete()
-    redis_client.delete(records.job_key(running.id))
+    redis_client.delete(keys.job_key(running.id))
     assert JobRepository().find(draft_id).state is JobState.COMPLETE
 
 
@@ -468,7 +468,7 @@ def test_with_a_key_for_everyone_the_losing_draft_fails(redis_client):
     draft_id, draft, running = lose_the_race(import_rows, winner=bob)
     assert (draft.id, draft.state, draft.is_reused) == (draft_id, JobState.FAILED, False)
     assert again(draft).error == "This work is already under way, so it was not started again."
-    assert (keys(redis_client), messages()) == ([running.id], 1)
+    assert (held_by_keys(redis_client), messages()) == ([running.id], 1)
 
 
 def test_a_transaction_that_is_rolled_back_leaves_no_alias_and_no_key(redis_client):

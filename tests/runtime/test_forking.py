@@ -10,7 +10,7 @@ import os, threading
 from jobs.runtime import forking
 from jobs.runtime.forking import no_fork
 
-forking.PATIENCE = {patience}
+forking.FORK_WAIT = {patience}
 is_held, may_end, said = threading.Event(), threading.Event(), []
 
 def use_a_connection():

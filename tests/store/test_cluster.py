@@ -3,12 +3,13 @@
 import pytest
 import redis
 
-from jobs.doctor import walk
-from jobs.doctor.step import Wrong
+from jobs.doctor.step import StepFailed
+from jobs.doctor.store import try_store
+from jobs.doctor.workers import try_broker
 from jobs.exceptions import StoreUnavailable
 from jobs.queues.celery import inspection
 from jobs.repository import JobRepository
-from jobs.store import records, scripts
+from jobs.store import keys, records, server
 from jobs.store.reader import async_reader
 from project.demo.embedded import EmbeddedServer, free_port
 from tests.factories import eventually
@@ -54,7 +55,7 @@ def id_in(client, is_ours):
     return next(
         i
         for i in ids
-        if (client.execute_command("CLUSTER KEYSLOT", records.job_key(i)) < 8192) == is_ours
+        if (client.execute_command("CLUSTER KEYSLOT", keys.job_key(i)) < 8192) == is_ours
     )
 
 
@@ -76,16 +77,16 @@ async def test_a_socket_s_read_says_why_too(jobs_in_cluster):
 
 def test_the_doctor_names_the_cluster_whatever_slot_its_own_try_would_meet(jobs_in_cluster):
     for _ in range(5):
-        with pytest.raises(Wrong, match=NAMED):
-            walk._store()
+        with pytest.raises(StepFailed, match=NAMED):
+            try_store()
 
 
 def test_the_doctor_names_a_broker_that_is_one(cluster, monkeypatch):
     monkeypatch.setitem(send_parcel.app.conf.changes, "broker_write_url", cluster.url)
-    with pytest.raises(Wrong, match="Redis Cluster, which Celery does not support"):
-        walk._broker()
+    with pytest.raises(StepFailed, match="Redis Cluster, which Celery does not support"):
+        try_broker()
 
 
 def test_a_single_redis_is_none():
-    assert not scripts.is_in_cluster()
+    assert not server.is_in_cluster()
     assert inspection.ask_broker().startswith("redis://127.0.0.1:")

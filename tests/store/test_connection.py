@@ -5,8 +5,8 @@ import redis
 
 from jobs.checks.settings import check_settings
 from jobs.exceptions import StoreUnavailable
-from jobs.store import connection, records
-from jobs.store.connection import is_store_server, parse
+from jobs.store import connection, server
+from jobs.store.address import is_store_server, parse
 from jobs.store.reader import async_reader
 
 THREE = "redis+sentinel://a,b:26380,[::1]:26381/main"
@@ -108,7 +108,9 @@ async def test_every_wait_is_bounded(settings, url):
         assert isinstance(
             pool, redis.BlockingConnectionPool | redis.asyncio.BlockingConnectionPool
         )
-        assert pool.timeout == pool.connection_kwargs["socket_timeout"] == connection.TIMEOUT
+        assert (
+            pool.timeout == pool.connection_kwargs["socket_timeout"] == connection.COMMAND_TIMEOUT
+        )
         sentinels = pool.sentinel_manager.sentinels if url == THREE else []
         bounds = [
             sentinel.connection_pool.connection_kwargs["socket_timeout"] for sentinel in sentinels
@@ -119,11 +121,11 @@ async def test_every_wait_is_bounded(settings, url):
 async def test_sentinels_that_are_away_are_an_error_of_our_own(settings):
     settings.JOBS = {"REDIS_URL": "redis+sentinel://127.0.0.1:1,127.0.0.1:2/main"}
     with pytest.raises(StoreUnavailable, match="JOBS\\['REDIS_URL'\\].* No master found"):
-        records.ping()
+        server.ping()
     with pytest.raises(
         StoreUnavailable, match="a moment ago"
     ):  # a request does not ask them for each of its commands
-        records.standby()
+        server.standby()
     settings.JOBS = dict(settings.JOBS)  # nobody has asked yet
     reader = async_reader()
     with pytest.raises(StoreUnavailable, match="No master found"):
@@ -132,7 +134,7 @@ async def test_sentinels_that_are_away_are_an_error_of_our_own(settings):
 
 
 def test_without_sentinels_nobody_stands_by():
-    assert records.standby() is None
+    assert server.standby() is None
 
 
 @pytest.mark.parametrize(

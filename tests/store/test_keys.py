@@ -7,14 +7,14 @@ from channels.layers import BaseChannelLayer
 from django.test import override_settings
 
 from jobs.push import groups
-from jobs.store import indexes, records
+from jobs.store import keys
 from jobs.store.keys import ALLOWED_PREFIX
 
 
 def all_names():
     """Return one name of each kind."""
     names = [groups.group_of(topic, 1) for topic in ("job:1", "owner:user:7", "tag:post")]
-    return [records.job_key("1"), indexes.index_key("all"), *names, groups.everybody()]
+    return [keys.job_key("1"), keys.index_key("all"), *names, groups.everybody()]
 
 
 def test_by_default_the_names_are_the_documented_ones():

@@ -20,11 +20,12 @@ from jobs.push.envelope import LOGOUT, message_of
 from jobs.push.hub import Hub, hub
 from jobs.queues.celery.parent import on_ready
 from jobs.repository import JobRepository
+from jobs.runtime.per_process import forget_all
 from jobs.store import neighbours
-from jobs.store.neighbours import introduce, stranger
+from jobs.store.neighbours import leave_marker, other_project
 from jobs.upkeep.sweep import alive_jobs
 from tests.factories import NOWHERE, create_job, eventually
-from tests.push.test_hub import LAYERS, Page
+from tests.push.watchers import LAYERS, Page
 
 MINE = "owner:visitor:ann"
 
@@ -94,8 +95,8 @@ async def test_h20_a_second_project_hears_none_of_our_people(second, settings, b
 
 def start_anew():
     """Be a process that has just started."""
-    neighbours._introduce_once.cache_clear()
-    introduce()
+    forget_all()
+    leave_marker()
 
 
 def of_another_project(**values):
@@ -105,16 +106,16 @@ def of_another_project(**values):
 
 def test_h20_a_second_project_with_the_same_names_is_noticed(caplog, redis_client):
     start_anew()
-    assert stranger() == "" and 0 < redis_client.ttl("jobs:project") <= neighbours.KEPT
+    assert other_project() == "" and 0 < redis_client.ttl("jobs:project") <= neighbours.MARKER_TTL
     with of_another_project():
         start_anew()
-        introduce()
-        assert stranger() == "project"
+        leave_marker()
+        assert other_project() == "project"
     assert [record.message for record in caplog.records] == [
         "another project ('project') uses this Redis under the prefix 'jobs'. Give one of them another "
         "JOBS['PREFIX']. If there is no other, delete the key 'jobs:project'."
     ]
-    assert stranger() == ""  # the marker is still ours
+    assert other_project() == ""  # the marker is still ours
 
 
 @pytest.mark.parametrize("name", ["prefix", "database", "both"])
@@ -122,7 +123,7 @@ def test_h20_a_second_project_with_other_names_is_no_news(caplog, settings, name
     start_anew()
     with of_another_project(JOBS=settings.JOBS | other_names()[name]):
         start_anew()
-        assert stranger() == ""
+        assert other_project() == ""
     assert caplog.records == []
 
 
@@ -137,13 +138,13 @@ def test_h20_the_doctor_names_a_second_project(redis_client):
 
 
 def test_h20_a_worker_introduces_its_project(redis_client):
-    neighbours._introduce_once.cache_clear()
+    forget_all()
     on_ready(SimpleNamespace(pool=SimpleNamespace(maintain_pool=None)))
     eventually(lambda: redis_client.exists("jobs:project"))
 
 
 async def test_h20_a_server_introduces_its_project_with_its_first_socket(redis_client):
-    neighbours._introduce_once.cache_clear()
+    forget_all()
     hub()
     await asyncio.to_thread(eventually, lambda: redis_client.exists("jobs:project"))
 
@@ -167,12 +168,12 @@ def test_a_project_does_not_take_itself_for_another(
     monkeypatch.setattr(neighbours, "_name_of", lambda database: "shop")
     marker = neighbours._ours()
     redis_client.set("jobs:project", json.dumps(marker | dict.fromkeys(changed, "other")))
-    assert bool(stranger()) is is_another
+    assert bool(other_project()) is is_another
 
 
 def test_a_database_in_memory_says_nothing_of_its_project(redis_client):
     redis_client.set("jobs:project", json.dumps(neighbours._ours() | {"name": "other"}))
-    assert stranger() == ""
+    assert other_project() == ""
 
 
 @pytest.mark.parametrize(
@@ -201,7 +202,7 @@ def test_a_key_that_is_being_rotated_is_known_by_its_fallback(redis_client, sett
     start_anew()
     settings.SECRET_KEY_FALLBACKS, settings.SECRET_KEY = [settings.SECRET_KEY], "new"
     settings.ROOT_URLCONF = "other.urls"
-    assert stranger() == ""
+    assert other_project() == ""
 
 
 @pytest.mark.parametrize("marker", ["rubbish", "[]", "{}", '{"package": "shop"}', "7"])
@@ -216,5 +217,5 @@ def test_a_marker_that_is_none_is_replaced(redis_client, caplog, marker):
 def test_a_store_that_is_away_keeps_nobody_from_starting(settings, redis_client):
     with override_settings(JOBS=settings.JOBS | {"REDIS_URL": NOWHERE}):
         start_anew()
-    introduce()  # it is made up for
+    leave_marker()  # it is made up for
     assert redis_client.exists("jobs:project")

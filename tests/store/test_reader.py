@@ -60,20 +60,18 @@ async def test_of_very_many_some_hundreds_are_read_at_a_time_so_that_nobody_else
     sizes,
 ):
     outcomes = await asyncio.gather(
-        *(reader.async_reader().read(f"parcel-{n}") for n in range(reader.AT_ONCE + 1))
+        *(reader.async_reader().read(f"parcel-{n}") for n in range(reader.BATCH + 1))
     )
-    assert sizes == [reader.AT_ONCE, 1]
-    assert [outcome.record for outcome in outcomes] == [None] * (reader.AT_ONCE + 1)
+    assert sizes == [reader.BATCH, 1]
+    assert [outcome.record for outcome in outcomes] == [None] * (reader.BATCH + 1)
 
 
 async def test_when_the_store_goes_away_in_between_the_rest_is_not_asked_for(sizes):
-    reads = (reader.async_reader().read(f"parcel-{n}") for n in range(4 * reader.AT_ONCE))
+    reads = (reader.async_reader().read(f"parcel-{n}") for n in range(4 * reader.BATCH))
     outcomes = await asyncio.gather(*reads, return_exceptions=True)
-    assert sizes == [reader.AT_ONCE] * 3
-    assert [isinstance(one, StoreUnavailable) for one in outcomes].index(
-        True
-    ) == 2 * reader.AT_ONCE
-    assert all(isinstance(one, StoreUnavailable) for one in outcomes[2 * reader.AT_ONCE :])
+    assert sizes == [reader.BATCH] * 3
+    assert [isinstance(one, StoreUnavailable) for one in outcomes].index(True) == 2 * reader.BATCH
+    assert all(isinstance(one, StoreUnavailable) for one in outcomes[2 * reader.BATCH :])
 
 
 async def test_what_is_asked_for_during_a_round_trip_is_read_after_it():

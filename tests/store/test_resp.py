@@ -6,7 +6,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from redis.connection import PythonRespSerializer
 
-from jobs.store.resp import Incomplete, Refusal, pack, parse
+from jobs.store.resp import ErrorReply, Incomplete, pack, parse
 
 
 def values_of(data):
@@ -47,7 +47,7 @@ def test_what_is_cut_off_anywhere_is_not_taken_for_whole(data):
         (b"*3\r\n$11\r\nunsubscribe\r\n$-1\r\n:0\r\n", [b"unsubscribe", None, b"0"]),
         (b">3\r\n$11\r\nunsubscribe\r\n_\r\n:0\r\n", [b"unsubscribe", b"", b"0"]),
         (b"+PONG\r\n", b"PONG"),
-        (b"-NOPERM not you\r\n", Refusal("NOPERM not you")),
+        (b"-NOPERM not you\r\n", ErrorReply("NOPERM not you")),
     ],
 )
 def test_what_redis_says_to_one_who_subscribes(written, value):

@@ -2,7 +2,10 @@
 
 import pytest
 
-from jobs.store import records, scripts
+from jobs.runtime.per_process import forget_all
+from jobs.store import records
+from jobs.store.client import client
+from jobs.store.kept_connection import kept_connection
 from jobs.store.records import Change
 from tests.factories import at_once, create_job
 
@@ -10,10 +13,10 @@ from tests.factories import at_once, create_job
 def test_threads_that_use_the_store_for_the_first_time_at_once_share_one_client():
     job = create_job()
     for _ in range(30):
-        scripts._forget()
+        forget_all()
         outcomes = at_once([lambda: records.read(job.id)] * 8)
         assert {outcome.record.version for outcome in outcomes} == {job.version}
-        assert len(set(at_once([scripts.client] * 8))) == 1
+        assert len(set(at_once([client] * 8))) == 1
 
 
 def connections(redis_client):
@@ -32,12 +35,12 @@ def test_scripts_go_over_one_connection_that_is_kept(redis_client):
     for n in range(20):
         record = write(record, str(n))
     assert connections(redis_client) == before
-    assert scripts._kept._connection not in scripts.client().connection_pool.pool.queue
+    assert kept_connection().connection not in client().connection_pool.pool.queue
 
 
 def test_who_comes_while_it_is_in_use_does_not_wait_for_it():
     record = write(create_job().record, "first")
-    with scripts._kept._is_free:
+    with kept_connection().in_use:
         assert write(record, "second").note == "second"
 
 
@@ -50,7 +53,7 @@ def test_a_kept_connection_that_was_closed_meanwhile_costs_nobody_a_write(redis_
 
 def test_an_interrupted_call_leaves_no_answer_for_the_next(monkeypatch):
     record = write(create_job().record, "first")
-    kept = scripts._kept._connection
+    kept = kept_connection().connection
     with monkeypatch.context() as patch:
         patch.setattr(kept, "read_response", interrupt)
         with pytest.raises(KeyboardInterrupt):

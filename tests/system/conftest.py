@@ -1,6 +1,6 @@
 """Fixtures with real processes (`stack`, `own_stack`) and a real browser (`browser`, `page`).
 
-Asynchronous tests of this folder share one event loop, the session's, because the browser lives in it.
+Asynchronous tests of this folder share the session's event loop, because the browser lives in it.
 """
 
 import os
@@ -11,10 +11,10 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import async_playwright
 
-from tests.system.harness.halfopen import InBackground
 from tests.system.harness.stack import LiveStack
 
-from .harness import browser as chromium
+from .halfopen import InBackground
+from .harness import chromium
 from .harness import firefox as firefox_browser
 
 HERE = Path(__file__).parent
@@ -22,14 +22,32 @@ CHROMIUM = pytest.StashKey[str | None]()
 FIREFOX = pytest.StashKey[str | None]()
 
 
-# These tests kill real processes and measure seconds; a machine that is busy with something else can make one late. It
-# is run again then, which the report shows as "rerun"; what is wrong with the code fails every time.
+# These tests kill real processes and measure seconds. A busy machine can make one late, so it is
+# run again; the report shows that as "rerun". A bug in the code fails every time.
 RERUNS = 2
 
+# The slowest files start first, so that no process is left with one when the others have finished.
+# The rest of this folder follows. The silences are last: by then their two minutes have passed.
+# After this folder comes what keeps both cores busy, because a busy machine disturbs these tests.
+SLOWEST = [
+    "faults/test_cut_cable.py",
+    "faults",
+    "test_grown.py",
+    "test_sites.py",
+    "test_demo.py",
+    "test_other_projects.py",
+    "test_doctor.py",
+    "test_chaos.py",
+    "test_store_faults.py",
+    "test_failover_faults.py",
+]
+LAST = "test_silence_faults.py"
+BUSY = [HERE.parent / "interleaving", HERE.parent / "model"]
 
-@pytest.hookimpl(tryfirst=True)
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Give the session's loop to asynchronous tests, and the marker to those that need a browser."""
+    """Mark the tests that need the session's loop or a browser; order the files at the end."""
     for item in items:
         if HERE not in item.path.parents:
             continue
@@ -39,10 +57,24 @@ def pytest_collection_modifyitems(items):
         for name in ("browser", "firefox"):
             if name in item.fixturenames:
                 item.add_marker(name)
+    result = yield  # pytest-django puts first what uses a database
+    items.sort(key=lambda item: place_in_the_order(item.path))
+    return result
+
+
+def place_in_the_order(path):
+    """Return a number that is smaller for a file that starts earlier."""
+    if HERE not in path.parents:
+        return 1_001 if any(folder in path.parents for folder in BUSY) else 1_002
+    name = str(path.relative_to(HERE))
+    if name == LAST:
+        return 1_000
+    found = (number for number, start in enumerate(SLOWEST) if name.startswith(start))
+    return next(found, len(SLOWEST))
 
 
 def pytest_collection_finish(session):
-    """Find the browsers that are needed, or get them, before the first test starts and its time runs."""
+    """Find or install the browsers that are needed, before the first test starts its clock."""
     if session.config.option.collectonly:
         return
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
@@ -57,13 +89,13 @@ def pytest_collection_finish(session):
 
 @pytest.fixture(scope="session")
 def prepared_database(tmp_path_factory):
-    """Return the place of a database with the sample data; the first stack puts it there."""
+    """Return the path of a database with the sample data; the first stack creates it."""
     return tmp_path_factory.mktemp("prepared") / "db.sqlite3"
 
 
 @pytest.fixture(scope="session")
 def silences(tmp_path_factory):
-    """Return what becomes of servers whose link to Redis is silent; one for all processes that run tests."""
+    """Return the servers whose link to Redis is silent; one for all processes that run tests."""
     place = tmp_path_factory.getbasetemp()
     silences = InBackground(
         (place.parent if "PYTEST_XDIST_WORKER" in os.environ else place) / "silences"
@@ -74,29 +106,29 @@ def silences(tmp_path_factory):
 
 @pytest.fixture(scope="session", autouse=True)
 def start_silences_early(request):
-    """Let them begin with the first test of this folder if one of them is to be run: they take minutes."""
+    """Start the silences with this folder's first test if they are needed: they take minutes."""
     if any("silences" in item.fixturenames for item in request.session.items):
         request.getfixturevalue("silences")
 
 
 @pytest.fixture(scope="session")
 def stack(prepared_database):
-    """Return the project as real processes, for all tests that leave it as they found it."""
+    """Return the project as real processes, shared by all tests that leave it as they found it."""
     with LiveStack(prepared_database) as stack:
         yield stack
 
 
 @pytest.fixture
 def own_stack(prepared_database):
-    """Return the same for one test, which may break it."""
+    """Return the project as real processes for one test, which may break it."""
     with LiveStack(prepared_database) as stack:
         yield stack
 
 
 @pytest.fixture
 def ann(site):
-    """Return the HTTP client of the visitor who owns the jobs of a module's `site`; it asks for JSON."""
-    cookies = {"sessionid": site.hands.session("ann")}
+    """Return the HTTP client of the visitor who owns the jobs of the `site`; it asks for JSON."""
+    cookies = {"sessionid": site.shell.session("ann")}
     headers = {"Accept": "application/json"}
     with httpx.Client(
         base_url=site.base_url, cookies=cookies, headers=headers, trust_env=False, timeout=30
@@ -106,7 +138,7 @@ def ann(site):
 
 @pytest.fixture(autouse=True)
 def show_what_processes_printed(request):
-    """Keep, for the report of a failed test, what the processes printed during it."""
+    """Add what the processes printed to the report of a failed test."""
     stacks = [
         request.getfixturevalue(name)
         for name in ("stack", "own_stack", "site")
@@ -121,7 +153,7 @@ def show_what_processes_printed(request):
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def browser(pytestconfig):
-    """Return a headless Chromium; without one the test is skipped, and fails in CI."""
+    """Return a headless Chromium. Without one the test is skipped; in CI it fails."""
     path = pytestconfig.stash[CHROMIUM]
     if path is None:
         give_up = pytest.fail if os.environ.get("CI") else pytest.skip
@@ -134,7 +166,7 @@ async def browser(pytestconfig):
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def firefox(pytestconfig):
-    """Return Debian's Firefox; without one the test is skipped, and fails in CI where Debian's packages can be had."""
+    """Return Firefox. Without one the test is skipped; in CI it fails if apt could install it."""
     path = pytestconfig.stash[FIREFOX]
     if path is None:
         give_up = pytest.fail if os.environ.get("CI") and chromium.may_use_apt() else pytest.skip
@@ -157,7 +189,7 @@ async def page(browser, stack):
 
 @pytest.fixture
 def log_in(stack):
-    """Return a coroutine function that makes a page's person one of the sample users."""
+    """Return a coroutine function that logs a page in as one of the sample users."""
 
     async def log_in(page, username="ada"):
         cookies = stack.logged_in_client(username).cookies

@@ -1,4 +1,4 @@
-"""axe-core finds nothing in any state, light and dark; 400 % zoom and the keyboard alone are enough."""
+"""axe-core finds nothing in any state; 400 % zoom and the keyboard alone are enough."""
 
 from pathlib import Path
 
@@ -7,8 +7,8 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import expect
 
-from tests.system.harness.backstage import Backstage
-from tests.system.harness.situations import SITUATIONS, bring, show
+from tests.system.harness.fake_worker import FakeWorker
+from tests.system.harness.page_situations import SITUATIONS, bring, show
 
 from .test_waiting_page import open_page
 
@@ -22,7 +22,8 @@ ADD_ELEMENT = """([kind, job]) => {
 }"""
 RUN = """async (only) => {
     const {violations} = await axe.run(document, {runOnly: only, resultTypes: ["violations"]});
-    return violations.flatMap(({id, nodes}) => nodes.map((node) => `${id}: ${node.target} ${node.failureSummary}`));
+    return violations.flatMap(({id, nodes}) =>
+        nodes.map((node) => `${id}: ${node.target} ${node.failureSummary}`));
 }"""
 
 
@@ -33,16 +34,17 @@ async def still(page):
 
 
 @pytest.fixture(scope="module")
-def backstage(stack):
+def fake_worker(stack):
     """Return the process that plays the worker."""
-    with Backstage(stack) as backstage:
-        yield backstage
+    with FakeWorker(stack) as fake_worker:
+        yield fake_worker
 
 
 async def complaints(page):
     """Run axe once nothing moves any more; in the dark as far as colours go."""
     await page.evaluate(
-        "Promise.all(document.getAnimations().map((it) => { try { it.finish() } catch { it.cancel() } }))"
+        "Promise.all(document.getAnimations()"
+        ".map((it) => { try { it.finish() } catch { it.cancel() } }))"
     )
     await page.evaluate(AXE.read_text() + ";0")
     found = await page.evaluate(RUN, TAGS)
@@ -52,19 +54,21 @@ async def complaints(page):
 
 @pytest.mark.parametrize("situation", SITUATIONS)
 async def test_axe_finds_nothing_in_any_situation_of_the_waiting_page(
-    page, backstage, log_in, situation
+    page, fake_worker, log_in, situation
 ):
     await log_in(page)
-    await show(page, backstage, situation)
+    await show(page, fake_worker, situation)
     assert await complaints(page) == []
 
 
 @pytest.mark.parametrize("situation", ["progress", "failed", "told"])
-async def test_axe_finds_nothing_from_right_to_left(browser, stack, backstage, log_in, situation):
+async def test_axe_finds_nothing_from_right_to_left(
+    browser, stack, fake_worker, log_in, situation
+):
     async with await browser.new_context(base_url=stack.base_url, locale="ar") as context:
         page = await context.new_page()
         await log_in(page)
-        await show(page, backstage, situation)
+        await show(page, fake_worker, situation)
         assert await page.evaluate("document.documentElement.dir") == "rtl"
         assert await complaints(page) == []
 
@@ -72,9 +76,9 @@ async def test_axe_finds_nothing_from_right_to_left(browser, stack, backstage, l
 @pytest.mark.parametrize(
     "path", ["/", "/jobs/", "/dashboard/", "/drills/", "/classrooms/1/watch/"]
 )
-async def test_axe_finds_nothing_on_lists_and_bell(page, backstage, log_in, path):
+async def test_axe_finds_nothing_on_lists_and_bell(page, fake_worker, log_in, path):
     for situation in ("pending", "progress", "failed"):
-        bring(backstage, situation)
+        bring(fake_worker, situation)
     await log_in(page)
     await page.goto(path)
     await expect(page.locator("job-bell")).to_have_attribute("data-connected", "socket")
@@ -83,11 +87,9 @@ async def test_axe_finds_nothing_on_lists_and_bell(page, backstage, log_in, path
     assert await complaints(page) == []
 
 
-async def test_axe_finds_nothing_on_a_page_with_elements_and_a_waiting_page_of_its_own(
-    page, backstage, log_in
-):
-    job_id = backstage.create_running()
-    backstage.call(job_id, "set_progress", 30, 100, "Ada Lovelace")
+async def test_axe_finds_nothing_on_a_page_that_embeds_elements(page, fake_worker, log_in):
+    job_id = fake_worker.create_running()
+    fake_worker.call(job_id, "set_progress", 30, 100, "Ada Lovelace")
     await log_in(page)
     await page.goto(f"/drills/{job_id}/")
     await expect(page.locator(".jobs-waiting")).to_have_attribute("data-connected", "socket")
@@ -98,10 +100,10 @@ async def test_axe_finds_nothing_on_a_page_with_elements_and_a_waiting_page_of_i
 
 
 @pytest.mark.parametrize("language", ["en", "ar"])
-async def test_nothing_is_cut_off_at_400_per_cent(browser, stack, backstage, log_in, language):
+async def test_nothing_is_cut_off_at_400_per_cent(browser, stack, fake_worker, log_in, language):
     """WCAG 1.4.10: 1280 pixels at 400 % are 320."""
-    job_id = backstage.create_running()
-    backstage.call(job_id, "set_progress", 30, 100, "Ada Lovelace")
+    job_id = fake_worker.create_running()
+    fake_worker.call(job_id, "set_progress", 30, 100, "Ada Lovelace")
     small = {"width": 320, "height": 256}
     async with await browser.new_context(
         base_url=stack.base_url, viewport=small, locale=language
@@ -116,8 +118,8 @@ async def test_nothing_is_cut_off_at_400_per_cent(browser, stack, backstage, log
         assert await page.evaluate("document.documentElement.scrollWidth") <= 320
 
 
-async def test_keyboard_alone_cancels_and_goes_on(page, backstage, log_in):
-    job_id = backstage.create_running()
+async def test_keyboard_alone_cancels_and_goes_on(page, fake_worker, log_in):
+    job_id = fake_worker.create_running()
     await open_page(page, job_id, log_in)
     await page.locator("h1").focus()
     names = []
@@ -127,7 +129,7 @@ async def test_keyboard_alone_cancels_and_goes_on(page, backstage, log_in):
         assert len(names) < 6, names
     await page.keyboard.press("Enter")
     await expect(page.get_by_role("status")).to_contain_text("Stopping…")
-    backstage.end(job_id, "cancelled")
+    fake_worker.end(job_id, "cancelled")
     await expect(page.locator("h1")).to_be_focused()
     await page.keyboard.press("Tab")
     await expect(page.get_by_role("button", name="Continue")).to_be_focused()

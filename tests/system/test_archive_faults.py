@@ -1,4 +1,4 @@
-"""What becomes of jobs when the archive is a PostgreSQL that is locked, or gone (FAULTS.md F35, F28)."""
+"""What becomes of jobs when the archive is a PostgreSQL that is locked or gone (F35, F28)."""
 
 import asyncio
 import os
@@ -10,11 +10,12 @@ import psycopg
 import pytest
 
 from project.demo.embedded import free_port
-from tests.system.harness.pages import eventually, listening, lost, page_of
 from tests.system.harness.postgres import PostgreSQL, find_postgres
 from tests.system.harness.site import Site
+from tests.system.harness.socket_page import listening, lost, page_of
+from tests.system.harness.waiting import eventually
 
-AT_ONCE = 1.0  # seconds in which a page is told
+ANNOUNCED_WITHIN = 1.0  # seconds in which a page is told
 BOUND = 4.0  # seconds that a task is held up by an archive that takes nothing, at most
 LATER = 20  # seconds
 
@@ -52,49 +53,47 @@ def site(prepared_database):
             yield site
 
 
-async def test_f35_a_job_that_ends_while_the_archives_table_is_locked_is_announced_at_once(site):
-    ids = site.hands.create(2)
+async def test_f35_an_end_is_announced_at_once_although_the_archive_is_locked(site):
+    ids = site.shell.create(2)
     async with listening([page_of(site, job_id) for job_id in ids]) as pages:
         with psycopg.connect(site.postgres.url) as holder:
             holder.execute(
                 "LOCK TABLE jobs_jobrecord IN ACCESS EXCLUSIVE MODE"
             )  # as a migration does
-            ending = asyncio.create_task(asyncio.to_thread(site.hands.seconds_to_end, ids))
-            assert await lost(pages[:1], AT_ONCE) == []
+            ending = asyncio.create_task(asyncio.to_thread(site.shell.seconds_to_end, ids))
+            assert await lost(pages[:1], ANNOUNCED_WITHIN) == []
             assert await asyncio.wait_for(ending, LATER) < 2 * BOUND  # one after the other
-            assert await lost(pages, AT_ONCE) == []
+            assert await lost(pages, ANNOUNCED_WITHIN) == []
     await eventually(
-        lambda: {site.hands.archived(job_id) for job_id in ids} == {"complete"}, LATER
+        lambda: {site.shell.archived(job_id) for job_id in ids} == {"complete"}, LATER
     )
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL], ids=["shut down", "killed"])
-async def test_f35_jobs_that_end_while_the_database_is_down_are_announced_at_once_and_archived_later(
-    site, tmp_path, how
-):
+async def test_f35_ends_while_the_database_is_down_are_archived_later(site, tmp_path, how):
     gate = tmp_path / "gate"
-    tasks = site.hands.start_task("wait_for_file", number=2, path=str(gate))
-    ids = site.hands.create(2)
+    tasks = site.shell.start_task("wait_for_file", number=2, path=str(gate))
+    ids = site.shell.create(2)
     async with listening([page_of(site, job_id) for job_id in tasks + ids]) as pages:
         await eventually(lambda: all("progress" in page.events for page in pages[:2]))
         site.postgres.child.signal(how)
         await asyncio.to_thread(site.postgres.stop)
         gate.write_text("open")
-        assert await asyncio.to_thread(site.hands.seconds_to_end, ids) < 2 * BOUND
-        assert await lost(pages, 2 + AT_ONCE) == []
+        assert await asyncio.to_thread(site.shell.seconds_to_end, ids) < 2 * BOUND
+        assert await lost(pages, 2 + ANNOUNCED_WITHIN) == []
         site.postgres.start()
     assert {page.events[-1] for page in pages} == {"ready"}
     await eventually(
-        lambda: {site.hands.archived(job_id) for job_id in tasks + ids} == {"complete"}, LATER
+        lambda: {site.shell.archived(job_id) for job_id in tasks + ids} == {"complete"}, LATER
     )
 
 
 async def test_f28_every_text_that_a_page_shows_can_be_archived(site):
-    (job_id,) = site.hands.create(
+    (job_id,) = site.shell.create(
         note="emoji \U0001f600 and \0 and \ud800".encode("utf-8", "replace").decode()
     )
-    site.hands.call(job_id, "set_progress", 1, 2, "a NUL \0, a quote ' and \\u0000")
-    site.hands.end([job_id], "failed")
-    assert site.hands.archived(job_id) == "failed"
+    site.shell.call(job_id, "set_progress", 1, 2, "a NUL \0, a quote ' and \\u0000")
+    site.shell.end([job_id], "failed")
+    assert site.shell.archived(job_id) == "failed"
     site.client.flushall()
-    assert site.hands.found(job_id)["data"]["note"].startswith("emoji \U0001f600 and \0 and ")
+    assert site.shell.found(job_id)["data"]["note"].startswith("emoji \U0001f600 and \0 and ")

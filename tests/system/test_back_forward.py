@@ -1,4 +1,4 @@
-"""Back, reload, and the back-forward cache, in a Chromium that has one (Playwright's own options turn it off)."""
+"""Back, reload and the back-forward cache; Playwright's own options would turn it off."""
 
 import re
 
@@ -6,20 +6,21 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import async_playwright, expect
 
-from tests.system.harness.backstage import Backstage
+from tests.system.harness.fake_worker import FakeWorker
 
 from .conftest import CHROMIUM
-from .harness import browser as chromium
+from .harness import chromium
 from .test_waiting_page import open_page
 
-BACK = "void setTimeout(() => history.back())"  # Playwright's own Back waits for a `load` that the cache does not give
+# Playwright's own Back waits for a `load` that the cache does not give
+BACK = "void setTimeout(() => history.back())"
 
 
 @pytest.fixture(scope="module")
-def backstage(stack):
+def fake_worker(stack):
     """Return the process that plays the worker."""
-    with Backstage(stack) as backstage:
-        yield backstage
+    with FakeWorker(stack) as fake_worker:
+        yield fake_worker
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -35,47 +36,47 @@ async def page(browser, pytestconfig, stack):
         await browser.close()
 
 
-async def test_list_out_of_the_cache_hears_what_happened_meanwhile(page, backstage, log_in):
+async def test_list_out_of_the_cache_hears_what_happened_meanwhile(page, fake_worker, log_in):
     await log_in(page)
     await page.goto("/dashboard/")
     await expect(page.locator("job-list")).to_have_attribute("data-connected", "socket")
-    job_id = backstage.create_running()
+    job_id = fake_worker.create_running()
     item = page.locator(f"main li[data-job='{job_id}']")
     await expect(item).to_contain_text("Working")
     await page.evaluate("addEventListener('pageshow', ({persisted}) => { wasKept = persisted })")
     await page.goto("/drills/")
-    backstage.call(job_id, "complete")
+    fake_worker.call(job_id, "complete")
     await page.evaluate(BACK)
     await expect(item).to_contain_text("Ready")
     assert await page.evaluate("wasKept") is True
 
 
-async def test_back_from_the_target_does_not_lead_to_the_waiting_page(page, backstage, log_in):
+async def test_back_from_the_target_does_not_lead_to_the_waiting_page(page, fake_worker, log_in):
     await log_in(page)
     await page.goto("/dashboard/")
-    job_id = backstage.create_running()
+    job_id = fake_worker.create_running()
     await open_page(page, job_id, log_in)
-    backstage.call(job_id, "complete")
+    fake_worker.call(job_id, "complete")
     await page.wait_for_url("**/classrooms/1/")
     await page.evaluate(BACK)
     await expect(page).to_have_url(re.compile(r"/dashboard/$"))
 
 
-async def test_back_to_a_waiting_page_that_was_left_goes_on_to_the_target(page, backstage, log_in):
-    job_id = backstage.create_running()
+async def test_back_to_a_left_waiting_page_goes_on_to_the_target(page, fake_worker, log_in):
+    job_id = fake_worker.create_running()
     await open_page(page, job_id, log_in)
     await page.goto("/dashboard/")
-    backstage.call(job_id, "complete")
+    fake_worker.call(job_id, "complete")
     await page.evaluate(BACK)
     await page.wait_for_url("**/classrooms/1/")
 
 
-async def test_reload_goes_on_where_it_was(page, backstage, log_in):
-    job_id = backstage.create_running()
+async def test_reload_goes_on_where_it_was(page, fake_worker, log_in):
+    job_id = fake_worker.create_running()
     await open_page(page, job_id, log_in)
-    backstage.call(job_id, "set_progress", 1, 4, "Ada Lovelace")
+    fake_worker.call(job_id, "set_progress", 1, 4, "Ada Lovelace")
     await expect(page.get_by_role("progressbar")).to_have_attribute("value", "25")
     await page.reload()
     await expect(page.get_by_role("progressbar")).to_have_attribute("value", "25")
-    backstage.call(job_id, "complete")
+    fake_worker.call(job_id, "complete")
     await page.wait_for_url("**/classrooms/1/")

@@ -1,4 +1,4 @@
-"""A short chaos breaks no promise. Longer ones are played by hand: `python -m tests.system.chaos`."""
+"""A short chaos breaks no promise. Play longer ones by hand: `python -m tests.system.chaos`."""
 
 import re
 import signal
@@ -12,13 +12,13 @@ from tests.processes import in_a_session, session
 SEED = 4
 CHAOS = [sys.executable, "-m", "tests.system.chaos", "--seed", str(SEED), "--seconds"]
 LEAST = {"jobs": 10, "faults": 3, "hooks": 5}  # else it has shown nothing
-PATIENCE = 200  # seconds
+CHAOS_TIMEOUT = 200  # seconds
 
 
 @pytest.mark.flaky(reruns=0)  # a promise that is broken now and then is broken
-@pytest.mark.timeout(PATIENCE + 40)
+@pytest.mark.timeout(CHAOS_TIMEOUT + 40)
 def test_a_short_chaos_breaks_no_promise():
-    chaos = subprocess.run([*CHAOS, "8"], capture_output=True, text=True, timeout=PATIENCE)
+    chaos = subprocess.run([*CHAOS, "8"], capture_output=True, text=True, timeout=CHAOS_TIMEOUT)
     assert chaos.returncode == 0, chaos.stdout + chaos.stderr
     for what, least in LEAST.items():
         number = int(re.search(rf"^(\d+) {what}: ", chaos.stdout, re.MULTILINE)[1])

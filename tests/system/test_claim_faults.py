@@ -1,4 +1,4 @@
-"""The hook runs exactly once, whoever asks how often, and whatever dies (FAULTS.md F24, F25, F26, F27; H1b, H3)."""
+"""The hook runs exactly once, whoever asks how often, and whatever dies (F24 to F27; H1b, H3)."""
 
 import asyncio
 import time
@@ -6,7 +6,7 @@ import time
 import httpx
 import pytest
 
-from tests.system.harness.pages import say
+from tests.system.harness.printing import say
 from tests.system.harness.site import Site
 
 LEASE = 2.0  # seconds
@@ -21,11 +21,11 @@ def site(prepared_database):
 
 @pytest.fixture
 def browser(site):
-    """Return a function that makes browsers of one session; their answers are JSON unless told otherwise."""
+    """Return a function that makes browsers of one session; they ask for JSON by default."""
     opened = []
 
     def browser(session=None, accept="application/json"):
-        session = session or site.hands.session("ann")
+        session = session or site.shell.session("ann")
         options = {
             "cookies": {"sessionid": session},
             "headers": {"Accept": accept},
@@ -41,8 +41,8 @@ def browser(site):
 
 def ended(site, state="complete", **data):
     """Make a job that has ended; return its id."""
-    (job_id,) = site.hands.create(**data)
-    site.hands.end([job_id], state)
+    (job_id,) = site.shell.create(**data)
+    site.shell.end([job_id], state)
     return job_id
 
 
@@ -57,7 +57,7 @@ def press(client, job_id, verb="ready"):
     return client.post(f"/jobs/{job_id}/{verb}/", headers={"X-CSRFToken": token(client, job_id)})
 
 
-async def test_f24_twenty_callers_at_once_run_the_hook_once_and_go_to_the_same_place(
+async def test_f24_twenty_simultaneous_claims_run_the_hook_once_and_share_its_target(
     site, browser
 ):
     job_id = ended(site)
@@ -73,7 +73,7 @@ async def test_f24_twenty_callers_at_once_run_the_hook_once_and_go_to_the_same_p
             *(client.post(f"/jobs/{job_id}/ready/", headers=headers) for _ in range(20))
         )
     assert [answer.json() for answer in answers] == [{"url": f"/done/{job_id}/"}] * 20
-    assert site.hands.effects(job_id) == [f"{job_id} ready 1"]
+    assert site.shell.effects(job_id) == [f"{job_id} ready 1"]
     assert sum("messages" in answer.cookies for answer in answers) == 1
 
 
@@ -89,7 +89,7 @@ def test_f24_two_tabs_double_click_and_reload_run_the_hook_once(site, browser):
     assert (
         "data-claimed" in second.get(f"/jobs/{job_id}/").text
     )  # Back: the page knows, and posts nothing
-    assert site.hands.effects(job_id) == [f"{job_id} ready 1"]
+    assert site.shell.effects(job_id) == [f"{job_id} ready 1"]
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS", "PUT", "DELETE"])
@@ -103,7 +103,7 @@ def test_f24_only_a_post_runs_the_hook(site, browser, method):
         )
         assert answer.status_code == (200 if method == "OPTIONS" else 405)
     assert ann.get(f"/jobs/{job_id}/", headers={"Sec-Purpose": "prefetch"}).status_code == 200
-    assert site.hands.effects(job_id) == []
+    assert site.shell.effects(job_id) == []
 
 
 def test_f25_a_hook_that_raises_is_rolled_back_and_may_be_tried_again(site, browser, tmp_path):
@@ -113,31 +113,31 @@ def test_f25_a_hook_that_raises_is_rolled_back_and_may_be_tried_again(site, brow
     assert answer.status_code == 500
     assert "hunter2" not in answer.text
     assert 'href="/jobs/"' in answer.text  # a way out
-    assert site.hands.effects(job_id) == []
+    assert site.shell.effects(job_id) == []
     assert any(job_id in line and "CountingHandler" in line for line in site.printed)
     (tmp_path / "mended").touch()
     assert press(ann, job_id).headers["Location"] == f"/done/{job_id}/"
-    assert site.hands.effects(job_id) == [f"{job_id} ready 1"]
+    assert site.shell.effects(job_id) == [f"{job_id} ready 1"]
     assert ann.get("/jobs/").text.count(f"ready: {job_id}") == 1
 
 
 def test_f25_a_handler_that_was_renamed_since_leaves_a_way_out(site, browser):
     job_id = ended(site)
-    site.hands.rename_handler(job_id, "os.system")
+    site.shell.rename_handler(job_id, "os.system")
     ann = browser(accept="text/html")
     assert ann.get(f"/jobs/{job_id}/").status_code == 200
     answer = press(ann, job_id)
     assert answer.status_code == 500
     assert 'href="/jobs/"' in answer.text
     assert any(job_id in line and "os.system" in line for line in site.printed)
-    site.hands.rename_handler(job_id, "tests.system.countjobs.handlers.CountingHandler")
+    site.shell.rename_handler(job_id, "tests.system.projects.countjobs.handlers.CountingHandler")
     assert press(ann, job_id).headers["Location"] == f"/done/{job_id}/"
 
 
 def test_f25_next_url_that_raises_takes_the_hook_back(site, browser):
     job_id = ended(site, next={"raise": "at once"})
     assert press(browser(), job_id).status_code == 500
-    assert site.hands.effects(job_id) == []
+    assert site.shell.effects(job_id) == []
 
 
 def test_f26_after_a_process_died_in_the_hook_it_runs_once_more(site, browser, tmp_path):
@@ -149,41 +149,40 @@ def test_f26_after_a_process_died_in_the_hook_it_runs_once_more(site, browser, t
     assert site.server.await_exit(5)
     site.start_server()
     site.await_server()
-    assert site.hands.effects(job_id) == []
+    assert site.shell.effects(job_id) == []
     started = time.monotonic()
     answer = ann.post(f"/jobs/{job_id}/ready/", headers={"X-CSRFToken": csrf})
     say(
-        f"F26: answered {time.monotonic() - started:.1f} s after the restart, with a lease of {LEASE} s"
+        f"F26: answered {time.monotonic() - started:.1f} s after the restart, "
+        f"with a lease of {LEASE} s"
     )
     assert answer.json() == {"url": f"/done/{job_id}/"}
-    assert site.hands.effects(job_id) == [f"{job_id} ready 1"]
+    assert site.shell.effects(job_id) == [f"{job_id} ready 1"]
 
 
 def test_f27_the_hook_is_not_run_before_the_end(site, browser):
-    (job_id,) = site.hands.create()
+    (job_id,) = site.shell.create()
     assert press(browser(), job_id).status_code == 409
     answer = press(browser(accept="text/html"), job_id)
     assert (answer.status_code, answer.headers["Location"]) == (303, f"/jobs/{job_id}/")
-    assert site.hands.effects(job_id) == []
+    assert site.shell.effects(job_id) == []
 
 
 @pytest.mark.parametrize("state", ["failed", "cancelled", "expired", "lost"])
 def test_f27_any_other_end_runs_on_failed_and_never_on_ready(site, browser, state):
     job_id = ended(site, state)
     assert press(browser(), job_id).json() == {"url": "/jobs/"}
-    assert site.hands.effects(job_id) == [f"{job_id} {state} 1"]
+    assert site.shell.effects(job_id) == [f"{job_id} {state} 1"]
     with pytest.raises(AssertionError, match="JobEnded"):
-        site.hands.end([job_id])
+        site.shell.end([job_id])
 
 
-def test_h01b_staff_and_bearers_of_a_ticket_look_on_and_the_owner_still_gets_the_hook(
-    site, browser
-):
+def test_h01b_onlookers_never_run_the_hook_of_the_owner(site, browser):
     job_id = ended(site)
-    site.hands.make_user("supervisor", staff=True, permissions=["view_job"])
-    staff = browser(site.hands.session("", "supervisor"))
-    stranger = browser(site.hands.session("bob"))
-    stranger.headers["X-Job-Ticket"] = site.hands.ticket(job_id)
+    site.shell.make_user("supervisor", staff=True, permissions=["view_job"])
+    staff = browser(site.shell.session("", "supervisor"))
+    stranger = browser(site.shell.session("bob"))
+    stranger.headers["X-Job-Ticket"] = site.shell.ticket(job_id)
     for onlooker in (staff, stranger):
         page = onlooker.get(f"/jobs/{job_id}/", headers={"Accept": "text/html"})
         assert 'data-state="complete"' in page.text
@@ -193,6 +192,6 @@ def test_h01b_staff_and_bearers_of_a_ticket_look_on_and_the_owner_still_gets_the
             and onlooker.cookies.get("csrftoken", "")
         }
         assert onlooker.post(f"/jobs/{job_id}/ready/", headers=csrf).status_code == 403
-    assert site.hands.effects(job_id) == []
+    assert site.shell.effects(job_id) == []
     assert press(browser(), job_id).json() == {"url": f"/done/{job_id}/"}
-    assert site.hands.effects(job_id) == [f"{job_id} ready 1"]
+    assert site.shell.effects(job_id) == [f"{job_id} ready 1"]

@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
+import pytest
 import pytest_asyncio
 
-HARNESS = Path(__file__).with_name("bench.js")
+FAKE_SOCKET = Path(__file__).parent / "harness" / "fake_socket.js"
 EMPTY_PAGE = "<!doctype html><title>bench</title>"
 IMPORT = (
     "import('/static/jobs/client.js').then(({JobsClient}) => { window.JobsClient = JobsClient })"
@@ -13,9 +14,9 @@ IMPORT = (
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def bench(page):
-    """Return an empty page of the server's origin, with the client imported and the time standing still."""
+    """Return an empty page of the server's origin, with the client and a stopped clock."""
     await page.clock.install()
-    await page.add_init_script(path=HARNESS)
+    await page.add_init_script(path=FAKE_SOCKET)
     await page.route(
         "**/bench/", lambda route: route.fulfill(body=EMPTY_PAGE, content_type="text/html")
     )
@@ -28,7 +29,8 @@ async def bench(page):
 async def test_only_newer_versions_are_heard_and_the_end_once(bench):
     heard = await bench.evaluate("""() => {
         const heard = listen(client.subscribe({job: "a"}));
-        FakeSocket.last.open(frame("started", 2), frame("progress", 1), frame("progress", 2), frame("progress", 3));
+        FakeSocket.last.open(
+            frame("started", 2), frame("progress", 1), frame("progress", 2), frame("progress", 3));
         FakeSocket.last.say(frame("ready", 4));
         FakeSocket.last.say(frame("ready", 4));
         return heard;
@@ -36,7 +38,7 @@ async def test_only_newer_versions_are_heard_and_the_end_once(bench):
     assert heard == ["started 2", "progress 3", "ready 4"]
 
 
-async def test_a_job_that_runs_in_place_of_another_is_heard_by_the_id_that_was_asked_for(bench):
+async def test_a_replaced_job_is_followed_under_the_id_that_was_asked_for(bench):
     heard = await bench.evaluate("""() => {
         const heard = listen(client.subscribe({job: "draft"}));
         const others = listen(client.subscribe({job: "other"}));
@@ -49,7 +51,8 @@ async def test_a_job_that_runs_in_place_of_another_is_heard_by_the_id_that_was_a
 
 async def test_such_a_job_is_heard_by_polling_too(bench):
     await bench.evaluate("""() => {
-        client.fetch = async () => new Response(JSON.stringify(frame("started", 1)), {status: 202});
+        client.fetch = async () =>
+            new Response(JSON.stringify(frame("started", 1)), {status: 202});
         heard = listen(client.subscribe({job: "draft"}, {poll: "/jobs/draft/"}));
         FakeSocket.last.lose();
     }""")
@@ -105,7 +108,8 @@ async def test_delays_between_attempts_grow(bench):
 
 async def test_where_sockets_never_work_they_are_tried_seldom(bench):
     await bench.evaluate("""() => {
-        client.fetch = async () => new Response(JSON.stringify(frame("started", 1)), {status: 202});
+        client.fetch = async () =>
+            new Response(JSON.stringify(frame("started", 1)), {status: 202});
         client.subscribe({job: "a"}, {poll: "/jobs/a/"});
         losing = setInterval(() => FakeSocket.last.readyState === 0 && FakeSocket.last.lose(), 10);
     }""")
@@ -136,7 +140,8 @@ async def test_connection_that_was_heard_once_is_never_given_up(bench):
 async def test_client_without_an_address_polls_at_once_and_tries_no_socket(bench):
     heard = await bench.evaluate("""async () => {
         const client = new JobsClient({url: "", WebSocket: FakeSocket});
-        client.fetch = async () => new Response(JSON.stringify(frame("started", 1)), {status: 202});
+        client.fetch = async () =>
+            new Response(JSON.stringify(frame("started", 1)), {status: 202});
         const {promise, resolve} = Promise.withResolvers();
         client.subscribe({job: "a"}, {poll: "/jobs/a/"}).addEventListener("started", resolve);
         await promise;
@@ -155,8 +160,9 @@ async def test_module_that_is_loaded_twice_shares_one_socket(bench):
 
 async def test_numbers_are_in_the_language_that_the_page_has_now(bench):
     assert await bench.evaluate("""async () => {
-        const {inPercent} = await import("/static/jobs/words.js");
-        return ["en", "de", "en_US", ""].map((lang) => ((document.documentElement.lang = lang), inPercent(25)));
+        const {inPercent} = await import("/static/jobs/elements/words.js");
+        return ["en", "de", "en_US", ""].map(
+            (lang) => ((document.documentElement.lang = lang), inPercent(25)));
     }""") == ["25%", "25\u00a0%", "25%", "25%"]  # the last two are no languages: the browser's own
 
 
@@ -174,7 +180,8 @@ async def test_half_open_connection_is_noticed_and_replaced(bench):
 
 async def test_answered_pings_keep_the_connection(bench):
     await bench.evaluate("""() => {
-        FakeSocket.prototype.send = function () { setTimeout(() => this.say({event: "pong"}), 100) };
+        FakeSocket.prototype.send =
+            function () { setTimeout(() => this.say({event: "pong"}), 100) };
         client.subscribe({job: "a"});
         FakeSocket.last.open({event: "subscribed"});
     }""")
@@ -223,18 +230,88 @@ async def test_refused_job_is_gone_and_not_asked_for_again(bench):
 async def test_subscription_that_is_refused_leaves_the_others(bench):
     heard = await bench.evaluate("""() => {
         const heard = [listen(client.subscribe({job: "a"})), listen(client.subscribe({job: "b"}))];
-        FakeSocket.last.open({event: "error", code: "not_found", job: "a"}, frame("ready", 1, "complete", "b"));
+        FakeSocket.last.open(
+            {event: "error", code: "not_found", job: "a"}, frame("ready", 1, "complete", "b"));
         return heard;
     }""")
     assert heard == [["gone"], ["ready 1"]]
 
 
+REFUSED = "{event: 'error', code: 'too_many', detail: '', job: 'a'}"
+COUNT = "FakeSocket.last.sent.filter(({action}) => action === 'subscribe').length"
+
+
+async def test_a_refused_subscription_is_repeated_after_the_wait_that_the_server_names(bench):
+    await bench.evaluate(f"""() => {{
+        heard = listen(client.subscribe({{job: "a"}}));
+        client.subscribe({{job: "b"}});
+        FakeSocket.last.open({{...{REFUSED}, retry_after: 3}});
+    }}""")
+    await bench.clock.run_for(3_000)
+    assert await bench.evaluate(COUNT) == 2
+    await bench.clock.run_for(1_000)
+    assert await bench.evaluate("FakeSocket.last.sent.at(-1)") == {
+        "action": "subscribe",
+        "job": "a",
+    }
+    await bench.evaluate("FakeSocket.last.say({event: 'subscribed', job: 'a'})")
+    await bench.evaluate("FakeSocket.last.say(frame('ready', 1))")
+    await bench.clock.run_for(19_000)
+    assert await bench.evaluate(f"[{COUNT}, heard]") == [3, ["ready 1"]]
+
+
+async def test_without_a_named_wait_the_delays_between_subscriptions_grow(bench):
+    await bench.evaluate(f"""() => {{
+        FakeSocket.prototype.send = function (text) {{
+            const frame = JSON.parse(text);
+            this.sent.push(frame);
+            const answer = frame.action === "ping" ? {{event: "pong"}} : {REFUSED};
+            queueMicrotask(() => this.say(answer));
+        }};
+        client.subscribe({{job: "a"}});
+        FakeSocket.last.open();
+    }}""")
+    await bench.clock.run_for(1_900)
+    assert await bench.evaluate(COUNT) == 1
+    await bench.clock.run_for(58_000)
+    first = await bench.evaluate(COUNT)
+    await bench.clock.run_for(60_000)
+    assert 4 <= first <= 6
+    assert 1 <= await bench.evaluate(COUNT) - first <= 2
+
+
+@pytest.mark.parametrize("act", ["subscription.unsubscribe()", "client.stop()"])
+async def test_a_subscription_that_nobody_wants_is_not_repeated(bench, act):
+    await bench.evaluate(f"""() => {{
+        client.subscribe({{job: "b"}});
+        const subscription = client.subscribe({{job: "a"}});
+        FakeSocket.last.open({REFUSED});
+        {act};
+    }}""")
+    await bench.clock.run_for(19_000)
+    assert await bench.evaluate(f"[{COUNT}, FakeSocket.all.length]") == [2, 1]
+
+
+async def test_a_new_connection_repeats_a_refused_subscription_only_once(bench):
+    await bench.evaluate(f"""() => {{
+        client.subscribe({{job: "a"}});
+        FakeSocket.last.open({REFUSED});
+        FakeSocket.last.lose();
+    }}""")
+    await bench.clock.run_for(500)
+    await bench.evaluate("FakeSocket.last.open({event: 'subscribed', job: 'a'})")
+    await bench.clock.run_for(10_000)
+    assert await bench.evaluate(f"[{COUNT}, FakeSocket.all.length]") == [1, 2]
+
+
 async def test_what_a_newer_server_says_is_ignored(bench):
     heard = await bench.evaluate("""() => {
         const heard = listen(client.subscribe({job: "a"}));
-        FakeSocket.last.open(null, [], {event: "ready"}, {event: "postponed", job: {id: "a", version: 1}});
+        FakeSocket.last.open(
+            null, [], {event: "ready"}, {event: "postponed", job: {id: "a", version: 1}});
         FakeSocket.last.onmessage({data: "not JSON"});
-        FakeSocket.last.onmessage({data: '{"__proto__": {"polluted": 1}, "event": "ready", "job": {"id": 5}}'});
+        FakeSocket.last.onmessage(
+            {data: '{"__proto__": {"polluted": 1}, "event": "ready", "job": {"id": 5}}'});
         FakeSocket.last.say({...frame("ready", 2), mood: "new"});
         return [heard, "polluted" in {}];
     }""")
@@ -245,7 +322,8 @@ async def test_second_listener_shares_the_subscription_and_hears_what_is_known(b
     assert await bench.evaluate("""async () => {
         client.subscribe({mine: true});
         FakeSocket.last.open(frame("ready", 3));
-        const heard = [listen(client.subscribe({mine: true})), listen(client.subscribe({job: "a"}))];
+        const heard =
+            [listen(client.subscribe({mine: true})), listen(client.subscribe({job: "a"}))];
         await null;
         return heard;
     }""") == [["ready 3"], ["ready 3"]]
@@ -332,7 +410,8 @@ async def test_socket_of_one_job_needs_no_subscription(bench):
 async def test_a_frame_is_heard_only_by_those_that_it_is_for(bench):
     heard = await bench.evaluate("""() => {
         const tag = listen(client.subscribe({tag: "classroom:42"}));
-        const heard = [tag, listen(client.subscribe({mine: true})), listen(client.subscribe({job: "a"}))];
+        const heard =
+            [tag, listen(client.subscribe({mine: true})), listen(client.subscribe({job: "a"}))];
         FakeSocket.last.open({...frame("ready", 1), for: [{tag: "classroom:42"}]});
         FakeSocket.last.say({...frame("ready", 1), for: [{tag: "classroom:42"}, {mine: true}]});
         client.receive({...frame("failed", 2, "failed", "b")});
@@ -343,7 +422,9 @@ async def test_a_frame_is_heard_only_by_those_that_it_is_for(bench):
 
 async def test_answer_to_a_request_is_for_those_that_knew_of_the_job(bench):
     heard = await bench.evaluate("""() => {
-        const heard = [listen(client.subscribe({mine: true})), listen(client.subscribe({tag: "classroom:42"}))];
+        const heard = [
+            listen(client.subscribe({mine: true})),
+            listen(client.subscribe({tag: "classroom:42"}))];
         FakeSocket.last.open({...frame("started", 1), for: [{mine: true}]});
         client.receive(frame("ready", 2));
         return heard;

@@ -7,15 +7,17 @@ from contextlib import contextmanager
 import pytest
 
 from tests.system.harness.clocks import HOUR, Clock, TimedServer
-from tests.system.harness.pages import Page, eventually, listening, lost
-from tests.system.harness.site import Site, ticket_for
+from tests.system.harness.site import Site
+from tests.system.harness.socket_page import SocketPage, listening, lost
+from tests.system.harness.tickets import ticket_for
+from tests.system.harness.waiting import eventually
 
 LIMITS = {"RECONCILE_SECONDS": 1, "HEARTBEAT": 0.5, "LOST_AFTER": 2}  # seconds
 LONG = LIMITS["LOST_AFTER"] + 1.5  # seconds; whoever goes by a wrong clock has spoken by then
 
 
 class TimedSite(Site):
-    """A site of three machines, each with a clock of its own; the hands have the right one."""
+    """A site of three machines, each with a clock of its own; the shell have the right one."""
 
     def __init__(self, prepared, folder):
         super().__init__(prepared, worker=True, **LIMITS)
@@ -74,9 +76,9 @@ JUMPS = {
 @pytest.mark.parametrize("jumps", JUMPS.values(), ids=JUMPS)
 async def test_f32_no_clock_of_a_server_or_worker_ends_a_job(site, ann, tmp_path, jumps):
     gate = tmp_path / "gate"
-    (running,) = site.hands.start_task("wait_for_file", path=str(gate))
-    (waiting,) = site.hands.create(start=False)
-    async with listening([page := Page(site.base_url, running, ticket_for(running))]):
+    (running,) = site.shell.start_task("wait_for_file", path=str(gate))
+    (waiting,) = site.shell.create(start=False)
+    async with listening([page := SocketPage(site.base_url, running, ticket_for(running))]):
         await eventually(lambda: "progress" in page.events)
         for jump in jumps:
             site.set_clocks(**jump)
@@ -98,7 +100,7 @@ async def test_f32_a_running_job_ends_well_though_redis_s_own_clock_jumps(
     site, ann, tmp_path, hours
 ):
     gate = tmp_path / "gate"
-    (running,) = site.hands.start_task("wait_for_file", path=str(gate))
+    (running,) = site.shell.start_task("wait_for_file", path=str(gate))
     await eventually(lambda: look(ann, running)["progress"]["current"])
     versions = [look(ann, running)["version"]]
     site.set_clocks(redis=hours * HOUR)
@@ -109,4 +111,4 @@ async def test_f32_a_running_job_ends_well_though_redis_s_own_clock_jumps(
     await eventually(lambda: look(ann, running)["state"] == "complete")
     versions.append(look(ann, running)["version"])
     assert versions == sorted(set(versions))
-    assert site.hands.found(running)["data"]["said"] == "open"
+    assert site.shell.found(running)["data"]["said"] == "open"

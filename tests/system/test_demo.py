@@ -1,4 +1,4 @@
-"""`manage.py demo`: one command, no process left behind, and one clear line when something is wrong."""
+"""`manage.py demo`: one command, no process left behind, and one clear line for each error."""
 
 import os
 import re
@@ -17,7 +17,7 @@ STEPS = 9
 
 @pytest.fixture
 def env(tmp_path):
-    """Return the environment of somebody who has set nothing, with a database that is not the checkout's."""
+    """Return the environment of somebody who has set nothing, with another database."""
     clean = {name: value for name, value in os.environ.items() if name not in SETTINGS}
     return {
         **clean,
@@ -167,7 +167,7 @@ def test_f33_a_database_that_cannot_be_written_is_one_clear_line(env, tmp_path):
 
 
 def test_f33_a_full_disk_is_one_clear_line(env, tmp_path):
-    """A file system that the first migrations fill; or a bound of the size of files, where none may be mounted."""
+    """Return a file system that the first migrations fill; or a limit of file sizes instead."""
     env["DATABASE_URL"] = f"sqlite:///{tmp_path}/db.sqlite3"
     full = f"mount -t tmpfs -o size=128k none {tmp_path}"
     namespace = ["unshare", "--mount", "--map-root-user", "sh", "-c"]

@@ -5,8 +5,8 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.async_api import expect
 
-from tests.system.harness.backstage import Backstage
-from tests.system.harness.old_proxy import OldProxy
+from tests.system.harness.fake_worker import FakeWorker
+from tests.system.harness.no_websocket_proxy import NoWebSocketProxy
 from tests.system.harness.stack import paused
 
 ELEMENTS = """async ([kind, job]) => {
@@ -18,10 +18,10 @@ ELEMENTS = """async ([kind, job]) => {
 
 
 @pytest.fixture(scope="module")
-def backstage(stack):
+def fake_worker(stack):
     """Return the process that plays the worker."""
-    with Backstage(stack) as backstage:
-        yield backstage
+    with FakeWorker(stack) as fake_worker:
+        yield fake_worker
 
 
 async def open_home(page, log_in, username="grace"):
@@ -40,21 +40,21 @@ async def unseen(page):
 
 
 async def test_bell_counts_what_has_ended_and_survives_a_change_of_the_page(
-    page, backstage, log_in
+    page, fake_worker, log_in
 ):
     await open_home(page, log_in)
     before = await unseen(page)
-    job_id = backstage.create_running("grace")
-    backstage.call(job_id, "complete")
+    job_id = fake_worker.create_running("grace")
+    fake_worker.call(job_id, "complete")
     await expect(page.locator("job-bell")).to_have_attribute("data-unseen", str(before + 1))
     await expect(bell_of(page)).to_have_accessible_name(f"Your jobs {before + 1} new")
     await page.goto("/dashboard/")
     await expect(page.locator("job-bell")).to_have_attribute("data-unseen", str(before + 1))
 
 
-async def test_bell_opens_by_keyboard_and_its_list_leads_to_the_job(page, backstage, log_in):
+async def test_bell_opens_by_keyboard_and_its_list_leads_to_the_job(page, fake_worker, log_in):
     await open_home(page, log_in)
-    job_id = backstage.create_running("grace")
+    job_id = fake_worker.create_running("grace")
     await bell_of(page).focus()
     await page.keyboard.press("Enter")
     await expect(bell_of(page)).to_have_attribute("aria-expanded", "true")
@@ -70,18 +70,18 @@ async def test_bell_opens_by_keyboard_and_its_list_leads_to_the_job(page, backst
     await page.wait_for_url(f"**/jobs/{job_id}/")
 
 
-async def test_bell_says_what_is_ready(page, backstage, log_in):
+async def test_bell_says_what_is_ready(page, fake_worker, log_in):
     await open_home(page, log_in)
-    job_id = backstage.create_running("grace")
-    backstage.call(job_id, "complete")
+    job_id = fake_worker.create_running("grace")
+    fake_worker.call(job_id, "complete")
     await expect(page.locator("job-bell [aria-live]")).to_have_text("Moving the students: Ready")
 
 
-async def test_what_was_looked_at_on_another_page_is_new_no_more(page, backstage, log_in):
+async def test_what_was_looked_at_on_another_page_is_new_no_more(page, fake_worker, log_in):
     await open_home(page, log_in)
     before = await unseen(page)
-    job_id = backstage.create_running("grace")
-    backstage.call(job_id, "complete")
+    job_id = fake_worker.create_running("grace")
+    fake_worker.call(job_id, "complete")
     await expect(page.locator("job-bell")).to_have_attribute("data-unseen", str(before + 1))
     other = await page.context.new_page()
     await other.goto(f"/jobs/{job_id}/")
@@ -113,23 +113,23 @@ async def test_bell_closes_when_one_clicks_elsewhere(page, log_in):
     await expect(page.locator("job-bell .jobs-panel")).to_be_hidden()
 
 
-async def test_status_and_progress_need_no_script_of_the_users(page, backstage, log_in):
+async def test_status_and_progress_need_no_script_of_the_users(page, fake_worker, log_in):
     await open_home(page, log_in)
-    job_id = backstage.create_running("grace")
+    job_id = fake_worker.create_running("grace")
     for kind in ("job-status", "job-progress"):
         await page.evaluate(ELEMENTS, [kind, job_id])
-    backstage.call(job_id, "set_progress", 1, 4, "Ada Lovelace")
+    fake_worker.call(job_id, "set_progress", 1, 4, "Ada Lovelace")
     bar = page.locator("job-progress progress")
     await expect(bar).to_have_attribute("value", "25")
     await expect(page.locator("job-progress")).to_contain_text("Ada Lovelace")
-    backstage.call(job_id, "fail", "The school is closed.")
+    fake_worker.call(job_id, "fail", "The school is closed.")
     await expect(page.locator("job-status")).to_have_text("failedThe school is closed.")
     await expect(page.locator("job-status")).to_have_attribute("role", "status")
 
 
-async def test_element_follows_another_job_when_its_attribute_changes(page, backstage, log_in):
+async def test_element_follows_another_job_when_its_attribute_changes(page, fake_worker, log_in):
     await open_home(page, log_in)
-    first, second = backstage.create_running("grace"), backstage.create("grace")
+    first, second = fake_worker.create_running("grace"), fake_worker.create("grace")
     await page.evaluate(ELEMENTS, ["job-status", first])
     status = page.locator("job-status")
     await expect(status).to_have_attribute("data-state", "running")
@@ -137,14 +137,12 @@ async def test_element_follows_another_job_when_its_attribute_changes(page, back
     await expect(status).to_have_attribute("data-state", "pending")
 
 
-async def test_colleague_looks_on_by_tag_and_ticket_and_the_two_lists_are_kept_apart(
-    page, backstage, log_in
-):
+async def test_a_colleague_watches_by_tag_and_ticket_in_a_list_apart(page, fake_worker, log_in):
     await log_in(page, "grace")
     await page.goto("/classrooms/1/watch/")
     tagged = page.locator("job-list[tag]")
     await expect(tagged).to_have_attribute("data-connected", "socket")
-    theirs, mine = backstage.create("ada", "classroom:1"), backstage.create("grace")
+    theirs, mine = fake_worker.create("ada", "classroom:1"), fake_worker.create("grace")
     await expect(tagged.locator(f"li[data-job='{theirs}']")).to_contain_text(
         "Waiting for a worker"
     )
@@ -154,8 +152,8 @@ async def test_colleague_looks_on_by_tag_and_ticket_and_the_two_lists_are_kept_a
     await expect(own.locator(f"li[data-job='{theirs}']")).to_have_count(0)
     await expect(tagged.locator(f"li[data-job='{mine}']")).to_have_count(0)
     await expect(tagged.locator("a")).to_have_count(0)
-    backstage.call(theirs, "start")
-    backstage.call(theirs, "complete")
+    fake_worker.call(theirs, "start")
+    fake_worker.call(theirs, "complete")
     await expect(tagged.locator(f"li[data-job='{theirs}']")).to_contain_text("Ready")
 
 
@@ -180,23 +178,21 @@ async def test_colleague_finds_the_way_by_clicking_and_sees_a_transfer_go_on(
     await expect(page.locator("job-list[tag] li").first).to_contain_text("Ready")
 
 
-async def test_bell_and_list_poll_where_no_socket_can_be_had(page, stack, backstage, log_in):
+async def test_bell_and_list_poll_where_no_socket_can_be_had(page, stack, fake_worker, log_in):
     await log_in(page, "grace")
-    with OldProxy(urlsplit(stack.base_url).port) as proxy:
+    with NoWebSocketProxy(urlsplit(stack.base_url).port) as proxy:
         await page.goto(f"http://127.0.0.1:{proxy.port}/dashboard/")
         await expect(page.locator("job-bell")).to_have_attribute("data-connected", "polling")
         before = await unseen(page)
-        job_id = backstage.create_running("grace")
+        job_id = fake_worker.create_running("grace")
         item = page.locator(f"main li[data-job='{job_id}']")
         await expect(item).to_contain_text("Working", timeout=10_000)
-        backstage.call(job_id, "complete")
+        fake_worker.call(job_id, "complete")
         await expect(item).to_contain_text("Ready", timeout=12_000)
         await expect(page.locator("job-bell")).to_have_attribute("data-unseen", str(before + 1))
 
 
-async def test_waiting_page_inside_a_page_of_ones_own_goes_on_when_it_is_ready(
-    page, stack, log_in
-):
+async def test_a_waiting_page_inside_another_page_goes_on_when_ready(page, stack, log_in):
     await log_in(page, "ada")
     await page.goto("/drills/")
     with paused(stack.worker):

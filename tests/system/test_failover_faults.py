@@ -8,10 +8,12 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.system.harness.engines import Sentinels
-from tests.system.harness.pages import eventually, listening, lost, page_of, say
+from tests.system.harness.printing import say
+from tests.system.harness.sentinels import Sentinels
 from tests.system.harness.site import Site
+from tests.system.harness.socket_page import listening, lost, page_of
 from tests.system.harness.stack import paused
+from tests.system.harness.waiting import eventually
 
 LIMITS = {
     "RECONCILE_SECONDS": 2,
@@ -71,43 +73,44 @@ def asked(sentinels):
 
 
 @pytest.mark.parametrize("failover", [killed, frozen, asked])
-async def test_f07_when_sentinels_fail_over_every_page_is_ready_and_nothing_acknowledged_is_lost(
+async def test_f07_a_failover_by_sentinels_loses_no_acknowledged_write(
     site, sentinels, tmp_path, failover
 ):
     gate, first = tmp_path / "gate", sentinels.master
-    assert site.hands.standby() == [sentinels.service, f"127.0.0.1:{first.port}", 1]
-    tasks = site.hands.start_task("wait_for_file", number=2, path=str(gate))
-    before, after = site.hands.create(20), site.hands.create(20)
+    assert site.shell.standby() == [sentinels.service, f"127.0.0.1:{first.port}", 1]
+    tasks = site.shell.start_task("wait_for_file", number=2, path=str(gate))
+    before, after = site.shell.create(20), site.shell.create(20)
     async with listening([page_of(site, job_id) for job_id in tasks + before + after]) as pages:
         await eventually(lambda: all("progress" in page.events for page in pages[:2]))
         with sentinels.client(0) as master:
-            site.hands.end(before[:10])
+            site.shell.end(before[:10])
             assert master.wait(1, 2000) == 1  # what follows is acknowledged by the replica too
         with failover(sentinels):
             gate.write_text("open")  # the tasks end while there is no master
-            await asyncio.to_thread(site.hands.try_to_end, before[10:])
+            await asyncio.to_thread(site.shell.try_to_end, before[10:])
             await eventually(lambda: sentinels.master is not first, 20)
-            await asyncio.to_thread(site.hands.await_store, 10)
+            await asyncio.to_thread(site.shell.await_store, 10)
             await asyncio.to_thread(
-                site.hands.beat, after
+                site.shell.beat, after
             )  # as a worker of theirs would, or they may be lost
-            await asyncio.to_thread(site.hands.retry_to_end, before[10:])
+            await asyncio.to_thread(site.shell.retry_to_end, before[10:])
             assert await lost(pages[:-20], 20) == []
         await eventually(lambda: has_listeners(sentinels), 20)
-        await asyncio.to_thread(site.hands.end, after, every=0.02)
+        await asyncio.to_thread(site.shell.end, after, every=0.02)
         assert await lost(pages, LIMITS["RECONCILE_SECONDS"] + 5) == []
         assert (
             sum(page.delay < PUSHED for page in pages[-20:]) > 10
         )  # by push: the hub has found the new master
-        assert {site.hands.found(job_id)["state"] for job_id in tasks + before + after} == {
+        assert {site.shell.found(job_id)["state"] for job_id in tasks + before + after} == {
             "complete"
         }
-        assert [site.hands.found(job_id)["data"]["said"] for job_id in tasks] == ["open"] * 2
-    (new,) = await asyncio.to_thread(site.hands.start_task, "wait_for_file", path=str(gate))
+        assert [site.shell.found(job_id)["data"]["said"] for job_id in tasks] == ["open"] * 2
+    (new,) = await asyncio.to_thread(site.shell.start_task, "wait_for_file", path=str(gate))
     async with listening([page := page_of(site, new)]):
         assert await lost([page], 20) == []
     say(
-        f"F7 {failover.__name__}: the tasks' pages were ready {max(page.delay for page in pages[:2]):.1f} s after"
+        f"F7 {failover.__name__}: the tasks' pages were ready "
+        f"{max(page.delay for page in pages[:2]):.1f} s after"
     )
 
 

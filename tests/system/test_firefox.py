@@ -1,25 +1,28 @@
-"""The main path, the elements and the degradations in Firefox; every detail is looked at in Chromium."""
+"""The main path, the elements and the degradations in Firefox; Chromium has every detail."""
 
 from urllib.parse import urlsplit
 
 import pytest
 import pytest_asyncio
 
-from tests.system.harness.backstage import Backstage
-from tests.system.harness.old_proxy import OldProxy
+from tests.system.harness.fake_worker import FakeWorker
+from tests.system.harness.no_websocket_proxy import NoWebSocketProxy
 from tests.system.harness.stack import paused
 
 CONNECTED = "document.querySelector('.jobs-waiting')?.dataset.connected === 'socket'"
 BELL_IS_LIVE = "document.querySelector('job-bell')?.dataset.connected === 'socket'"
 ESCAPE = "\ue00c"
-TRANSFER = "[...document.querySelectorAll('[name=target] option')].findLast((it) => (it.selected = true)).value"
+TRANSFER = (
+    "[...document.querySelectorAll('[name=target] option')]"
+    ".findLast((it) => (it.selected = true)).value"
+)
 
 
 @pytest.fixture(scope="module")
-def backstage(stack):
+def fake_worker(stack):
     """Return the process that plays the worker."""
-    with Backstage(stack) as backstage:
-        yield backstage
+    with FakeWorker(stack) as fake_worker:
+        yield fake_worker
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -56,96 +59,98 @@ async def test_teacher_presses_a_button_waits_and_is_sent_on(ada, stack):
     await ada.until(says("It was so nice.", ".messages"))
 
 
-async def test_names_pass_by_with_a_progress_bar(ada, backstage):
-    job_id = backstage.create_running()
+async def test_names_pass_by_with_a_progress_bar(ada, fake_worker):
+    job_id = fake_worker.create_running()
     await open_waiting_page(ada, job_id)
-    backstage.call(job_id, "set_progress", 1200, 3000, "Ada Lovelace")
+    fake_worker.call(job_id, "set_progress", 1200, 3000, "Ada Lovelace")
     await ada.until("document.querySelector('progress').value === 40")
     await ada.until(says("Ada Lovelace", "[data-part=detail]"))
     assert await ada.ask("document.title") == "40% · Moving the students"
 
 
-async def test_cancel_is_told_and_the_failure_waits_for_the_person(ada, backstage):
-    job_id = backstage.create_running()
+async def test_cancel_is_told_and_the_failure_waits_for_the_person(ada, fake_worker):
+    job_id = fake_worker.create_running()
     await open_waiting_page(ada, job_id)
     await ada.click("[data-part=cancel] button")
     await ada.until(says("Stopping…"))
-    backstage.end(job_id, "cancelled")
+    fake_worker.end(job_id, "cancelled")
     await ada.until(says("Cancelled"))
     await ada.until("document.activeElement.matches('h1')")
     await ada.click("[data-part=ready] button")
     await ada.until("location.pathname === '/classrooms/1/'")
 
 
-async def test_back_from_the_target_does_not_lead_to_the_waiting_page_again(ada, backstage):
+async def test_back_from_the_target_does_not_lead_to_the_waiting_page_again(ada, fake_worker):
     await ada.goto("/dashboard/")
-    job_id = backstage.create_running()
+    job_id = fake_worker.create_running()
     await open_waiting_page(ada, job_id)
-    backstage.call(job_id, "complete")
+    fake_worker.call(job_id, "complete")
     await ada.until("location.pathname === '/classrooms/1/'")
     await ada.back()
     await ada.until("location.pathname === '/dashboard/'")
 
 
-async def test_reload_of_the_waiting_page_goes_on_where_it_was(ada, backstage):
-    job_id = backstage.create_running()
+async def test_reload_of_the_waiting_page_goes_on_where_it_was(ada, fake_worker):
+    job_id = fake_worker.create_running()
     await open_waiting_page(ada, job_id)
     await ada.reload()
     await ada.until(CONNECTED)
-    backstage.call(job_id, "complete")
+    fake_worker.call(job_id, "complete")
     await ada.until("location.pathname === '/classrooms/1/'")
 
 
-async def test_back_to_a_list_shows_what_happened_meanwhile(ada, backstage):
-    """Firefox keeps no page with a socket in its back-forward cache; Chromium does (test_back_forward.py)."""
+async def test_back_to_a_list_shows_what_happened_meanwhile(ada, fake_worker):
+    """Firefox keeps no page with a socket in its back-forward cache; Chromium does."""
     await ada.goto("/dashboard/")
     await ada.until(BELL_IS_LIVE)
-    job_id = backstage.create_running()
+    job_id = fake_worker.create_running()
     await ada.until(item(job_id, "Working"))
     await ada.goto("/drills/")
-    backstage.call(job_id, "complete")
+    fake_worker.call(job_id, "complete")
     await ada.back()
     await ada.until(item(job_id, "Ready"))
 
 
-async def test_bell_counts_opens_and_closes_by_keyboard(ada, backstage):
+async def test_bell_counts_opens_and_closes_by_keyboard(ada, fake_worker):
     await ada.goto("/")
     await ada.until(BELL_IS_LIVE)
     before = int(await ada.ask("document.querySelector('job-bell').dataset.unseen ?? 0"))
-    job_id = backstage.create_running()
-    backstage.call(job_id, "complete")
+    job_id = fake_worker.create_running()
+    fake_worker.call(job_id, "complete")
     await ada.until(f"Number(document.querySelector('job-bell').dataset.unseen) === {before + 1}")
     await ada.click("job-bell > button")
     await ada.until(item(job_id, "Ready"))
     await ada.press(ESCAPE)
     await ada.until(
-        "document.querySelector('.jobs-panel').hidden && document.activeElement.matches('.jobs-bell')"
+        "document.querySelector('.jobs-panel').hidden"
+        " && document.activeElement.matches('.jobs-bell')"
     )
 
 
-async def test_status_and_progress_follow_a_job_without_a_script_of_the_users(ada, backstage):
+async def test_status_and_progress_follow_a_job_without_a_script_of_the_users(ada, fake_worker):
     await ada.goto("/")
     await ada.until(BELL_IS_LIVE)
-    job_id = backstage.create_running()
+    job_id = fake_worker.create_running()
     for kind in ("job-status", "job-progress"):
         await ada.ask(
-            f"void document.querySelector('main').append(Object.assign(document.createElement('{kind}'))),"
+            f"void document.querySelector('main')"
+            f".append(Object.assign(document.createElement('{kind}'))),"
             f"void document.querySelector('main > {kind}').setAttribute('job', '{job_id}')"
         )
-    backstage.call(job_id, "set_progress", 1, 4, "Ada Lovelace")
+    fake_worker.call(job_id, "set_progress", 1, 4, "Ada Lovelace")
     await ada.until("document.querySelector('job-progress progress').value === 25")
-    backstage.call(job_id, "fail", "The school is closed.")
+    fake_worker.call(job_id, "fail", "The school is closed.")
     await ada.until(says("The school is closed.", "job-status"))
 
 
-async def test_page_behind_a_proxy_that_refuses_sockets_polls(firefox, stack, backstage):
-    job_id = backstage.create_running()
-    with OldProxy(urlsplit(stack.base_url).port) as proxy:
+async def test_page_behind_a_proxy_that_refuses_sockets_polls(firefox, stack, fake_worker):
+    job_id = fake_worker.create_running()
+    with NoWebSocketProxy(urlsplit(stack.base_url).port) as proxy:
         async with firefox.page(f"http://127.0.0.1:{proxy.port}") as page:
             await page.take_cookies(stack.logged_in_client("ada").cookies)
             await page.goto(f"/jobs/{job_id}/")
             await page.until(
                 "document.querySelector('.jobs-waiting').dataset.connected === 'polling'"
             )
-            backstage.call(job_id, "complete")
+            fake_worker.call(job_id, "complete")
             await page.until("location.pathname === '/classrooms/1/'")

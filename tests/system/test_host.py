@@ -1,4 +1,4 @@
-"""In a project of somebody else's: what the waiting page weighs, the recipes as printed, and a deaf task."""
+"""In another project: what the waiting page weighs, the recipes as printed, and a deaf task."""
 
 import subprocess
 from urllib.parse import urlsplit
@@ -8,7 +8,7 @@ from playwright.async_api import expect
 
 from tests import front
 from tests.docs.recipes import FETCH
-from tests.system.harness.backstage import Backstage
+from tests.system.harness.fake_worker import FakeWorker
 from tests.system.harness.stack import LiveStack
 
 from .test_waiting_page import open_page, status_of
@@ -25,35 +25,35 @@ mine.addEventListener("ready", ({ detail: job }) => (document.title = `${job.hea
 def stack(prepared_database):
     """Return a project without the example's layout."""
     stack = LiveStack(prepared_database)
-    stack.extra_env["DJANGO_SETTINGS_MODULE"] = "tests.system.host.settings"
+    stack.extra_env["DJANGO_SETTINGS_MODULE"] = "tests.system.projects.host.settings"
     with stack:
         yield stack
 
 
 @pytest.fixture(scope="module")
-def backstage(stack):
+def fake_worker(stack):
     """Return the process that plays the worker."""
-    with Backstage(stack) as backstage:
-        yield backstage
+    with FakeWorker(stack) as fake_worker:
+        yield fake_worker
 
 
 @pytest.mark.parametrize("language", ["en", "de", "ar"])
-async def test_waiting_page_weighs_less_than_40_kb_with_all_that_it_loads_on_its_way(
-    page, backstage, log_in, language
+async def test_the_waiting_page_and_its_files_weigh_less_than_40_kb(
+    page, fake_worker, log_in, language
 ):
     await page.set_extra_http_headers({"Accept-Language": language})
     answers, complaints = [], []
     page.on("response", lambda answer: answers.append(answer))
     page.on("console", lambda message: message.type == "error" and complaints.append(message.text))
-    job_id = backstage.create()
+    job_id = fake_worker.create()
     await open_page(page, job_id, log_in)
-    backstage.call(job_id, "start")
-    backstage.call(job_id, "set_progress", 126, 300, "Zoë Fletcher")
+    fake_worker.call(job_id, "start")
+    fake_worker.call(job_id, "set_progress", 126, 300, "Zoë Fletcher")
     await expect(
         page.locator("[data-part=time]")
     ).not_to_be_empty()  # so the time has been loaded too
     loaded = {urlsplit(answer.url).path: len(await answer.body()) for answer in answers}
-    backstage.call(job_id, "complete")
+    fake_worker.call(job_id, "complete")
     await page.wait_for_url("**/classrooms/1/")
     weights = {path: weight for path, weight in loaded.items() if not path.endswith(".svg")}
     assert {"/static/jobs/jobs.css", "/static/jobs/bundle/waiting.js"} < set(weights)
@@ -61,20 +61,20 @@ async def test_waiting_page_weighs_less_than_40_kb_with_all_that_it_loads_on_its
     assert complaints == []  # of the policy `default-src 'self'`, for one
 
 
-async def test_recipe_for_htmx_shows_how_far_it_is_and_stops_at_the_end(page, backstage, log_in):
+async def test_the_htmx_recipe_shows_progress_and_stops_at_the_end(page, fake_worker, log_in):
     asked = []
     page.on("request", lambda request: asked.append(urlsplit(request.url).path))
     htmx = (front.packages() / "htmx.org" / "dist" / "htmx.min.js").read_text()
     await page.route(
         "**/htmx.js", lambda route: route.fulfill(body=htmx, content_type="text/javascript")
     )
-    job_id = backstage.create_running()
+    job_id = fake_worker.create_running()
     await log_in(page)
     await page.goto(f"/htmx/{job_id}/")
     await expect(page.locator("main")).to_contain_text("… %")
-    backstage.call(job_id, "set_progress", 1, 4, "")
+    fake_worker.call(job_id, "set_progress", 1, 4, "")
     await expect(page.locator("main")).to_contain_text("25 %")
-    backstage.call(job_id, "complete")
+    fake_worker.call(job_id, "complete")
     link = page.get_by_role("link", name="Ready")
     await expect(link).to_have_attribute("href", f"/jobs/{job_id}/")
     before = asked.count(f"/exports/{job_id}/")
@@ -85,13 +85,13 @@ async def test_recipe_for_htmx_shows_how_far_it_is_and_stops_at_the_end(page, ba
     await page.wait_for_url("**/classrooms/1/")
 
 
-async def test_recipe_for_fetch_waits_for_the_end(page, backstage, log_in):
-    job_id = backstage.create_running()
+async def test_recipe_for_fetch_waits_for_the_end(page, fake_worker, log_in):
+    job_id = fake_worker.create_running()
     await log_in(page)
     await page.goto("/form/")
     async with page.expect_response(lambda answer: answer.status == 202):
         await page.evaluate(f"() => {{ {FETCH}; heard = ended('/jobs/{job_id}/') }}")
-    backstage.call(job_id, "complete")
+    fake_worker.call(job_id, "complete")
     assert await page.evaluate("heard.then(({state}) => state)") == "complete"
 
 
@@ -104,7 +104,7 @@ async def test_recipe_of_a_plain_form_leads_to_the_waiting_page(page, log_in):
     await expect(status_of(page)).to_contain_text("Stopping…")
 
 
-async def test_bundle_of_the_client_hears_of_my_job(page, backstage, log_in, tmp_path):
+async def test_bundle_of_the_client_hears_of_my_job(page, fake_worker, log_in, tmp_path):
     entry = tmp_path / "entry.js"
     entry.write_text(BUNDLED % front.STATIC)
     command = [
@@ -122,8 +122,8 @@ async def test_bundle_of_the_client_hears_of_my_job(page, backstage, log_in, tmp
     await log_in(page)
     await page.goto("/form/")
     await page.add_script_tag(url="/bundle.js", type="module")
-    job_id = backstage.create_running()
-    backstage.call(job_id, "complete")
+    job_id = fake_worker.create_running()
+    fake_worker.call(job_id, "complete")
     await expect(page).to_have_title("Moving the students: ready")
 
 

@@ -1,4 +1,4 @@
-"""Hostile input that needs a real server: headers by hand, and who has logged out (FAULTS.md H5, H16)."""
+"""Hostile input that needs a real server: raw headers, and who has logged out (H5, H16)."""
 
 import asyncio
 import socket as sockets
@@ -6,17 +6,19 @@ import socket as sockets
 import httpx
 import pytest
 
-from tests.system.harness.pages import Page, eventually, listening
-from tests.system.harness.site import Site, ticket_for
+from tests.system.harness.site import Site
+from tests.system.harness.socket_page import SocketPage, listening
+from tests.system.harness.tickets import ticket_for
+from tests.system.harness.waiting import eventually
 
 TICKET_AGE = 2  # seconds
-R = 1.0  # seconds
+RECONCILE = 1.0  # seconds
 
 
 @pytest.fixture(scope="module")
 def site(prepared_database):
-    """Return a site that all tests here leave as they found it; its pings and time-outs are short."""
-    site = Site(prepared_database, RECONCILE_SECONDS=R, TICKET_AGE=TICKET_AGE)
+    """Return a site that the tests here leave as they found it, with short pings and timeouts."""
+    site = Site(prepared_database, RECONCILE_SECONDS=RECONCILE, TICKET_AGE=TICKET_AGE)
     site.server_options = ["--ping-interval", "1", "--ping-timeout", "3"]
     with site:
         yield site
@@ -25,11 +27,11 @@ def site(prepared_database):
 @pytest.fixture
 def job_id(site):
     """Return a running job of Ann's."""
-    return site.hands.create()[0]
+    return site.shell.create()[0]
 
 
 async def closed_with(page, seconds=10.0):
-    """Wait until the server has closed the page's socket for good, or told it that there is nothing to listen to."""
+    """Wait until the server has closed the socket for good, or refused every subscription."""
     told = await eventually(
         lambda: page.close_code or [f for f in page.said if f["event"] == "error"], seconds
     )
@@ -37,16 +39,16 @@ async def closed_with(page, seconds=10.0):
 
 
 def page_of(site, session, job_id):
-    return Page(site.base_url, job_id, session=session)
+    return SocketPage(site.base_url, job_id, session=session)
 
 
 # H5: people
 
 
 async def test_h05_logging_out_ends_the_subscriptions_at_once(site):
-    site.hands.make_user("leaver")
-    session = site.hands.session("", "leaver")
-    (job_id,) = site.hands.create(owner=site.hands.owner_of("leaver"))
+    site.shell.make_user("leaver")
+    session = site.shell.session("", "leaver")
+    (job_id,) = site.shell.create(owner=site.shell.owner_of("leaver"))
     async with listening([page := page_of(site, session, job_id)]):
         with httpx.Client(
             base_url=site.base_url, cookies={"sessionid": session}, trust_env=False
@@ -57,35 +59,35 @@ async def test_h05_logging_out_ends_the_subscriptions_at_once(site):
                 "/accounts/logout/", headers={"X-CSRFToken": browser.cookies["csrftoken"]}
             )
         assert await closed_with(page) in (4401, 4404)
-        site.hands.end([job_id])
-        await asyncio.sleep(R)
+        site.shell.end([job_id])
+        await asyncio.sleep(RECONCILE)
         assert not page.is_ready.is_set()
 
 
 @pytest.mark.parametrize("what", ["deactivate", "change_password"])
 async def test_h05_a_deactivated_user_or_a_changed_password_ends_the_subscriptions(site, what):
-    site.hands.make_user(what)
-    session = site.hands.session("", what)
-    (job_id,) = site.hands.create(owner=site.hands.owner_of(what))
+    site.shell.make_user(what)
+    session = site.shell.session("", what)
+    (job_id,) = site.shell.create(owner=site.shell.owner_of(what))
     async with listening([page := page_of(site, session, job_id)]):
-        site.hands.ask(what, what)
+        site.shell.ask(what, what)
         assert await closed_with(page) in (4401, 4404)
 
 
 async def test_h05_a_session_that_ended_unheard_is_noticed_within_a_ticket_s_age(site):
-    site.hands.make_user("quiet")
-    session = site.hands.session("", "quiet")
-    (job_id,) = site.hands.create(owner=site.hands.owner_of("quiet"))
+    site.shell.make_user("quiet")
+    session = site.shell.session("", "quiet")
+    (job_id,) = site.shell.create(owner=site.shell.owner_of("quiet"))
     async with listening([page := page_of(site, session, job_id)]):
-        site.hands.end_session(session)
-        assert await closed_with(page, TICKET_AGE + R + 2) == "not_found"
+        site.shell.end_session(session)
+        assert await closed_with(page, TICKET_AGE + RECONCILE + 2) == "not_found"
         assert not any(frame["event"] == "ticket" for frame in page.said)
 
 
 async def test_h05_who_bears_only_a_ticket_hears_no_longer_than_its_age(site, job_id):
-    page = Page(site.base_url, job_id, ticket_for(job_id))
+    page = SocketPage(site.base_url, job_id, ticket_for(job_id))
     async with listening([page]):
-        assert await closed_with(page, TICKET_AGE + R + 2) == "not_found"
+        assert await closed_with(page, TICKET_AGE + RECONCILE + 2) == "not_found"
 
 
 # H16: headers
@@ -109,7 +111,7 @@ def raw_request(site, *lines):
 
 
 def test_h16_the_root_path_of_a_client_leads_nobody_elsewhere(site, job_id):
-    cookie = f"Cookie: sessionid={site.hands.session('ann')}"
+    cookie = f"Cookie: sessionid={site.shell.session('ann')}"
     host = f"Host: 127.0.0.1:{site.port}"
     for prefix in (
         "http://evil.example",
@@ -169,10 +171,10 @@ def test_h16_strange_headers_are_refused_or_ignored(site, headers):
 
 
 def test_h16_a_method_override_is_no_post(site, job_id):
-    cookie, host = f"Cookie: sessionid={site.hands.session('ann')}", f"Host: 127.0.0.1:{site.port}"
+    cookie, host = f"Cookie: sessionid={site.shell.session('ann')}", f"Host: 127.0.0.1:{site.port}"
     override = ["X-HTTP-Method-Override: POST", "X-Method-Override: POST", "Connection: close"]
     status, _head = raw_request(
         site, f"GET /jobs/{job_id}/cancel/?_method=POST HTTP/1.1", host, cookie, *override
     )
     assert status == 405
-    assert site.hands.found(job_id)["state"] == "running"
+    assert site.shell.found(job_id)["state"] == "running"

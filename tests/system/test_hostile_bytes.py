@@ -12,13 +12,17 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
-from tests.system.harness.pages import Page, eventually, listening, lost, say
-from tests.system.harness.site import Site, memory, ticket_for
+from tests.system.harness.printing import say
+from tests.system.harness.site import Site
+from tests.system.harness.socket_page import SocketPage, listening, lost
+from tests.system.harness.tickets import ticket_for
+from tests.system.harness.usage import memory
+from tests.system.harness.waiting import eventually
 
 
 @pytest.fixture(scope="module")
 def site(prepared_database):
-    """Return a site that all tests here leave as they found it; its pings and time-outs are short."""
+    """Return a site that the tests here leave as they found it, with short pings and timeouts."""
     site = Site(prepared_database, RECONCILE_SECONDS=1.0)
     site.server_options = ["--ping-interval", "1", "--ping-timeout", "3"]
     with site:
@@ -28,7 +32,7 @@ def site(prepared_database):
 @pytest.fixture
 def job_id(site):
     """Return a running job of Ann's."""
-    return site.hands.create()[0]
+    return site.shell.create()[0]
 
 
 def frame(opcode, payload=b"", final=True, rsv=0):
@@ -71,7 +75,7 @@ def shake_hands(site, extra=b""):
 
 
 def code_after(raw, *frames):
-    """Send frames; return the code with which the server closes, or "cut" when it just hangs up."""
+    """Send frames; return the server's close code, or "cut" when it just hangs up."""
     received = b""
     try:
         for one in frames:
@@ -106,16 +110,14 @@ BAD_BYTES = {
 
 
 @pytest.mark.parametrize("kind", BAD_BYTES)
-async def test_h07_bytes_that_are_no_frame_of_ours_close_the_socket_and_harm_nobody(
-    site, job_id, kind
-):
+async def test_h07_malformed_bytes_close_only_the_socket_that_sent_them(site, job_id, kind):
     frames, codes = BAD_BYTES[kind]
-    async with listening([neighbour := Page(site.base_url, job_id, ticket_for(job_id))]):
+    async with listening([neighbour := SocketPage(site.base_url, job_id, ticket_for(job_id))]):
         before = memory(site.server)
         raw, _answer = await asyncio.to_thread(shake_hands, site)
         assert await asyncio.to_thread(code_after, raw, *frames) in codes
         assert memory(site.server) - before < 30e6
-        site.hands.end([job_id])
+        site.shell.end([job_id])
         assert await lost([neighbour], 3) == []
     assert not any("Traceback" in line for line in site.printed)
 
@@ -133,11 +135,9 @@ def open_socket(site, **options):
     )
 
 
-async def test_h08_a_thousand_sockets_of_one_session_are_served_in_bounded_memory_and_others_unharmed(
-    site, job_id
-):
-    headers = {"Cookie": f"sessionid={site.hands.session('bob')}"}
-    async with listening([neighbour := Page(site.base_url, job_id, ticket_for(job_id))]):
+async def test_h08_a_thousand_sockets_of_one_session_take_bounded_memory(site, job_id):
+    headers = {"Cookie": f"sessionid={site.shell.session('bob')}"}
+    async with listening([neighbour := SocketPage(site.base_url, job_id, ticket_for(job_id))]):
         before = memory(site.server)
         crowd = []
         try:
@@ -148,7 +148,7 @@ async def test_h08_a_thousand_sockets_of_one_session_are_served_in_bounded_memor
             grown = memory(site.server) - before
             say(f"H8: 1,000 sockets take {grown / 1e6:.0f} MB")
             assert grown < 150e6
-            site.hands.end([job_id])
+            site.shell.end([job_id])
             assert (
                 await lost([neighbour], 10) == []
             )  # this process may have answered its ping late, and reconnects
@@ -156,7 +156,7 @@ async def test_h08_a_thousand_sockets_of_one_session_are_served_in_bounded_memor
             await asyncio.gather(*(socket.close() for socket in crowd), return_exceptions=True)
 
 
-async def test_h08_a_client_that_never_reads_is_cut_off_and_its_memory_is_given_back(site, job_id):
+async def test_h08_a_client_that_never_reads_is_cut_off_and_frees_memory(site, job_id):
     asking = json.dumps({"action": "subscribe", "job": job_id, "ticket": ticket_for(job_id)})
     before = memory(site.server)
     async with open_socket(site) as deaf:

@@ -35,7 +35,7 @@ async def waiting_page(browser, site, job_id):
     """Open the waiting page as Ann, and wait until it listens."""
     context = await browser.new_context(base_url=site.base_url)
     await context.add_cookies(
-        [{"name": "sessionid", "value": site.hands.session("ann"), "url": site.base_url}]
+        [{"name": "sessionid", "value": site.shell.session("ann"), "url": site.base_url}]
     )
     page = await context.new_page()
     try:
@@ -47,34 +47,32 @@ async def waiting_page(browser, site, job_id):
 
 
 async def test_h11_nasty_texts_that_come_by_frame_are_text(site, browser):
-    (job_id,) = site.hands.create()
+    (job_id,) = site.shell.create()
     async with waiting_page(browser, site, job_id) as page:
-        await asyncio.to_thread(site.hands.call, job_id, "set_progress", 1, 2, NASTY)
+        await asyncio.to_thread(site.shell.call, job_id, "set_progress", 1, 2, NASTY)
         await expect(page.get_by_text("window.harmed").first).to_be_visible()
         assert await page.evaluate("window.harmed") is None
-        await asyncio.to_thread(site.hands.call, job_id, "fail", NASTY)
+        await asyncio.to_thread(site.shell.call, job_id, "fail", NASTY)
         await expect(page.locator(".jobs-waiting")).to_have_attribute("data-state", "failed")
         assert await page.evaluate("window.harmed") is None
 
 
 async def test_h17_names_in_a_frame_change_no_object_of_the_page(site, browser):
-    (job_id,) = site.hands.create(public=POLLUTION, next="/jobs/")
+    (job_id,) = site.shell.create(public=POLLUTION, next="/jobs/")
     async with waiting_page(browser, site, job_id) as page:
         await asyncio.to_thread(
-            site.hands.call, job_id, "set_progress", 1, 2, "pollution on its way"
+            site.shell.call, job_id, "set_progress", 1, 2, "pollution on its way"
         )
         await expect(page.get_by_text("pollution on its way").first).to_be_visible()
         assert (
             await page.evaluate("[({}).harmed, Object.prototype.harmed, ''.harmed]") == [None] * 3
         )
-        await asyncio.to_thread(site.hands.end, [job_id])
+        await asyncio.to_thread(site.shell.end, [job_id])
         await page.wait_for_url("**/jobs/")
 
 
-async def test_h18_inline_script_that_gets_into_the_page_is_not_run_and_the_page_goes_on(
-    site, browser
-):
-    (job_id,) = site.hands.create(next="/jobs/")
+async def test_h18_an_injected_inline_script_does_not_run_or_stop_the_page(site, browser):
+    (job_id,) = site.shell.create(next="/jobs/")
     async with waiting_page(browser, site, job_id) as page:
         refusals = []
         page.on("console", lambda message: refusals.append(message.text))
@@ -82,7 +80,7 @@ async def test_h18_inline_script_that_gets_into_the_page_is_not_run_and_the_page
         while sum("Content Security Policy" in text for text in refusals) < 2:
             await page.wait_for_event("console")
         assert await page.evaluate("window.harmed") is None
-        await asyncio.to_thread(site.hands.end, [job_id])
+        await asyncio.to_thread(site.shell.end, [job_id])
         await page.wait_for_url("**/jobs/")
 
 
@@ -102,7 +100,7 @@ class Framer(BaseHTTPRequestHandler):
 
 
 async def test_h18_another_site_cannot_frame_the_page(site, browser):
-    (job_id,) = site.hands.create()
+    (job_id,) = site.shell.create()
     Framer.target = f"{site.base_url}/jobs/{job_id}/"
     with ThreadingHTTPServer(("127.0.0.1", 0), Framer) as server:
         Thread(target=server.serve_forever, daemon=True).start()

@@ -1,4 +1,4 @@
-"""5,000 progress calls in a second: few frames, the last of them arrives, and the task hardly notices."""
+"""5,000 progress calls in a second: few frames, the last one arrives, the task stays fast."""
 
 import json
 import subprocess
@@ -13,8 +13,9 @@ SECOND = 0.98  # which leaves each write the milliseconds by which another may b
 START = """
 import django; django.setup()
 from django.contrib.auth import get_user_model
-from tests.system.speedjobs.tasks import sprint
-print(sprint.submit_job(None, [%d], owner=get_user_model().objects.get(username="ada"), countdown=4).id)
+from tests.system.projects.speedjobs.tasks import sprint
+owner = get_user_model().objects.get(username="ada")
+print(sprint.submit_job(None, [%d], owner=owner, countdown=4).id)
 """
 RESULT = """
 import django, json; django.setup()
@@ -27,7 +28,7 @@ print(json.dumps(dict(JobRepository().find("%s").data)))
 def speedy_stack(prepared_database):
     """Return the project with the task that reports a lot."""
     stack = LiveStack(prepared_database)
-    stack.extra_env["DJANGO_SETTINGS_MODULE"] = "tests.system.speedjobs.settings"
+    stack.extra_env["DJANGO_SETTINGS_MODULE"] = "tests.system.projects.speedjobs.settings"
     with stack:
         yield stack
 
@@ -42,7 +43,7 @@ def ask(stack, script):
 
 
 async def frames_of(stack, job_id):
-    """Listen to a job until it is ready; return when progress was written, by Redis's clock, and the last."""
+    """Follow a job until it is ready; return when progress was written (Redis), and the last."""
     client = stack.logged_in_client("ada")
     times, last = [], None
     async with stack.socket(client, f"/ws/jobs/{job_id}/") as socket:

@@ -1,4 +1,4 @@
-"""What a monitor hears of processes that really run: the server's health, and the figures of server and worker."""
+"""What a monitor hears of real processes: the server's health, the figures of both kinds."""
 
 import json
 import re
@@ -23,7 +23,7 @@ def watched(prepared_database, tmp_path_factory):
     """Return a stack with metrics and a health check."""
     stack = LiveStack(prepared_database)
     stack.extra_env |= {
-        "DJANGO_SETTINGS_MODULE": "tests.system.watched.settings",
+        "DJANGO_SETTINGS_MODULE": "tests.system.projects.watched.settings",
         "PROMETHEUS_MULTIPROC_DIR": str(tmp_path_factory.mktemp("metrics")),
     }
     with stack:
@@ -85,9 +85,10 @@ import django
 django.setup()
 from django.db import transaction
 from opentelemetry import trace
-from tests.system.watched.tasks import instrument, tell_trace
+from tests.system.projects.watched.tasks import instrument, tell_trace
 instrument()
-with trace.get_tracer("a request").start_as_current_span("a request") as span, transaction.atomic():
+tracer = trace.get_tracer("a request")
+with tracer.start_as_current_span("a request") as span, transaction.atomic():
     job = tell_trace.start_job(None)  # sent with the commit, while the request is still traced
 print(job.id, f"{span.get_span_context().trace_id:032x}")
 """

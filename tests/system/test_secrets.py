@@ -1,4 +1,4 @@
-"""What real processes print while a person uses them holds no ticket, no cookie and nobody's data (SECURITY.md)."""
+"""What real processes print holds no ticket, no cookie and nobody's data (SECURITY.md)."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""What pages go through when the server, or the way to it, goes away and comes back (FAULTS.md F8, F9, F31, F37)."""
+"""What pages go through when the server or its network goes and comes back (F8, F9, F31, F37)."""
 
 import asyncio
 import time
@@ -8,11 +8,15 @@ import httpx
 import pytest
 from playwright.async_api import expect
 
-from tests.system.harness.pages import Page, eventually, listening, lost, page_of, say
+from tests.system.harness.printing import say
 from tests.system.harness.proxy import Proxy
-from tests.system.harness.site import Site, threads, ticket_for
+from tests.system.harness.site import Site
+from tests.system.harness.socket_page import SocketPage, listening, lost, page_of
+from tests.system.harness.tickets import ticket_for
+from tests.system.harness.usage import threads
+from tests.system.harness.waiting import eventually
 
-R = 3.0  # seconds; RECONCILE_SECONDS here
+RECONCILE = 3.0  # seconds; RECONCILE_SECONDS here
 LIFE = 3  # seconds that daphne lets a socket live, instead of a day
 HOUR = 3600
 
@@ -20,7 +24,7 @@ HOUR = 3600
 @pytest.fixture(scope="module")
 def site(prepared_database):
     """Return a site whose server is restarted again and again."""
-    with Site(prepared_database, RECONCILE_SECONDS=R) as site:
+    with Site(prepared_database, RECONCILE_SECONDS=RECONCILE) as site:
         yield site
 
 
@@ -31,36 +35,37 @@ def never_went_back(page):
 
 @pytest.mark.parametrize("grace", [0, 5], ids=["killed", "ended by SIGTERM"])
 async def test_f08_every_page_is_ready_after_the_server_was_restarted(site, grace):
-    ids = site.hands.create(200)
+    ids = site.shell.create(200)
     async with listening([page_of(site, job_id) for job_id in ids]) as pages:
         await asyncio.to_thread(site.server.stop, grace)
-        await asyncio.to_thread(site.hands.end, ids[:100])
+        await asyncio.to_thread(site.shell.end, ids[:100])
         await asyncio.to_thread(site.start_server)
         await asyncio.to_thread(site.await_server)
-        await asyncio.to_thread(site.hands.end, ids[100:])
+        await asyncio.to_thread(site.shell.end, ids[100:])
         started = time.monotonic()
         assert await lost(pages, 20) == []
     say(
-        f"F8: the last of 200 pages was ready {max(page.ready_at for page in pages) - started:.1f} s after the restart"
+        "F8: the last of 200 pages was ready "
+        f"{max(page.ready_at for page in pages) - started:.1f} s after the restart"
     )
     assert all(map(never_went_back, pages))
 
 
 async def test_f08_a_second_server_takes_over_while_the_first_goes(site):
-    ids = site.hands.create(50)
+    ids = site.shell.create(50)
     with Proxy(site.port) as front:
         address = f"http://127.0.0.1:{front.port}"
         async with listening(
-            [Page(address, job_id, ticket_for(job_id)) for job_id in ids]
+            [SocketPage(address, job_id, ticket_for(job_id)) for job_id in ids]
         ) as pages:
             old = site.server
             site.server, site.port = None, 0
             await asyncio.to_thread(site.start_server)
             await asyncio.to_thread(site.await_server)
             front.target_port = site.port
-            await asyncio.to_thread(site.hands.end, ids[:25])
+            await asyncio.to_thread(site.shell.end, ids[:25])
             await asyncio.to_thread(old.stop, 5)
-            await asyncio.to_thread(site.hands.end, ids[25:])
+            await asyncio.to_thread(site.shell.end, ids[25:])
             assert await lost(pages, 10) == []
     assert all(map(never_went_back, pages))
 
@@ -82,23 +87,21 @@ async def open_and_connect(page, job_id):
     await expect(page.locator(".jobs-waiting")).to_have_attribute("data-connected", "socket")
 
 
-async def test_f08_a_person_reads_that_the_page_reconnects_and_is_sent_on_without_a_click(
-    site, browser
-):
-    (job_id,) = site.hands.create(next="/jobs/")
+async def test_f08_a_page_says_that_it_reconnects_and_goes_on_by_itself(site, browser):
+    (job_id,) = site.shell.create(next="/jobs/")
     with Proxy(site.port) as front:
         async with chromium_page(
-            browser, f"http://127.0.0.1:{front.port}", site.hands.session("ann")
+            browser, f"http://127.0.0.1:{front.port}", site.shell.session("ann")
         ) as page:
             await open_and_connect(page, job_id)
             front.is_bad_gateway = True
             front.cut()
             await expect(page.get_by_text("Reconnecting")).to_be_visible(timeout=10_000)
-            site.hands.end([job_id])
+            site.shell.end([job_id])
             front.is_bad_gateway = False
             await page.wait_for_url("**/jobs/", timeout=20_000)
             await expect(page.get_by_text(f"ready: {job_id}")).to_be_visible()
-    assert site.hands.effects(job_id) == [f"{job_id} ready 1"]
+    assert site.shell.effects(job_id) == [f"{job_id} ready 1"]
 
 
 async def run_until_sent_on(page, seconds=20):
@@ -110,45 +113,46 @@ async def run_until_sent_on(page, seconds=20):
 
 
 async def test_f09_a_silent_network_is_noticed_by_the_page_s_own_heartbeat(site, browser):
-    (job_id,) = site.hands.create(next="/jobs/")
+    (job_id,) = site.shell.create(next="/jobs/")
     with Proxy(site.port) as front:
         async with chromium_page(
-            browser, f"http://127.0.0.1:{front.port}", site.hands.session("ann")
+            browser, f"http://127.0.0.1:{front.port}", site.shell.session("ann")
         ) as page:
             await page.clock.install()
             await open_and_connect(page, job_id)
             front.silence()
-            site.hands.end([job_id])
+            site.shell.end([job_id])
             await page.clock.run_for(20_000)
             await page.clock.run_for(10_500)
             await expect(page.locator(".jobs-waiting")).to_have_attribute("data-connected", "")
-            front.speak()  # and the old connections stay dead, the one over which the browser would post too
+            # the old connections stay dead, also the one by which the browser would post
+            front.speak()
             await run_until_sent_on(page)
-    assert site.hands.effects(job_id) == [f"{job_id} ready 1"]
+    assert site.shell.effects(job_id) == [f"{job_id} ready 1"]
 
 
 async def test_f09_a_laptop_that_slept_for_an_hour_reads_the_state_once(site, browser):
-    (job_id,) = site.hands.create(next="/jobs/")
+    (job_id,) = site.shell.create(next="/jobs/")
     with Proxy(site.port) as front:
         async with chromium_page(
-            browser, f"http://127.0.0.1:{front.port}", site.hands.session("ann")
+            browser, f"http://127.0.0.1:{front.port}", site.shell.session("ann")
         ) as page:
             sockets = []
             page.on("websocket", lambda socket: sockets.append(socket.url))
             await page.clock.install()
             await open_and_connect(page, job_id)
             front.silence()
-            site.hands.end([job_id])
+            site.shell.end([job_id])
             front.speak()
             front.cut()
             await page.clock.fast_forward(HOUR * 1000)
             await run_until_sent_on(page)
     assert 2 <= len(sockets) <= 4
-    assert site.hands.effects(job_id) == [f"{job_id} ready 1"]
+    assert site.shell.effects(job_id) == [f"{job_id} ready 1"]
 
 
-async def test_f31_a_socket_at_the_end_of_its_life_is_opened_again_and_ready_is_heard(site):
-    ids = site.hands.create(20)
+async def test_f31_a_socket_that_reached_its_age_limit_is_reopened_and_hears_ready(site):
+    ids = site.shell.create(20)
     site.server_options = ["--websocket_timeout", str(LIFE)]
     await asyncio.to_thread(site.restart_server)
     async with listening([page_of(site, job_id) for job_id in ids]) as pages:
@@ -156,7 +160,7 @@ async def test_f31_a_socket_at_the_end_of_its_life_is_opened_again_and_ready_is_
             lambda: all(page.connections == 2 and page.is_listening.is_set() for page in pages),
             LIFE + 10,
         )
-        await asyncio.to_thread(site.hands.end, ids)
+        await asyncio.to_thread(site.shell.end, ids)
         assert await lost(pages, 5) == []
     site.server_options = []
     assert all(map(never_went_back, pages))
@@ -169,8 +173,8 @@ async def ask(client, job_id):
 
 
 async def test_f37_six_hundred_sockets_and_four_hundred_polls_with_a_slow_database(site):
-    ids = await asyncio.to_thread(site.hands.create, 600)
-    session = site.hands.session("ann")
+    ids = await asyncio.to_thread(site.shell.create, 600)
+    session = site.shell.session("ann")
     site.extra_env["SLOW_DATABASE"] = "0.5"
     await asyncio.to_thread(site.restart_server)
     started = time.monotonic()
@@ -191,9 +195,10 @@ async def test_f37_six_hundred_sockets_and_four_hundred_polls_with_a_slow_databa
                 await asyncio.sleep(0.05)
             answers = polling.result()
         say(
-            f"F37: 400 polls took at most {max(took for _, took in answers):.1f} s, with {most} threads"
+            f"F37: 400 polls took at most {max(took for _, took in answers):.1f} s, "
+            f"with {most} threads"
         )
-        await asyncio.to_thread(site.hands.end, ids)
+        await asyncio.to_thread(site.shell.end, ids)
         assert await lost(pages, 20) == []
     assert {status for status, _ in answers} == {202}
     assert not any("Traceback" in line for line in site.printed)

@@ -8,7 +8,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import expect
 
-from tests.system.harness.backstage import Backstage
+from tests.system.harness.fake_worker import FakeWorker
 
 from .test_waiting_page import HIDDEN_TAB, open_page, status_of
 
@@ -37,20 +37,20 @@ WATCH_THE_SPINNER = """
 
 
 @pytest.fixture(scope="module")
-def backstage(stack):
+def fake_worker(stack):
     """Return the process that plays the worker."""
-    with Backstage(stack) as backstage:
-        yield backstage
+    with FakeWorker(stack) as fake_worker:
+        yield fake_worker
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def served(page, backstage, log_in):
+async def served(page, fake_worker, log_in):
     """Return a function that opens a running job's page whose server is the test."""
 
     async def serve(usual="- - - -", since=0, **job):
         sockets = []
         await page.route_web_socket("**/ws/**", lambda socket: sockets.append(socket))
-        job_id = backstage.create_running()
+        job_id = fake_worker.create_running()
 
         async def with_usual_times(route):
             answer = await route.fetch()
@@ -139,9 +139,10 @@ async def test_the_next_attempt_is_counted_down(page, served):
 async def test_time_left_never_comes_back_by_more_than_it_went_forward(page):
     await page.goto("/accounts/login/")
     shown = await page.evaluate("""async () => {
-        const {Remaining} = await import("/static/jobs/pace.js");
+        const {Remaining} = await import("/static/jobs/waiting/pace.js");
         const remaining = new Remaining();
-        return [60, 50, 90, NaN, 20, 70, Infinity, -5, undefined, 500].map((seconds) => remaining.toward(seconds));
+        return [60, 50, 90, NaN, 20, 70, Infinity, -5, undefined, 500]
+            .map((seconds) => remaining.toward(seconds));
     }""")
     assert shown == [60, 50, 60, 60, 20, 60, 60, 0, 0, 60]
 
@@ -149,14 +150,14 @@ async def test_time_left_never_comes_back_by_more_than_it_went_forward(page):
 async def test_first_estimate_of_none_is_none(page):
     await page.goto("/accounts/login/")
     shown = await page.evaluate(
-        "import('/static/jobs/pace.js').then(({Remaining}) => new Remaining().toward(NaN))"
+        "import('/static/jobs/waiting/pace.js').then(({Remaining}) => new Remaining().toward(NaN))"
     )
     assert shown is None
 
 
-async def most_of_the_spinner(page, backstage, log_in, lasts):
-    """Open a page whose job is done after so many milliseconds; return how much of its spinner was ever to be seen."""
-    job_id = backstage.create_running()
+async def most_of_the_spinner(page, fake_worker, log_in, lasts):
+    """Open a page whose job ends after `milliseconds`; return how much of its spinner showed."""
+    job_id = fake_worker.create_running()
     await page.add_init_script(WATCH_THE_SPINNER)
     await page.add_init_script(f"setTimeout(() => window.isOver = true, {lasts})")
     sockets = []
@@ -166,44 +167,44 @@ async def most_of_the_spinner(page, backstage, log_in, lasts):
     await log_in(page)
     await page.goto(f"/jobs/{job_id}/")
     await page.wait_for_function("() => window.isOver")
-    backstage.call(job_id, "complete")
+    fake_worker.call(job_id, "complete")
     job = {"id": job_id, "state": "complete", "version": 1 << 52}
     sockets[0].send(json.dumps({"event": "ready", "job": job}))
     await page.wait_for_url("**/classrooms/1/")
     return float(await page.evaluate("sessionStorage.spinner"))
 
 
-async def test_job_that_is_done_within_half_a_second_shows_no_spinner(page, backstage, log_in):
-    assert await most_of_the_spinner(page, backstage, log_in, 200) == 0
+async def test_job_that_is_done_within_half_a_second_shows_no_spinner(page, fake_worker, log_in):
+    assert await most_of_the_spinner(page, fake_worker, log_in, 200) == 0
 
 
-async def test_job_that_takes_longer_shows_one(page, backstage, log_in):
-    assert await most_of_the_spinner(page, backstage, log_in, 1_200) == 1
+async def test_job_that_takes_longer_shows_one(page, fake_worker, log_in):
+    assert await most_of_the_spinner(page, fake_worker, log_in, 1_200) == 1
 
 
-async def test_tab_in_the_background_has_an_icon_that_says_how_far(page, backstage, log_in):
+async def test_tab_in_the_background_has_an_icon_that_says_how_far(page, fake_worker, log_in):
     await page.add_init_script(HIDDEN_TAB)
-    job_id = backstage.create_running()
+    job_id = fake_worker.create_running()
     await open_page(page, job_id, log_in)
     icon = page.locator("link[rel=icon]")
-    backstage.call(job_id, "set_progress", 3, 10, "")
+    fake_worker.call(job_id, "set_progress", 3, 10, "")
     await expect(icon).to_have_attribute("href", re.compile(r"icon-25\.svg$"))
-    backstage.call(job_id, "complete")
+    fake_worker.call(job_id, "complete")
     await expect(icon).to_have_attribute("href", re.compile(r"icon-ready\.svg$"))
 
 
-async def test_handler_may_go_on_in_a_hidden_tab(page, backstage, log_in):
+async def test_handler_may_go_on_in_a_hidden_tab(page, fake_worker, log_in):
     await page.add_init_script(HIDDEN_TAB)
-    job_id = backstage.create_running()
+    job_id = fake_worker.create_running()
     await open_page(page, job_id, log_in)
     await page.locator(".jobs-waiting").evaluate("(it) => { it.dataset.redirectHidden = '' }")
-    backstage.call(job_id, "complete")
+    fake_worker.call(job_id, "complete")
     await page.wait_for_url("**/classrooms/1/")
 
 
-async def test_who_leaves_is_told_where_it_is_and_when_it_is_ready(page, backstage, log_in):
+async def test_who_leaves_is_told_where_it_is_and_when_it_is_ready(page, fake_worker, log_in):
     await page.add_init_script(PRETEND_NOTIFICATIONS)
-    job_id = backstage.create_running()
+    job_id = fake_worker.create_running()
     await open_page(page, job_id, log_in)
     await page.get_by_role("button", name="Leave, and tell me").click()
     await expect(status_of(page)).to_contain_text(
@@ -211,17 +212,19 @@ async def test_who_leaves_is_told_where_it_is_and_when_it_is_ready(page, backsta
     )
     await page.get_by_role("link", name="Your jobs", exact=True).click()
     await expect(page.locator("job-bell")).to_have_attribute("data-connected", "socket")
-    backstage.call(job_id, "complete")
+    fake_worker.call(job_id, "complete")
     await expect(page.locator("job-bell [aria-live]")).to_have_text("Moving the students: Ready")
     await expect(page.locator("html")).to_have_attribute("data-noticed", "")
     assert await page.evaluate("notices") == ["Moving the students: Ready"]
 
 
-async def test_who_does_not_allow_notifications_is_told_where_the_job_is(page, backstage, log_in):
+async def test_who_does_not_allow_notifications_is_told_where_the_job_is(
+    page, fake_worker, log_in
+):
     await page.add_init_script(
         PRETEND_NOTIFICATIONS + "window.permission = 'denied'; localStorage.clear();"
     )
-    job_id = backstage.create_running()
+    job_id = fake_worker.create_running()
     await open_page(page, job_id, log_in)
     await page.get_by_role("button", name="Leave, and tell me").click()
     await expect(status_of(page)).to_contain_text("you find it under Your jobs")
@@ -229,11 +232,11 @@ async def test_who_does_not_allow_notifications_is_told_where_the_job_is(page, b
     assert await page.evaluate("localStorage.getItem('jobs.tell')") is None
 
 
-async def test_nobody_is_told_who_did_not_ask(page, backstage, log_in):
+async def test_nobody_is_told_who_did_not_ask(page, fake_worker, log_in):
     await page.add_init_script(HIDDEN_TAB + ";" + PRETEND_NOTIFICATIONS)
-    job_id = backstage.create_running()
+    job_id = fake_worker.create_running()
     await open_page(page, job_id, log_in)
-    backstage.call(job_id, "complete")
+    fake_worker.call(job_id, "complete")
     await expect(page).to_have_title("Ready · Moving the students")
     assert await page.evaluate("notices") == []
 
@@ -246,19 +249,19 @@ async def test_nobody_is_told_who_did_not_ask(page, backstage, log_in):
         ("lost", "Stopped unexpectedly"),
     ],
 )
-async def test_every_end_has_its_word_and_a_way_on(page, backstage, log_in, state, word):
-    job_id = backstage.create_running()
+async def test_every_end_has_its_word_and_a_way_on(page, fake_worker, log_in, state, word):
+    job_id = fake_worker.create_running()
     await open_page(page, job_id, log_in)
-    backstage.end(job_id, state)
+    fake_worker.end(job_id, state)
     await expect(status_of(page)).to_contain_text(word)
     await expect(page.get_by_role("button", name="Continue")).to_be_visible()
     await expect(page.get_by_role("button", name="Leave, and tell me")).to_be_hidden()
 
 
-async def test_failed_job_may_be_tried_again_where_its_handler_says_so(page, backstage, log_in):
-    job_id = backstage.create_running()
+async def test_failed_job_may_be_tried_again_where_its_handler_says_so(page, fake_worker, log_in):
+    job_id = fake_worker.create_running()
     await open_page(page, job_id, log_in)
     again = page.get_by_role("link", name="Try again")
     await expect(again).to_be_hidden()
-    backstage.call(job_id, "fail", "The school is closed.")
+    fake_worker.call(job_id, "fail", "The school is closed.")
     await expect(again).to_have_attribute("href", "/classrooms/1/")

@@ -1,4 +1,4 @@
-"""The scripts that documents print run in a browser as printed; the five lines are in test_list_page.py."""
+"""The scripts of the documents run in a browser as printed; the five lines: test_list_page.py."""
 
 import asyncio
 import json
@@ -7,23 +7,23 @@ import re
 import pytest
 
 from tests.docs.documents import blocks
-from tests.system.harness.backstage import Backstage
+from tests.system.harness.fake_worker import FakeWorker
 
-PATIENCE = 10_000  # milliseconds
+SHOWN_WITHIN = 10_000  # milliseconds
 
 
 @pytest.fixture
-def backstage(stack):
+def fake_worker(stack):
     """Return who does what a worker would."""
-    with Backstage(stack) as backstage:
-        yield backstage
+    with FakeWorker(stack) as fake_worker:
+        yield fake_worker
 
 
-async def test_the_loop_around_fetch_ends_with_the_job(page, backstage, log_in):
+async def test_the_loop_around_fetch_ends_with_the_job(page, fake_worker, log_in):
     (loop,) = blocks("docs/frontend.md", "js")
     await log_in(page, "grace")
     await page.goto("/jobs/")
-    job_id = backstage.create_running("grace")
+    job_id = fake_worker.create_running("grace")
     asked = asyncio.ensure_future(
         page.wait_for_event("response", lambda answer: job_id in answer.url)
     )
@@ -31,7 +31,7 @@ async def test_the_loop_around_fetch_ends_with_the_job(page, backstage, log_in):
         page.evaluate(f"() => {{ {loop.text}; return ended('/jobs/{job_id}/'); }}")
     )
     assert (await asked).status == 202
-    backstage.call(job_id, "complete")
+    fake_worker.call(job_id, "complete")
     assert (await heard)["state"] == "complete"
 
 
@@ -55,5 +55,5 @@ async def test_the_script_that_polls_by_hand_shows_progress_and_goes_on(browser)
         page = await context.new_page()
         await page.route("**/*", answer)
         await page.goto("http://example.org/")
-        await page.wait_for_url("**/reports/", timeout=PATIENCE)
+        await page.wait_for_url("**/reports/", timeout=SHOWN_WITHIN)
     assert shown == [0, 3]

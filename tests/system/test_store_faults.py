@@ -9,12 +9,15 @@ import pytest
 import redis
 
 from project.demo.embedded import EmbeddedServer
-from tests.system.harness.pages import eventually, listening, lost, page_of, say
-from tests.system.harness.site import Site, claim, hash_of, threads
+from tests.system.harness.printing import say
+from tests.system.harness.site import Site, claim, hash_of
+from tests.system.harness.socket_page import listening, lost, page_of
 from tests.system.harness.stack import paused
+from tests.system.harness.usage import threads
+from tests.system.harness.waiting import eventually
 
 LIMITS = {"RECONCILE_SECONDS": 2, "HEARTBEAT": 1, "LOST_AFTER": 6}  # seconds
-A_FEW = 6.0  # seconds that a page may take while Redis hangs
+ANSWERED_WITHIN = 6.0  # seconds that a page may take while Redis hangs
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +28,7 @@ def site(prepared_database):
 
 
 async def ask_for_all(ann, ids, seconds=30.0):
-    """Ask for the JSON of many jobs at once; return the status codes, and how long the slowest took."""
+    """Ask for many jobs at once as JSON; return the status codes, and the slowest time."""
     async with httpx.AsyncClient(
         base_url=ann.base_url,
         cookies=ann.cookies,
@@ -40,7 +43,7 @@ async def ask_for_all(ann, ids, seconds=30.0):
 
 async def test_f04_jobs_run_on_and_pages_are_ready_when_redis_restarts_empty(site, ann, tmp_path):
     gate = tmp_path / "gate"
-    ids = site.hands.start_task("wait_for_file", number=2, path=str(gate))
+    ids = site.shell.start_task("wait_for_file", number=2, path=str(gate))
     statuses = set()
     async with listening([page_of(site, job_id) for job_id in ids]) as pages:
         await eventually(lambda: all("progress" in page.events for page in pages))
@@ -55,26 +58,26 @@ async def test_f04_jobs_run_on_and_pages_are_ready_when_redis_restarts_empty(sit
     assert 500 not in statuses
     assert [(page.events[-1], page.events.count("ready")) for page in pages] == [("ready", 1)] * 2
     assert not any(frame["event"] == "error" for page in pages for frame in page.said)
-    assert site.hands.found(ids[0])["data"]["said"] == "open"
+    assert site.shell.found(ids[0])["data"]["said"] == "open"
 
 
 async def test_f04_what_was_restored_is_in_its_owners_list_again(site, ann):
-    (job_id,) = site.hands.create(tags=["class:1"])
+    (job_id,) = site.shell.create(tags=["class:1"])
     site.restart_redis()
-    site.hands.restored([job_id])
+    site.shell.restored([job_id])
     assert job_id in [job["id"] for job in ann.get("/jobs/").json()["jobs"]]
     assert site.client.zscore("jobs:index:tag:class:1", job_id)
 
 
 async def test_f04_a_restored_job_is_newer_than_what_any_page_has_seen(site):
-    (job_id,) = site.hands.create()
+    (job_id,) = site.shell.create()
     async with listening([page := page_of(site, job_id)]):
         await eventually(lambda: page.version)
         before = page.version
         site.restart_redis()
-        site.hands.restored([job_id])
+        site.shell.restored([job_id])
         assert int(hash_of(site, job_id)[b"version"]) > before
-        site.hands.end([job_id])
+        site.shell.end([job_id])
         assert await lost([page], 15) == []
 
 
@@ -97,7 +100,7 @@ def out_of_memory(site):
 @contextmanager
 def pausing(site):
     """Have Redis answer nobody for some seconds."""
-    site.client.client_pause(int(1000 * (A_FEW + 2)))
+    site.client.client_pause(int(1000 * (ANSWERED_WITHIN + 2)))
     yield
     redis.Redis.from_url(site.redis.url, socket_timeout=15).ping()
 
@@ -113,20 +116,20 @@ def stopped(site):
 async def test_f06_redis_in_trouble_costs_a_few_seconds_and_recovers_without_a_restart(
     site, ann, trouble
 ):
-    ids = site.hands.create(40)
+    ids = site.shell.create(40)
     async with listening([page_of(site, job_id) for job_id in ids]) as pages:
         before = threads(site.server)
         with trouble(site):
             statuses, seconds = await ask_for_all(ann, ids)
-            ending = asyncio.create_task(asyncio.to_thread(site.hands.try_to_end, ids[:2]))
+            ending = asyncio.create_task(asyncio.to_thread(site.shell.try_to_end, ids[:2]))
             late = page_of(site, ids[0])
             asking = asyncio.create_task(late.run())
-            await eventually(lambda: late.said or late.close_code, A_FEW)
-            assert await asyncio.wait_for(ending, 2 * A_FEW) <= A_FEW
+            await eventually(lambda: late.said or late.close_code, ANSWERED_WITHIN)
+            assert await asyncio.wait_for(ending, 2 * ANSWERED_WITHIN) <= ANSWERED_WITHIN
         assert statuses <= {202, 503}
-        assert seconds < A_FEW
-        await asyncio.to_thread(site.hands.end, ids[2:])
-        await asyncio.to_thread(site.hands.retry_to_end, ids[:2])
+        assert seconds < ANSWERED_WITHIN
+        await asyncio.to_thread(site.shell.end, ids[2:])
+        await asyncio.to_thread(site.shell.retry_to_end, ids[:2])
         assert await lost([*pages, late], 10) == []
         await asking
     await eventually(lambda: threads(site.server) <= before + 10, 15)
@@ -134,8 +137,8 @@ async def test_f06_redis_in_trouble_costs_a_few_seconds_and_recovers_without_a_r
 
 
 async def test_f06_a_claim_while_redis_hangs_goes_by_the_archive(site, ann):
-    (job_id,) = site.hands.create()
-    site.hands.end([job_id])
+    (job_id,) = site.shell.create()
+    site.shell.end([job_id])
     ann.get(f"/jobs/{job_id}/", headers={"Accept": "text/html"})
     with paused(site.redis.child):
         started = time.monotonic()
@@ -144,9 +147,9 @@ async def test_f06_a_claim_while_redis_hangs_goes_by_the_archive(site, ann):
         )
         seconds = time.monotonic() - started
     assert answer.json() == {"url": f"/done/{job_id}/"}
-    assert seconds < 2 * A_FEW
+    assert seconds < 2 * ANSWERED_WITHIN
     assert claim(ann, job_id).json() == {"url": f"/done/{job_id}/"}
-    assert site.hands.effects(job_id) == [f"{job_id} ready 1"]
+    assert site.shell.effects(job_id) == [f"{job_id} ready 1"]
 
 
 async def test_f07_a_replica_takes_over_behind_the_same_address_and_nothing_is_lost(
@@ -157,15 +160,15 @@ async def test_f07_a_replica_takes_over_behind_the_same_address_and_nothing_is_l
         successor = redis.Redis.from_url(replica.url)
         successor.replicaof("127.0.0.1", site.redis.port)
         with site.through_the_proxy():
-            ids = site.hands.create(40)
+            ids = site.shell.create(40)
         async with listening([page_of(site, job_id) for job_id in ids]) as pages:
-            site.hands.end(ids[:10])
+            site.shell.end(ids[:10])
             await eventually(lambda: successor.info("replication")["master_link_status"] == "up")
             assert site.client.wait(1, 2000) == 1
             site.redis.stop()
             successor.replicaof("NO", "ONE")
             site.proxy.target_port = replica.port
             site.proxy.cut()
-            await asyncio.to_thread(site.hands.end, ids[10:])
+            await asyncio.to_thread(site.shell.end, ids[10:])
             assert await lost(pages, 20) == []
-        assert {site.hands.found(job_id)["state"] for job_id in ids} == {"complete"}
+        assert {site.shell.found(job_id)["state"] for job_id in ids} == {"complete"}

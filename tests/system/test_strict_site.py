@@ -1,24 +1,24 @@
-"""The waiting page on a strict site: below a path, only hashed static files, a policy with nonces."""
+"""The waiting page on a strict site: below a path, hashed static files, a policy with nonces."""
 
 import json
 
 import pytest
 from playwright.async_api import expect
 
-from tests.system.harness.backstage import Backstage
+from tests.system.harness.fake_worker import FakeWorker
 from tests.system.harness.stack import LiveStack
 
 
 class StrictStack(LiveStack):
     """A stack that collects its static files and keeps only the hashed ones."""
 
-    application = "tests.system.strict.asgi:application"
+    application = "tests.system.projects.strict.asgi:application"
 
     def __init__(self, prepared, static):
         super().__init__(prepared)
         self.static = static
         self.extra_env |= {
-            "DJANGO_SETTINGS_MODULE": "tests.system.strict.settings",
+            "DJANGO_SETTINGS_MODULE": "tests.system.projects.strict.settings",
             "STRICT_STATIC_ROOT": str(static),
         }
         self.extra_env |= {"SECRET_KEY": "only-for-this-test", "DEBUG": ""}
@@ -40,28 +40,28 @@ def stack(prepared_database, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def backstage(stack):
+def fake_worker(stack):
     """Return the process that plays the worker."""
-    with Backstage(stack) as backstage:
-        yield backstage
+    with FakeWorker(stack) as fake_worker:
+        yield fake_worker
 
 
 @pytest.fixture
 def complaints(page):
-    """Return a list that fills with what the browser complains of: blocked or missing scripts and styles."""
+    """Return a list that fills with the browser's complaints: blocked or missing files."""
     texts = []
     page.on("console", lambda message: message.type == "error" and texts.append(message.text))
     return texts
 
 
-async def test_waiting_page_listens_and_sends_on(page, backstage, log_in, complaints):
-    job_id = backstage.create_running()
+async def test_waiting_page_listens_and_sends_on(page, fake_worker, log_in, complaints):
+    job_id = fake_worker.create_running()
     await log_in(page)
     async with page.expect_websocket() as socket:
         await page.goto(f"/shop/jobs/{job_id}/")
     assert (await socket.value).url.endswith("/shop/ws/jobs/")
     await expect(page.locator("job-waiting")).to_have_attribute("data-connected", "socket")
-    backstage.call(job_id, "set_progress", 1, 4, "Ada Lovelace")
+    fake_worker.call(job_id, "set_progress", 1, 4, "Ada Lovelace")
     await expect(page.get_by_role("progressbar")).to_have_attribute("value", "25")
     await expect(page.locator("[data-part=time]")).not_to_be_empty()
     assert (
@@ -69,12 +69,12 @@ async def test_waiting_page_listens_and_sends_on(page, backstage, log_in, compla
         == "16px"
     )
     assert complaints == []
-    backstage.call(job_id, "complete")
+    fake_worker.call(job_id, "complete")
     await page.wait_for_url("**/shop/classrooms/1/")
 
 
-async def test_icons_of_a_hidden_tab_are_there(page, backstage, log_in, complaints):
-    job_id = backstage.create_running()
+async def test_icons_of_a_hidden_tab_are_there(page, fake_worker, log_in, complaints):
+    job_id = fake_worker.create_running()
     await log_in(page)
     await page.goto(f"/shop/jobs/{job_id}/")
     icons = (await page.locator("job-waiting").get_attribute("data-icons")).split()
@@ -83,24 +83,24 @@ async def test_icons_of_a_hidden_tab_are_there(page, backstage, log_in, complain
     assert complaints == []
 
 
-async def test_list_is_live(page, backstage, log_in, complaints):
-    job_id = backstage.create_running()
+async def test_list_is_live(page, fake_worker, log_in, complaints):
+    job_id = fake_worker.create_running()
     await log_in(page)
     await page.goto("/shop/jobs/")
     await expect(page.locator("job-list")).to_have_attribute("data-connected", "socket")
-    backstage.call(job_id, "complete")
+    fake_worker.call(job_id, "complete")
     await expect(page.locator(f"li[data-job='{job_id}']")).to_contain_text("Ready")
     assert complaints == []
 
 
 async def test_page_whose_script_cannot_be_loaded_does_not_wait_in_silence(
-    page, backstage, log_in
+    page, fake_worker, log_in
 ):
-    job_id = backstage.create_running()
+    job_id = fake_worker.create_running()
     await page.route("**/*.js", lambda route: route.abort())
     await log_in(page)
     await page.goto(f"/shop/jobs/{job_id}/")
-    backstage.call(job_id, "complete")
+    fake_worker.call(job_id, "complete")
     await expect(page.get_by_text("does not follow the work by itself")).to_be_visible(
         timeout=15_000
     )

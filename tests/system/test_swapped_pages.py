@@ -1,11 +1,11 @@
-"""Pages that are swapped in without a new document: Turbo Drive and htmx, as npm has them, on the example's pages."""
+"""Pages that Turbo Drive and htmx swap in without a new document, on the example's pages."""
 
 import pytest
 import pytest_asyncio
 from playwright.async_api import expect
 
 from tests import front
-from tests.system.harness.backstage import Backstage
+from tests.system.harness.fake_worker import FakeWorker
 from tests.system.harness.stack import paused
 
 SCRIPTS = {
@@ -15,7 +15,8 @@ SCRIPTS = {
 LOAD = """() => new Promise((onload) => {
     window.isSameDocument = true;
     document.body.setAttribute("hx-boost", "true");
-    document.head.append(Object.assign(document.createElement("script"), {src: "/library.js", onload}));
+    document.head.append(
+        Object.assign(document.createElement("script"), {src: "/library.js", onload}));
 })"""
 FOLLOW = """(href) => {
     const link = Object.assign(document.createElement("a"), {href, textContent: href});
@@ -28,10 +29,10 @@ BUSY = {"status": 503, "headers": {"Retry-After": "0"}, "body": ""}
 
 
 @pytest.fixture(scope="module")
-def backstage(stack):
+def fake_worker(stack):
     """Return the process that plays the worker."""
-    with Backstage(stack) as backstage:
-        yield backstage
+    with FakeWorker(stack) as fake_worker:
+        yield fake_worker
 
 
 @pytest.fixture
@@ -90,32 +91,32 @@ async def test_who_sends_a_form_waits_and_is_sent_on(swapping, stack, posts):
     assert posts == ["drills", "ready"]
 
 
-async def test_f54_second_waiting_page_of_a_document_works(swapping, backstage, posts):
-    first, second = backstage.create_running(), backstage.create_running()
+async def test_f54_second_waiting_page_of_a_document_works(swapping, fake_worker, posts):
+    first, second = fake_worker.create_running(), fake_worker.create_running()
     await follow(swapping, first)
     await leave(swapping)
     await follow(swapping, second)
     assert await swapping.evaluate("window.isSameDocument")
-    backstage.call(second, "complete")
+    fake_worker.call(second, "complete")
     await swapping.wait_for_url("**/classrooms/1/")
     assert posts == ["ready"]
 
 
-async def test_f54_same_page_swapped_in_twice_works(swapping, backstage, posts):
-    job_id = backstage.create_running()
+async def test_f54_same_page_swapped_in_twice_works(swapping, fake_worker, posts):
+    job_id = fake_worker.create_running()
     await follow(swapping, job_id)
     await leave(swapping)
     await follow(swapping, job_id)
-    backstage.call(job_id, "complete")
+    fake_worker.call(job_id, "complete")
     await swapping.wait_for_url("**/classrooms/1/")
     assert posts == ["ready"]
 
 
-async def test_f54_page_that_was_left_moves_nobody(swapping, backstage, posts):
-    left, other = backstage.create_running(), backstage.create_running()
+async def test_f54_page_that_was_left_moves_nobody(swapping, fake_worker, posts):
+    left, other = fake_worker.create_running(), fake_worker.create_running()
     await follow(swapping, left)
     await leave(swapping)
-    backstage.call(left, "complete")
+    fake_worker.call(left, "complete")
     await follow(
         swapping, other
     )  # it hears of its own job, so of the first one nothing is on its way any more
@@ -124,12 +125,12 @@ async def test_f54_page_that_was_left_moves_nobody(swapping, backstage, posts):
 
 
 async def test_f54_page_that_was_left_while_it_called_back_moves_nobody(
-    swapping, backstage, posts
+    swapping, fake_worker, posts
 ):
-    left, other = backstage.create_running(), backstage.create_running()
+    left, other = fake_worker.create_running(), fake_worker.create_running()
     await swapping.route("**/ready/", lambda route: route.fulfill(**BUSY))
     await follow(swapping, left)
-    backstage.call(left, "complete")
+    fake_worker.call(left, "complete")
     await expect(swapping.get_by_role("status")).to_contain_text("Almost there…")
     await leave(swapping)
     await swapping.unroute("**/ready/")
@@ -139,57 +140,59 @@ async def test_f54_page_that_was_left_while_it_called_back_moves_nobody(
     assert len(posts) == before and swapping.url.endswith(f"/jobs/{other}/")
 
 
-async def test_back_to_a_waiting_page_that_was_left_goes_on_to_the_target(swapping, backstage):
-    job_id = backstage.create_running()
+async def test_back_to_a_left_waiting_page_goes_on_to_the_target(swapping, fake_worker):
+    job_id = fake_worker.create_running()
     await follow(swapping, job_id)
     await leave(swapping)
-    backstage.call(job_id, "complete")
+    fake_worker.call(job_id, "complete")
     await swapping.evaluate("void setTimeout(() => history.back())")
     await swapping.wait_for_url("**/classrooms/1/")
 
 
-async def test_page_that_is_moved_in_its_document_goes_on_listening(swapping, backstage, posts):
-    job_id = backstage.create_running()
+async def test_page_that_is_moved_in_its_document_goes_on_listening(swapping, fake_worker, posts):
+    job_id = fake_worker.create_running()
     await follow(swapping, job_id)
     await swapping.evaluate(MOVE)
     await swapping.evaluate(MOVE)
     await expect(waiting(swapping, job_id)).to_have_attribute("data-connected", "socket")
-    backstage.call(job_id, "set_progress", 1, 4, "")
+    fake_worker.call(job_id, "set_progress", 1, 4, "")
     await expect(swapping.get_by_role("progressbar")).to_have_attribute("value", "25")
-    backstage.call(job_id, "complete")
+    fake_worker.call(job_id, "complete")
     await swapping.wait_for_url("**/classrooms/1/")
     assert posts == ["ready"]
 
 
-async def test_bell_of_each_swapped_page_hears_of_my_jobs(swapping, backstage):
+async def test_bell_of_each_swapped_page_hears_of_my_jobs(swapping, fake_worker):
     await leave(swapping)
     await swapping.evaluate(FOLLOW, "/drills/")
     await expect(swapping.get_by_role("heading", name="Drills")).to_be_visible()
     bell = swapping.locator("job-bell")
     await expect(bell).to_have_attribute("data-connected", "socket")
-    job_id = backstage.create_running()
-    backstage.call(job_id, "complete")
+    job_id = fake_worker.create_running()
+    fake_worker.call(job_id, "complete")
     await bell.locator("> button").click()
     await expect(bell.locator(f"li[data-job='{job_id}']")).to_contain_text("Ready")
 
 
-async def test_preview_of_turbo_does_nothing(page, backstage, log_in, posts):
+async def test_preview_of_turbo_does_nothing(page, fake_worker, log_in, posts):
     """Turbo shows its old copy of a page until the new one has come."""
     await enter(page, log_in, "turbo")
-    job_id = backstage.create_running()
+    job_id = fake_worker.create_running()
     await follow(page, job_id)
     html = await page.locator("job-waiting").evaluate("(it) => it.outerHTML")
     await leave(page)
-    backstage.call(job_id, "complete")
+    fake_worker.call(job_id, "complete")
     await page.evaluate("document.documentElement.dataset.turboPreview = ''")
     await page.evaluate("(html) => document.querySelector('main').innerHTML = html", html)
     await page.wait_for_timeout(1_000)
     assert posts == [] and page.url.endswith("/") and await page.evaluate("window.isSameDocument")
 
 
-async def test_page_of_another_job_written_over_this_one_follows_that_job(page, backstage, log_in):
+async def test_page_of_another_job_written_over_this_one_follows_that_job(
+    page, fake_worker, log_in
+):
     """Turbo's and htmx's morphing change the attributes of the element that is there."""
-    first, second = backstage.create_running(), backstage.create_running()
+    first, second = fake_worker.create_running(), fake_worker.create_running()
     await log_in(page)
     await page.goto(f"/jobs/{first}/")
     await expect(waiting(page, first)).to_have_attribute("data-connected", "socket")
@@ -197,15 +200,16 @@ async def test_page_of_another_job_written_over_this_one_follows_that_job(page, 
         """async (url) => {
         const html = await (await fetch(url)).text();
         const there = document.querySelector("job-waiting");
-        const other = new DOMParser().parseFromString(html, "text/html").querySelector("job-waiting");
+        const other = new DOMParser()
+            .parseFromString(html, "text/html").querySelector("job-waiting");
         for (const {name, value} of other.attributes) there.setAttribute(name, value);
         there.innerHTML = other.innerHTML;
     }""",
         f"/jobs/{second}/",
     )
     await expect(waiting(page, second)).to_have_attribute("data-connected", "socket")
-    backstage.call(first, "complete")
-    backstage.call(second, "set_progress", 1, 4, "")
+    fake_worker.call(first, "complete")
+    fake_worker.call(second, "set_progress", 1, 4, "")
     await expect(page.get_by_role("progressbar")).to_have_attribute("value", "25")
-    backstage.call(second, "complete")
+    fake_worker.call(second, "complete")
     await page.wait_for_url("**/classrooms/1/")

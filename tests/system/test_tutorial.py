@@ -1,4 +1,4 @@
-"""docs/tutorial.md, followed as printed: from an empty folder and the built wheel to the redirect."""
+"""docs/tutorial.md as printed: from an empty folder and the built wheel to the redirect."""
 
 import json
 import os
@@ -20,7 +20,7 @@ from tests.wheels import clean_environment, give_dependencies
 
 STEPS = blocks("docs/tutorial.md")
 SERVE = "python manage.py runserver"
-PATIENCE = 60  # seconds
+STEP_TIMEOUT = 60  # seconds
 
 
 class Terminal:
@@ -60,10 +60,11 @@ def terminal_of_its_own(name, folder, commands, env):
 
 @pytest.fixture
 def tutorial(wheel, tmp_path):
-    """Follow the tutorial; return the server's address and what the commands printed, while everything runs."""
+    """Follow the tutorial; return the server's address and the output, while everything runs."""
     with ExitStack() as stack:
         redis = stack.enter_context(EmbeddedServer())
-        path = f"{Path(sys.executable).resolve().parent}{os.pathsep}{os.environ['PATH']}"  # the Python of this run
+        python = Path(sys.executable).resolve().parent  # of this run
+        path = f"{python}{os.pathsep}{os.environ['PATH']}"
         offline = {
             "PIP_NO_INDEX": "1",
             "PIP_NO_DEPS": "1",
@@ -106,7 +107,7 @@ def visitor(tutorial):
         except httpx.TransportError:
             return False
 
-    eventually(answers, PATIENCE)
+    eventually(answers, STEP_TIMEOUT)
     yield visitor
     visitor.close()
 
@@ -142,7 +143,7 @@ def listen(address, waiting_page, cookies):
         url, origin=address, additional_headers={"Cookie": cookies}, proxy=None
     ) as socket:
         while not {"ready", "failed", "expired"} & set(heard):
-            heard.append(json.loads(socket.recv(timeout=PATIENCE))["event"])
+            heard.append(json.loads(socket.recv(timeout=STEP_TIMEOUT))["event"])
     return heard
 
 

@@ -1,4 +1,4 @@
-"""A second project that really runs on the same Redis, under the same names: its processes say so."""
+"""A second project runs on the same Redis under the same names: its processes say so."""
 
 import subprocess
 import sys
@@ -23,12 +23,15 @@ WORKER = [
     "--queues",
     "of-the-second",
 ]
-SAID = "another project ('project') uses this Redis under the prefix 'jobs'. Give one of them another JOBS['PREFIX']"
+SAID = (
+    "another project ('project') uses this Redis under the prefix 'jobs'. "
+    "Give one of them another JOBS['PREFIX']"
+)
 
 
 @pytest.fixture
 def second_env(stack, tmp_path):
-    """Return the environment of a project with the same Redis, and a key and a database of its own."""
+    """Return the environment of a project with the same Redis, but its own key and database."""
     with redis.Redis.from_url(stack.env["REDIS_URL"]) as client:
         eventually(lambda: client.exists("jobs:project"), 20)
     return {

@@ -7,25 +7,29 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.async_api import expect
 
-from jobs.views import RETRY_AFTER
+from jobs.views import POLL_SECONDS
 from project.demo.visitor import PASSWORD
-from tests.system.harness.backstage import Backstage
-from tests.system.harness.old_proxy import OldProxy
+from tests.system.harness.fake_worker import FakeWorker
+from tests.system.harness.no_websocket_proxy import NoWebSocketProxy
 from tests.system.harness.stack import paused
 
 LISTEN_TO_STATUS = """() => {
     spoken = [];
     const status = document.querySelector("[role=status]");
-    new MutationObserver(() => spoken.push(status.innerText)).observe(status, {subtree: true, childList: true});
+    new MutationObserver(() => spoken.push(status.innerText))
+        .observe(status, {subtree: true, childList: true});
 }"""
-HIDDEN_TAB = "Object.defineProperty(document, 'hidden', {get: () => window.isHidden ?? true, configurable: true})"
+HIDDEN_TAB = (
+    "Object.defineProperty(document, 'hidden',"
+    " {get: () => window.isHidden ?? true, configurable: true})"
+)
 
 
 @pytest.fixture(scope="module")
-def backstage(stack):
+def fake_worker(stack):
     """Return the process that plays the worker."""
-    with Backstage(stack) as backstage:
-        yield backstage
+    with FakeWorker(stack) as fake_worker:
+        yield fake_worker
 
 
 @pytest.fixture
@@ -62,31 +66,31 @@ async def test_teacher_presses_a_button_waits_and_is_sent_on(page, stack, log_in
     await expect(page.get_by_text("It was so nice.")).to_be_visible()
 
 
-async def test_names_pass_by_with_a_progress_bar(page, backstage, log_in):
-    job_id = backstage.create_running()
+async def test_names_pass_by_with_a_progress_bar(page, fake_worker, log_in):
+    job_id = fake_worker.create_running()
     await open_page(page, job_id, log_in)
     bar = page.get_by_role("progressbar", name="Moving the students")
     await expect(bar).not_to_have_attribute("value", re.compile(""))
-    backstage.call(job_id, "set_progress", 1200, 3000, "Ada Lovelace")
+    fake_worker.call(job_id, "set_progress", 1200, 3000, "Ada Lovelace")
     await expect(bar).to_have_attribute("value", "40")
     await expect(page.get_by_text("Ada Lovelace")).to_be_visible()
     await expect(page.get_by_text("1,200 of 3,000")).to_be_visible()
     await expect(page).to_have_title("40% · Moving the students")
 
 
-async def test_job_that_ended_before_is_ready_at_once(page, backstage, log_in, posts):
-    job_id = backstage.create_running()
-    backstage.call(job_id, "complete")
+async def test_job_that_ended_before_is_ready_at_once(page, fake_worker, log_in, posts):
+    job_id = fake_worker.create_running()
+    fake_worker.call(job_id, "complete")
     await log_in(page)
     await page.goto(f"/jobs/{job_id}/")
     await page.wait_for_url("**/classrooms/1/")
     assert posts == ["ready"]
 
 
-async def test_failure_is_shown_and_waits_for_the_person(page, backstage, log_in, posts):
-    job_id = backstage.create_running()
+async def test_failure_is_shown_and_waits_for_the_person(page, fake_worker, log_in, posts):
+    job_id = fake_worker.create_running()
     await open_page(page, job_id, log_in)
-    backstage.call(job_id, "fail", "The school is closed.")
+    fake_worker.call(job_id, "fail", "The school is closed.")
     await expect(status_of(page)).to_contain_text("That did not work")
     await expect(page.locator("p", has_text="The school is closed.")).to_be_visible()
     assert posts == []
@@ -94,9 +98,9 @@ async def test_failure_is_shown_and_waits_for_the_person(page, backstage, log_in
     await page.wait_for_url("**/classrooms/1/")
 
 
-async def test_claimed_job_shows_a_link_and_posts_nothing(page, backstage, log_in, posts):
-    job_id = backstage.create_running()
-    backstage.call(job_id, "complete")
+async def test_claimed_job_shows_a_link_and_posts_nothing(page, fake_worker, log_in, posts):
+    job_id = fake_worker.create_running()
+    fake_worker.call(job_id, "complete")
     await log_in(page)
     await page.goto(f"/jobs/{job_id}/")
     await page.wait_for_url("**/classrooms/1/")
@@ -108,31 +112,31 @@ async def test_claimed_job_shows_a_link_and_posts_nothing(page, backstage, log_i
     assert posts == ["ready"]
 
 
-async def test_staff_look_on_and_claim_nothing(page, backstage, log_in, posts):
-    job_id = backstage.create_running()
+async def test_staff_look_on_and_claim_nothing(page, fake_worker, log_in, posts):
+    job_id = fake_worker.create_running()
     await open_page(page, job_id, log_in, "head")
-    backstage.call(job_id, "complete")
+    fake_worker.call(job_id, "complete")
     await expect(status_of(page)).to_have_text("Ready")
     await expect(page.get_by_role("button", name="Continue")).to_have_count(0)
     assert posts == []
 
 
-async def test_cancel_stops_the_job_at_its_next_progress(page, backstage, log_in):
-    job_id = backstage.create_running()
+async def test_cancel_stops_the_job_at_its_next_progress(page, fake_worker, log_in):
+    job_id = fake_worker.create_running()
     await open_page(page, job_id, log_in)
     await page.get_by_role("button", name="Cancel").click()
     await expect(status_of(page)).to_have_text("Working Stopping…")
-    backstage.end(job_id, "cancelled")
+    fake_worker.end(job_id, "cancelled")
     await expect(status_of(page)).to_have_text("Cancelled")
     await expect(page.get_by_role("button", name="Cancel")).to_be_hidden()
     await expect(page.get_by_role("heading", level=1)).to_be_focused()
 
 
-async def test_markup_and_bidi_overrides_are_text_like_any_other(page, backstage, log_in):
+async def test_markup_and_bidi_overrides_are_text_like_any_other(page, fake_worker, log_in):
     text = "<script>document.title = 'pwned'</script>\u202e<img src=x>"
-    job_id = backstage.create_running()
+    job_id = fake_worker.create_running()
     await open_page(page, job_id, log_in)
-    backstage.call(job_id, "set_progress", 1, 4, text)
+    fake_worker.call(job_id, "set_progress", 1, 4, text)
     name = page.locator("bdi", has_text="pwned")
     await expect(name).to_have_text(text)
     await page.reload()
@@ -141,12 +145,12 @@ async def test_markup_and_bidi_overrides_are_text_like_any_other(page, backstage
     await expect(page).to_have_title("25% · Moving the students")
 
 
-async def test_progress_is_spoken_seldom(page, backstage, log_in):
+async def test_progress_is_spoken_seldom(page, fake_worker, log_in):
     sockets = []
     await page.route_web_socket(
         "**/ws/**", lambda socket: sockets.append(socket)
     )  # the test is the server
-    job_id = backstage.create_running()
+    job_id = fake_worker.create_running()
     await log_in(page)
     await page.goto(f"/jobs/{job_id}/")
     await page.evaluate(LISTEN_TO_STATUS)
@@ -160,12 +164,12 @@ async def test_progress_is_spoken_seldom(page, backstage, log_in):
 
 
 async def test_tab_in_the_background_says_ready_and_goes_on_when_looked_at(
-    page, backstage, log_in, posts
+    page, fake_worker, log_in, posts
 ):
     await page.add_init_script(HIDDEN_TAB)
-    job_id = backstage.create_running()
+    job_id = fake_worker.create_running()
     await open_page(page, job_id, log_in)
-    backstage.call(job_id, "complete")
+    fake_worker.call(job_id, "complete")
     await expect(page).to_have_title("Ready · Moving the students")
     assert posts == []
     await page.evaluate(
@@ -174,22 +178,24 @@ async def test_tab_in_the_background_says_ready_and_goes_on_when_looked_at(
     await page.wait_for_url("**/classrooms/1/")
 
 
-async def test_refused_token_leads_to_a_hint_and_not_to_a_loop(page, backstage, log_in, posts):
-    job_id = backstage.create_running()
+async def test_refused_token_leads_to_a_hint_and_not_to_a_loop(page, fake_worker, log_in, posts):
+    job_id = fake_worker.create_running()
     await open_page(page, job_id, log_in)
     await page.context.clear_cookies(name="csrftoken")
-    backstage.call(job_id, "complete")
+    fake_worker.call(job_id, "complete")
     await expect(status_of(page)).to_contain_text("This page is out of date.")
     assert posts == ["ready"]
     await page.get_by_role("link", name="Reload").click()
     await page.wait_for_url("**/classrooms/1/")
 
 
-async def test_hook_that_fails_is_told_and_not_run_again_by_itself(page, backstage, log_in, posts):
-    job_id = backstage.create_running()
+async def test_hook_that_fails_is_told_and_not_run_again_by_itself(
+    page, fake_worker, log_in, posts
+):
+    job_id = fake_worker.create_running()
     await open_page(page, job_id, log_in)
-    backstage.write(job_id, "classroom_id", "nowhere")
-    backstage.call(job_id, "complete")
+    fake_worker.write(job_id, "classroom_id", "nowhere")
+    fake_worker.call(job_id, "complete")
     await expect(status_of(page)).to_contain_text("what comes after it did not go well")
     assert posts == ["ready"]
     await page.get_by_role("button", name="Continue").click()
@@ -198,12 +204,12 @@ async def test_hook_that_fails_is_told_and_not_run_again_by_itself(page, backsta
     assert posts == ["ready", "ready"]
 
 
-async def test_server_that_cannot_be_reached_leaves_the_button(page, backstage, log_in):
+async def test_server_that_cannot_be_reached_leaves_the_button(page, fake_worker, log_in):
     await page.clock.install()
-    job_id = backstage.create_running()
+    job_id = fake_worker.create_running()
     await open_page(page, job_id, log_in)
     await page.route("**/ready/", lambda route: route.fulfill(status=502))
-    backstage.call(job_id, "complete")
+    fake_worker.call(job_id, "complete")
     await expect(status_of(page)).to_contain_text("Taking you there…")
     await page.clock.run_for(1_000)
     await expect(status_of(page)).to_contain_text("The server does not answer. Trying again…")
@@ -217,15 +223,15 @@ async def test_server_that_cannot_be_reached_leaves_the_button(page, backstage, 
 
 
 async def test_f44_page_tries_again_by_itself_while_the_hook_takes_minutes(
-    page, backstage, log_in, posts
+    page, fake_worker, log_in, posts
 ):
     await page.clock.install()
     await page.route(
         "**/ready/", lambda route: route.fulfill(status=503, headers={"Retry-After": "2"})
     )
-    job_id = backstage.create_running()
+    job_id = fake_worker.create_running()
     await open_page(page, job_id, log_in)
-    backstage.call(job_id, "complete")
+    fake_worker.call(job_id, "complete")
     await expect(status_of(page)).to_contain_text("Almost there…")
     for _ in range(30):
         await page.clock.run_for(10_000)
@@ -236,14 +242,14 @@ async def test_f44_page_tries_again_by_itself_while_the_hook_takes_minutes(
     await page.wait_for_url("**/classrooms/1/")
 
 
-async def test_f45_page_waits_as_long_as_the_server_asks_for(page, backstage, log_in, posts):
+async def test_f45_page_waits_as_long_as_the_server_asks_for(page, fake_worker, log_in, posts):
     await page.clock.install()
     await page.route(
         "**/ready/", lambda route: route.fulfill(status=503, headers={"Retry-After": "20"})
     )
-    job_id = backstage.create_running()
+    job_id = fake_worker.create_running()
     await open_page(page, job_id, log_in)
-    backstage.call(job_id, "complete")
+    fake_worker.call(job_id, "complete")
     await expect(status_of(page)).to_contain_text("Almost there…")
     await page.unroute("**/ready/")
     await page.clock.run_for(19_000)
@@ -253,28 +259,26 @@ async def test_f45_page_waits_as_long_as_the_server_asks_for(page, backstage, lo
 
 
 async def test_f43_page_of_a_job_that_is_not_ready_after_all_waits_on(
-    page, backstage, log_in, posts
+    page, fake_worker, log_in, posts
 ):
-    job_id = backstage.create_running()
+    job_id = fake_worker.create_running()
     await open_page(page, job_id, log_in)
     frame = await (await page.request.get(page.url, headers={"Accept": "application/json"})).json()
     frame["job"]["version"] += 10**12  # newer than the end that the page hears of
     await page.route("**/ready/", lambda route: route.fulfill(status=409, json=frame))
     async with page.expect_response("**/ready/"):
-        backstage.call(job_id, "complete")
+        fake_worker.call(job_id, "complete")
     await expect(status_of(page)).to_have_text("Working")
     await expect(page.get_by_role("button", name="Continue")).to_be_hidden()
     await expect(page.locator("job-waiting")).to_have_attribute("data-connected", "socket")
     assert posts == ["ready"]
 
 
-async def test_f53_page_of_somebody_who_was_signed_out_leads_to_the_login_and_back(
-    page, backstage, log_in
-):
-    job_id = backstage.create_running()
+async def test_f53_a_signed_out_page_leads_to_the_login_and_back(page, fake_worker, log_in):
+    job_id = fake_worker.create_running()
     await open_page(page, job_id, log_in)
     await page.context.clear_cookies(name="sessionid")
-    backstage.call(job_id, "complete")  # which the page hears by its ticket
+    fake_worker.call(job_id, "complete")  # which the page hears by its ticket
     await expect(status_of(page)).to_have_text(
         "Ready You've been signed out. Sign in to see the result."
     )
@@ -285,13 +289,13 @@ async def test_f53_page_of_somebody_who_was_signed_out_leads_to_the_login_and_ba
     await page.wait_for_url("**/classrooms/1/")
 
 
-async def test_target_that_is_a_download_ends_the_waiting(page, backstage, log_in, posts):
+async def test_target_that_is_a_download_ends_the_waiting(page, fake_worker, log_in, posts):
     place = {"url": "/classrooms/1/import/sample.csv"}
     await page.route("**/ready/", lambda route: route.fulfill(json=place))
-    job_id = backstage.create_running()
+    job_id = fake_worker.create_running()
     await open_page(page, job_id, log_in)
     async with page.expect_download():
-        backstage.call(job_id, "complete")
+        fake_worker.call(job_id, "complete")
     await expect(status_of(page)).to_contain_text("Your download has started.", timeout=10_000)
     await expect(page.locator(".jobs-arc")).to_be_hidden()
     await expect(page.get_by_role("button", name="Continue")).to_be_hidden()
@@ -301,7 +305,7 @@ async def test_target_that_is_a_download_ends_the_waiting(page, backstage, log_i
     assert posts == ["ready"]
 
 
-async def test_job_that_is_gone_is_looked_for_a_while_and_then_given_up(page, backstage, log_in):
+async def test_a_page_looks_for_a_vanished_job_and_then_gives_up(page, fake_worker, log_in):
     looks = []
 
     async def refuse(socket):
@@ -311,7 +315,7 @@ async def test_job_that_is_gone_is_looked_for_a_while_and_then_given_up(page, ba
     await page.clock.install()
     await page.route_web_socket("**/ws/**", refuse)
     await log_in(page)
-    await page.goto(f"/jobs/{backstage.create_running()}/")
+    await page.goto(f"/jobs/{fake_worker.create_running()}/")
     for seconds in (1, 2, 4, 8, 16):
         await expect(status_of(page)).not_to_contain_text("cannot be found")
         await page.clock.run_for(seconds * 1_000)
@@ -327,19 +331,17 @@ async def test_job_that_is_gone_is_looked_for_a_while_and_then_given_up(page, ba
     assert len(looks) == 6
 
 
-async def test_page_behind_a_proxy_that_refuses_sockets_polls_and_is_ready_within_a_poll_and_a_second(
-    page, stack, backstage, log_in
-):
-    job_id = backstage.create_running()
+async def test_a_page_without_sockets_polls_and_is_ready_in_time(page, stack, fake_worker, log_in):
+    job_id = fake_worker.create_running()
     await log_in(page)
-    with OldProxy(urlsplit(stack.base_url).port) as proxy:
+    with NoWebSocketProxy(urlsplit(stack.base_url).port) as proxy:
         await page.goto(f"http://127.0.0.1:{proxy.port}/jobs/{job_id}/")
         await expect(page.locator(".jobs-waiting")).to_have_attribute("data-connected", "polling")
-        backstage.call(job_id, "complete")
-        await page.wait_for_url("**/classrooms/1/", timeout=(RETRY_AFTER + 1) * 1_000)
+        fake_worker.call(job_id, "complete")
+        await page.wait_for_url("**/classrooms/1/", timeout=(POLL_SECONDS + 1) * 1_000)
 
 
-async def test_page_without_a_socket_polls_and_tries_none(page, backstage, log_in):
+async def test_page_without_a_socket_polls_and_tries_none(page, fake_worker, log_in):
     async def without_socket(route):
         answer = await route.fetch()
         html = (await answer.text()).replace('data-socket="/ws/jobs/"', 'data-socket=""')
@@ -347,18 +349,18 @@ async def test_page_without_a_socket_polls_and_tries_none(page, backstage, log_i
 
     sockets = []
     page.on("websocket", lambda socket: sockets.append(socket))
-    job_id = backstage.create_running()
+    job_id = fake_worker.create_running()
     await page.route(f"**/jobs/{job_id}/", without_socket, times=1)
     await log_in(page)
     await page.goto(f"/jobs/{job_id}/")
     await expect(page.locator("job-waiting")).to_have_attribute("data-connected", "polling")
     await expect(page.locator("job-bell")).to_have_attribute("data-connected", "polling")
     assert sockets == []
-    backstage.call(job_id, "complete")
+    fake_worker.call(job_id, "complete")
     await page.wait_for_url("**/classrooms/1/")
 
 
-async def test_lost_connection_is_told_and_made_good(page, backstage, log_in):
+async def test_lost_connection_is_told_and_made_good(page, fake_worker, log_in):
     sockets = []
     refused = [False]
 
@@ -370,21 +372,21 @@ async def test_lost_connection_is_told_and_made_good(page, backstage, log_in):
     await page.route(
         "**/jobs/*/", lambda route: route.abort() if refused[0] else route.continue_()
     )
-    job_id = backstage.create_running()
+    job_id = fake_worker.create_running()
     await open_page(page, job_id, log_in)
     refused[0] = True
     await sockets[0].close(code=1012)
     await expect(status_of(page)).to_contain_text("Reconnecting…")
-    backstage.call(job_id, "complete")
+    fake_worker.call(job_id, "complete")
     refused[0] = False
     await sockets[-1].close(code=1012)
     await page.wait_for_url("**/classrooms/1/")
 
 
 async def test_without_script_continue_comes_back_until_the_job_has_ended(
-    browser, stack, backstage, log_in
+    browser, stack, fake_worker, log_in
 ):
-    job_id = backstage.create_running()
+    job_id = fake_worker.create_running()
     async with await browser.new_context(
         base_url=stack.base_url, java_script_enabled=False
     ) as context:
@@ -394,6 +396,6 @@ async def test_without_script_continue_comes_back_until_the_job_has_ended(
         await expect(page.get_by_text("Without JavaScript")).to_be_visible()
         await page.get_by_role("button", name="Continue").click()
         await page.wait_for_url(f"**/jobs/{job_id}/")
-        backstage.call(job_id, "complete")
+        fake_worker.call(job_id, "complete")
         await page.get_by_role("button", name="Continue").click()
         await page.wait_for_url("**/classrooms/1/")

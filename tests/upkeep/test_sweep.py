@@ -6,7 +6,8 @@ from jobs.core.record import Record
 from jobs.exceptions import StoreUnavailable
 from jobs.models import JobRecord
 from jobs.states import JobState
-from jobs.store import indexes, records, scripts
+from jobs.store import indexes, keys, records, server
+from jobs.store.client import client
 from jobs.store.records import Change
 from jobs.upkeep.sweep import Swept, sweep
 from tests.factories import (
@@ -24,7 +25,7 @@ pytestmark = pytest.mark.django_db
 
 def overdue(job):
     """Let a job's deadline pass."""
-    plant(scripts.client(), job, deadline=1)
+    plant(client(), job, deadline=1)
     return job
 
 
@@ -70,7 +71,7 @@ def test_a_claimed_outcome_is_left_alone():
     job = started_job()
     job.end(JobState.LOST)
     JobRecord.objects.update(claimed_at="2026-01-01T00:00:00Z")
-    plant(scripts.client(), job, state="complete")
+    plant(client(), job, state="complete")
     assert sweep() == Swept()
     assert states() == {job.id: "lost"}
 
@@ -85,7 +86,7 @@ def test_the_list_keeps_what_is_alive_or_may_come_back():
 
 def test_a_job_that_redis_has_dropped_is_taken_off_the_list(redis_client):
     job = create_job()
-    redis_client.delete(records.job_key(job.id))
+    redis_client.delete(keys.job_key(job.id))
     assert sweep() == Swept()
     assert listed() == set()
 
@@ -107,7 +108,7 @@ def test_without_an_archive_only_the_deadlines_are_kept(settings):
 
 
 def test_every_page_of_the_list_is_swept(monkeypatch):
-    monkeypatch.setattr("jobs.upkeep.sweep.PAGE", 2)
+    monkeypatch.setattr("jobs.upkeep.sweep.PAGE_SIZE", 2)
     alive = {started_job().id for _ in range(3)}
     late = {(overdue(create_job()) if n % 2 else ended_job()).id for n in range(5)}
     alive |= {started_job().id for _ in range(2)}
@@ -129,7 +130,7 @@ def test_a_page_of_living_jobs_costs_two_round_trips_and_no_query(
 
 
 def test_a_damaged_record_does_not_stop_the_sweep(redis_client):
-    redis_client.hset(records.job_key("damaged"), mapping={"state": "no state"})
+    redis_client.hset(keys.job_key("damaged"), mapping={"state": "no state"})
     indexes.add_to_indexes(Record("damaged"))
     late = overdue(create_job())
     assert sweep().ended == 1
@@ -155,7 +156,7 @@ def test_a_store_that_is_away_is_said(settings):
 
 
 def test_an_examination_leaves_nothing_behind(redis_client):
-    clock, policy = records.examine()
+    clock, policy = server.check_write()
     assert redis_client.dbsize() == 0 and policy == ""
     assert clock <= records.read("any").now
 
@@ -164,7 +165,7 @@ def test_the_policy_matters_only_where_memory_is_limited(redis_client):
     redis_client.config_set("maxmemory", 10**9)
     redis_client.config_set("maxmemory-policy", "allkeys-lru")
     try:
-        assert records.examine()[1] == "allkeys-lru"
+        assert server.check_write()[1] == "allkeys-lru"
     finally:
         redis_client.config_set("maxmemory", 0)
         redis_client.config_set("maxmemory-policy", "noeviction")

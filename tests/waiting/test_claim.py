@@ -189,7 +189,7 @@ def test_a_busy_database_leaves_the_job_to_be_claimed_again(monkeypatch, problem
     JobRecord.objects.all().delete()
     with monkeypatch.context() as patched:
         patched.setattr(claim_module, "archive_now", Mock(side_effect=problem("locked")))
-        with pytest.raises(StoreUnavailable, match="not taken by the database"):
+        with pytest.raises(StoreUnavailable, match="the database is busy"):
             claim(job, visit())
     assert hooks() == [] and not again(job).record.leased_until
     assert claim(again(job), visit()) == "/parcels/"

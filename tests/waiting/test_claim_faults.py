@@ -146,7 +146,9 @@ def test_f43_a_claim_that_outlived_its_lease_yields_to_the_worker(lost, settings
 
 
 def test_the_archive_refuses_a_job_that_has_not_ended():
-    with pytest.raises(ValueError, match="is running; only a job that has ended is archived"):
+    with pytest.raises(
+        ValueError, match=r"is running\. Only a job that has ended can be archived"
+    ):
         JobRecord.objects.store(started_job().record)
     assert not JobRecord.objects.exists()
 
@@ -163,7 +165,7 @@ def test_f44_a_hook_that_is_slower_than_its_lease_runs_once(settings, slow, has_
 
 
 def test_f44_a_claim_that_waits_too_long_is_to_be_repeated(monkeypatch, slow):
-    monkeypatch.setattr(claim_module, "PATIENCE", 0.1)
+    monkeypatch.setattr(claim_module, "CLAIM_WAIT_SECONDS", 0.1)
     job, page = ended_job(handler_class=slow), browser(ANN)
     first = threading.Thread(target=lambda: at_once([partial(claim, again(job), visit())]))
     first.start()

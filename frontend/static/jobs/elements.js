@@ -1,4 +1,4 @@
-/** The elements for any page, all at once; `bundle/elements.js` is the same in one file. */
+/** All elements for any page. `bundle/elements.js` is the same in one file. */
 import "./job-bell.js";
 import "./job-list.js";
 import "./job-progress.js";

@@ -1,41 +1,55 @@
-import { JobsClient } from "./client.js";
-import { ENDED, on } from "./events.js";
-import { define } from "./job-element.js";
+import { ENDED } from "./client/events.js";
+import { inDigits, setText, word } from "./elements/words.js";
+import { define, LiveElement } from "./job-element.js";
 import "./job-list.js";
-import { inDigits, word } from "./words.js";
 /** @import { Job } from "./types.d.ts" */
 
 /**
- * `<job-bell>`: how many of my jobs have ended and wait to be looked at, and a list of them and of those at work.
+ * `<job-bell>`: how many of my jobs have ended unseen, and a list of them and of those at work.
  *
- * It makes a button of the link that the server has written (`job_bell.html`), which works without it. What is unseen
- * is the server's knowledge, so the number survives a change of the page, and a look on another one.
+ * It turns the link that the server has written (`job_bell.html`) into a button. The server knows
+ * what is unseen, so the number survives a change of the page and follows other open pages.
  */
-export class JobBell extends HTMLElement {
-	/** @type {AbortController | null} */ #running = null;
+export class JobBell extends LiveElement {
 	/** @type {Map<string, Job>} */ #jobs = new Map();
 
-	connectedCallback() {
-		const link = this.querySelector("a");
-		if (this.#running || !link) return;
-		this.#running = new AbortController();
-		const { signal } = this.#running;
-		this.#build(link);
-		this.button.addEventListener("click", () => this.toggle(Boolean(this.panel.hidden)), { signal });
+	get topic() {
+		return this.querySelector("a") && { mine: true };
+	}
+
+	/** @param {AbortSignal} signal */
+	begin(signal) {
+		this.#build(/** @type {HTMLAnchorElement} */ (this.querySelector("a")));
+		const toggle = () => this.toggle(Boolean(this.panel.hidden));
+		this.button.addEventListener("click", toggle, { signal });
 		this.addEventListener("keydown", (event) => this.#onKey(event), { signal });
-		this.addEventListener("focusout", (event) => this.#onLeave(event), { signal });
+		this.addEventListener("focusout", (event) => this.#onFocusOut(event), { signal });
 		document.addEventListener("pointerdown", (event) => this.#onPress(event), { signal });
-		document.addEventListener("visibilitychange", () => this.#catchUp(signal), { signal });
-		const client = JobsClient.shared(this.dataset.socket);
-		on(client.subscribe({ mine: true }, { signal, poll: this.dataset.url }), "change", (job) => this.#hear(job));
-		client.addEventListener("connected", () => this.#showConnection(client, signal), { signal });
-		this.#showConnection(client, signal);
+		document.addEventListener("visibilitychange", () => this.catchUp(signal), { signal });
+		if (this.client.connected) this.catchUp(signal);
 	}
 
 	disconnectedCallback() {
-		this.#running?.abort();
-		this.#running = null;
+		super.disconnectedCallback();
 		this.#jobs.clear();
+	}
+
+	/** Drop the jobs that somebody has seen on another page. @param {AbortSignal} signal */
+	async catchUp(signal) {
+		if (!this.dataset.url || document.hidden) return;
+		const jobs = await this.fetchJobs(signal);
+		for (const { id, claimed } of jobs) if (claimed) this.#jobs.delete(id);
+		this.#showCount();
+	}
+
+	/** @param {Job} job */
+	onChange(job) {
+		const before = this.#jobs.get(job.id);
+		const hasEnded = before && !ENDED.has(before.state) && ENDED.has(job.state);
+		if (job.claimed) this.#jobs.delete(job.id);
+		else this.#jobs.set(job.id, job);
+		if (hasEnded && !job.claimed) this.#announceEnd(job);
+		this.#showCount();
 	}
 
 	/** @type {HTMLButtonElement} */
@@ -48,19 +62,20 @@ export class JobBell extends HTMLElement {
 		return /** @type {HTMLElement} */ (this.querySelector(".jobs-panel"));
 	}
 
-	/** Open the list or close it. */
+	/** Open or close the list. */
 	toggle(open = true) {
 		if (open && !this.querySelector("job-list")) this.panel.prepend(this.#makeList());
 		this.panel.hidden = !open;
 		delete this.dataset.side;
 		const { left, right } = this.panel.getBoundingClientRect();
-		if (left < 0 || right > document.documentElement.clientWidth) this.dataset.side = "start"; // no room on the other
+		const isCutOff = left < 0 || right > document.documentElement.clientWidth;
+		if (isCutOff) this.dataset.side = "start";
 		this.button.setAttribute("aria-expanded", String(open));
 	}
 
 	/** @param {HTMLAnchorElement} link */
 	#build(link) {
-		if (this.querySelector("button")) return this.toggle(false); // it was taken out, or is a copy from a cache
+		if (this.querySelector("button")) return this.toggle(false); // moved, or a cached copy
 		const button = document.createElement("button");
 		const panel = document.createElement("div");
 		Object.assign(button, { type: "button", className: "jobs-bell" });
@@ -80,53 +95,30 @@ export class JobBell extends HTMLElement {
 
 	#makeList() {
 		const list = document.createElement("job-list");
-		for (const { name, value } of this.attributes) if (name.startsWith("data-")) list.setAttribute(name, value);
-		const nothing = document.createElement("p");
-		nothing.className = "jobs-empty";
-		nothing.textContent = word(this, "nothing");
-		list.append(nothing);
+		for (const { name, value } of this.attributes) {
+			if (name.startsWith("data-")) list.setAttribute(name, value);
+		}
+		const empty = document.createElement("p");
+		empty.className = "jobs-empty";
+		empty.textContent = word(this, "nothing");
+		list.append(empty);
 		return list;
 	}
 
-	/** @param {JobsClient} client @param {AbortSignal} signal */
-	#showConnection(client, signal) {
-		this.dataset.connected = client.connected;
-		if (client.connected) this.#catchUp(signal);
-	}
-
-	/** @param {Job} job */
-	#hear(job) {
-		const before = this.#jobs.get(job.id);
-		if (job.claimed) this.#jobs.delete(job.id);
-		else this.#jobs.set(job.id, job);
-		if (before && !job.claimed && !ENDED.has(before.state) && ENDED.has(job.state)) this.#tell(job);
-		this.#count();
-	}
-
-	/** Say that a job has ended, unless its own page is the one that is looked at. @param {Job} job */
-	#tell(job) {
+	/** Say that a job has ended, unless this page is the job's own. @param {Job} job */
+	#announceEnd(job) {
 		if (document.querySelector(`.jobs-waiting[data-job="${CSS.escape(job.id)}"]`)) return;
 		const text = word(this, job.state);
-		/** @type {HTMLElement} */ (this.querySelector("[aria-live]")).textContent = `${job.header}: ${text}`;
-		import("./background.js").then(({ tell }) => tell(job, text), () => {});
+		const spoken = /** @type {HTMLElement} */ (this.querySelector("[aria-live]"));
+		spoken.textContent = `${job.header}: ${text}`; // even if equal, so that it is spoken again
+		import("./waiting/background.js").then(({ notify }) => notify(job, text), () => {});
 	}
 
-	/** What somebody has looked at meanwhile, on another page, is new no more. @param {AbortSignal} signal */
-	async #catchUp(signal) {
-		if (!this.dataset.url || document.hidden) return;
-		const headers = { Accept: "application/json" };
-		const response = await fetch(this.dataset.url, { headers, signal }).catch(() => null);
-		const answer = await response?.json().catch(() => null);
-		for (const { id, claimed } of answer?.jobs ?? []) if (claimed) this.#jobs.delete(id);
-		this.#count();
-	}
-
-	#count() {
+	#showCount() {
 		const unseen = [...this.#jobs.values()].filter(({ state }) => ENDED.has(state)).length;
-		const count = /** @type {HTMLElement} */ (this.querySelector(".jobs-count"));
 		const text = unseen ? word(this, "new").replace("{count}", inDigits(unseen)) : "";
 		this.dataset.unseen = String(unseen);
-		if (count.textContent !== text) count.textContent = text;
+		setText(this.querySelector(".jobs-count"), text);
 	}
 
 	/** @param {KeyboardEvent} event */
@@ -137,7 +129,7 @@ export class JobBell extends HTMLElement {
 	}
 
 	/** @param {FocusEvent} event */
-	#onLeave({ relatedTarget }) {
+	#onFocusOut({ relatedTarget }) {
 		if (relatedTarget instanceof Node && !this.contains(relatedTarget)) this.toggle(false);
 	}
 

@@ -1,9 +1,16 @@
-import { ENDED, isAddress } from "./events.js";
-import { inPercent, language, word } from "./words.js";
+import { ENDED, isAddress } from "./client/events.js";
+import { inPercent, language, setText, word } from "./elements/words.js";
 /** @import { Job } from "./types.d.ts" */
 
 /** The parts of an item, as `job_list.html` writes them: class and element. */
-const PARTS = { header: "a", word: "span", percent: "span", bar: "progress", detail: "bdi", time: "time" };
+const PARTS = {
+	header: "a",
+	word: "span",
+	percent: "span",
+	bar: "progress",
+	detail: "bdi",
+	time: "time",
+};
 
 /** Make an empty item for a job. @param {Job} job @param {"a" | "bdi"} header */
 export function makeItem(job, header) {
@@ -12,38 +19,51 @@ export function makeItem(job, header) {
 	for (const [name, tag] of Object.entries({ ...PARTS, header })) {
 		const part = document.createElement(tag);
 		part.className = `jobs-${name}`;
-		part.dir = "auto"; // also keeps an override character in its own place
+		part.dir = "auto"; // also keeps a bidi override inside its part
 		item.append(part, " ");
 	}
 	return item;
 }
 
-/** Show the job in its item, as text. @param {HTMLElement} item @param {Job} job @param {Element} words where the page's words are */
+/**
+ * Show the job in its item.
+ * @param {HTMLElement} item @param {Job} job
+ * @param {Element} words has the `data-word-…` attributes
+ */
 export function renderItem(item, job, words) {
+	const hasEnded = ENDED.has(job.state);
+	const percent = hasEnded ? null : (job.progress?.percent ?? null);
+	const message = hasEnded ? "" : job.progress?.message;
 	item.dataset.state = job.state;
 	item.dataset.version = String(job.version);
-	const percent = ENDED.has(job.state) ? null : (job.progress?.percent ?? null);
-	write(item, "header", job.header ?? job.id);
-	write(item, "word", word(words, job.state));
-	write(item, "percent", inPercent(percent));
-	write(item, "detail", job.error || (ENDED.has(job.state) ? "" : job.progress?.message) || "");
+	setText(part(item, "header"), job.header ?? job.id);
+	setText(part(item, "word"), word(words, job.state));
+	setText(part(item, "percent"), inPercent(percent));
+	setText(part(item, "detail"), job.error || message || "");
 	showLink(item, job);
 	showBar(item, job, percent);
 	showTime(item, job.created_at ?? "");
 }
 
-/** Show the time in the reader's own time and language. @param {HTMLElement} item @param {string} iso */
-export function showTime(item, iso = part(item, "time")?.getAttribute("datetime") ?? "") {
-	part(item, "time")?.setAttribute("datetime", iso);
-	write(item, "time", inTime(iso));
+/**
+ * Show the time in the reader's own time zone and language.
+ * @param {HTMLElement} item @param {string} iso
+ */
+export function showTime(item, iso = createdAt(item)) {
+	const time = part(item, "time");
+	time?.setAttribute("datetime", iso);
+	setText(time, inTime(iso));
 }
 
-/** When the job of this item was created: ISO 8601, which sorts as text. @param {Element} item */
+/**
+ * Return when the job of this item was created: ISO 8601, which sorts as text.
+ * @param {Element} item
+ */
 export function createdAt(item) {
 	return part(item, "time")?.getAttribute("datetime") ?? "";
 }
 
-/** A link leads to a page, never to a script. @param {HTMLElement} item @param {Job} job */
+/** @param {HTMLElement} item @param {Job} job */
 function showLink(item, { url }) {
 	if (url && isAddress(url)) item.querySelector("a.jobs-header")?.setAttribute("href", url);
 }
@@ -62,16 +82,12 @@ function part(item, name) {
 	return item.querySelector(`.jobs-${name}`);
 }
 
-/** @param {HTMLElement} item @param {string} name @param {string} text */
-function write(item, name, text) {
-	const element = part(item, name);
-	if (element && element.textContent !== text) element.textContent = text;
-}
-
-/** The time of a moment of today, else its day. @param {string} iso */
+/** Return the time of day for a moment today, else the date. @param {string} iso */
 function inTime(iso) {
 	const date = new Date(iso);
 	if (Number.isNaN(date.getTime())) return "";
 	const isToday = date.toDateString() === new Date().toDateString();
-	return new Intl.DateTimeFormat(language(), isToday ? { timeStyle: "short" } : { dateStyle: "medium" }).format(date);
+	/** @type {Intl.DateTimeFormatOptions} */
+	const style = isToday ? { timeStyle: "short" } : { dateStyle: "medium" };
+	return new Intl.DateTimeFormat(language(), style).format(date);
 }

@@ -1,9 +1,9 @@
-import { ENDED } from "./events.js";
+import { ENDED } from "./client/events.js";
+import { inNumbers, inPercent } from "./elements/words.js";
 import { define, JobElement } from "./job-element.js";
-import { inNumbers, inPercent } from "./words.js";
 /** @import { Job } from "./types.d.ts" */
 
-/** `<job-progress job="…">`: a bar with the job's name, the per cent, the numbers, and what is being done just now. */
+/** `<job-progress job="…">`: a bar with the job's name, per cent, numbers and latest message. */
 export class JobProgress extends JobElement {
 	/** @param {Job} job */
 	render({ header = "", state, progress }) {
@@ -13,9 +13,9 @@ export class JobProgress extends JobElement {
 		bar.setAttribute("aria-label", header);
 		if (percent === null) bar.removeAttribute("value");
 		else bar.value = percent;
-		this.write(this.piece("percent"), inPercent(percent));
-		this.write(this.piece("count"), progress ? inNumbers(this, progress) : "");
-		this.write(this.piece("detail", "bdi"), ENDED.has(state) ? "" : (progress?.message ?? ""));
+		this.write("percent", inPercent(percent));
+		this.write("count", progress ? inNumbers(this, progress) : "");
+		this.write("detail", ENDED.has(state) ? "" : (progress?.message ?? ""), "bdi");
 	}
 }
 

@@ -1,8 +1,8 @@
+import { word } from "./elements/words.js";
 import { define, JobElement } from "./job-element.js";
-import { word } from "./words.js";
 /** @import { Job } from "./types.d.ts" */
 
-/** `<job-status job="…">`: how a job is, in a word that is also spoken, and why it has failed. */
+/** `<job-status job="…">`: a job's state as a word that is also spoken, and why the job failed. */
 export class JobStatus extends JobElement {
 	connectedCallback() {
 		if (!this.hasAttribute("role")) this.setAttribute("role", "status");
@@ -11,8 +11,8 @@ export class JobStatus extends JobElement {
 
 	/** @param {Job} job */
 	render({ state, error }) {
-		this.write(this.piece("word"), word(this, state) || state);
-		this.write(this.piece("detail", "bdi"), error ?? "");
+		this.write("word", word(this, state) || state);
+		this.write("detail", error ?? "", "bdi");
 	}
 }
 

@@ -1,4 +1,9 @@
-/** Types for editors, bundlers and `tsc --checkJs`; no browser loads this file. */
+/** Types for editors, bundlers and `tsc --checkJs`. No browser loads this file. */
+
+/** The states of `jobs/states.py`. */
+export type State =
+	| "pending" | "running" | "retrying"
+	| "complete" | "failed" | "cancelled" | "expired" | "lost";
 
 export interface Progress {
 	current: number | null;
@@ -8,11 +13,11 @@ export interface Progress {
 	message: string;
 }
 
-/** A job as the wire tells it; what the handler's `public_data()` returns stands beside these fields. */
+/** A job on the wire. The keys that the handler's `public_data()` returns stand beside these. */
 export interface Job {
 	id: string;
-	state: "pending" | "running" | "retrying" | "complete" | "failed" | "cancelled" | "expired" | "lost";
-	/** Microseconds; only grows. */
+	state: State;
+	/** Microseconds. It only grows. */
 	version: number;
 	header?: string;
 	message?: string;
@@ -20,16 +25,16 @@ export interface Job {
 	eta_seconds?: number | null;
 	attempt?: number;
 	max_attempts?: number | null;
-	/** While it is retrying: when the next attempt is due. */
+	/** While the job is retrying: when the next attempt is due. */
 	retry_at?: string | null;
 	error?: string | null;
 	/** The waiting page. */
 	url?: string;
-	/** ISO 8601 in UTC, as the two below. */
+	/** ISO 8601 in UTC, like the next two. */
 	created_at?: string | null;
 	started_at?: string | null;
 	ended_at?: string | null;
-	/** In the list of my jobs (`GET jobs/`): somebody has seen its end. */
+	/** Only in the list of my jobs (`GET jobs/`): somebody has seen its end. */
 	claimed?: boolean;
 	[public_data: string]: unknown;
 }
@@ -37,7 +42,7 @@ export interface Job {
 export interface Frame {
 	event: string;
 	job: Job;
-	/** The subscriptions of this socket that it is for. */
+	/** The subscriptions of this socket that the frame is for. */
 	for?: Topic[];
 }
 
@@ -50,28 +55,33 @@ export interface Topic {
 }
 
 export interface ClientOptions {
-	/** The socket's path or whole address; "" for none: then the client polls. */
+	/** The socket's path or its whole address; "" for no socket: then the client polls. */
 	url?: string;
-	/** The job to which that path subscribes by itself (`ws/jobs/<id>/`). */
+	/** The job, if the path names one: the server then subscribes to it by itself. */
 	job?: string;
 	WebSocket?: SocketClass;
 	fetch?: Fetch;
 }
 
 export interface SubscribeOptions {
-	/** The version of the job that the page shows already. */
+	/** The version of the job that the page already shows. */
 	version?: number;
-	/** The job's page, which is asked for JSON while there is no socket. */
+	/** The address to poll for JSON while there is no socket: the job's page, or the list. */
 	poll?: string;
 	/** Unsubscribes. */
 	signal?: AbortSignal;
 }
 
-/** What is to be done after the ready form was posted. */
+/** What the waiting page does after it posted the ready form. */
 export interface Outcome {
 	/**
-	 * `go` to a place; `wait` on (not ready after all); `stale` (CSRF: only a fresh page helps); `signed_out`; `stuck`
-	 * (`on_ready` failed); `unreachable`; or `submit` (an answer that only the browser itself can show).
+	 * * `go`: go to `url`.
+	 * * `wait`: keep waiting, because the job is not ready after all.
+	 * * `stale`: only a fresh page helps (CSRF).
+	 * * `signed_out`: the reader has to sign in.
+	 * * `stuck`: `on_ready` failed.
+	 * * `unreachable`: the server did not answer for too long.
+	 * * `submit`: submit the form, because only the browser itself can show the response.
 	 */
 	then: "go" | "wait" | "stale" | "signed_out" | "stuck" | "unreachable" | "submit";
 	url?: string;

@@ -9,26 +9,26 @@ from jobs.upkeep.purge import purge
 
 
 class Command(BaseCommand):
-    """Deletes what ended long ago; may run, and be stopped, at any time."""
+    """Deletes jobs that ended long ago. It may run, and be stopped, at any time."""
 
     help = (
-        "Delete jobs from the archive that ended longer ago than JOBS['ARCHIVE_DAYS'], in batches."
+        "Delete jobs that ended more than JOBS['ARCHIVE_DAYS'] ago from the archive, in batches."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Take the age and the size of a batch."""
         days = jobs_settings().ARCHIVE_DAYS
         parser.add_argument(
-            "--days", type=float, default=days, help=f"keep what is younger (default: {days})"
+            "--days", type=float, default=days, help=f"keep younger jobs (default: {days})"
         )
         parser.add_argument(
-            "--batch", type=int, default=1000, help="rows of one statement (default: 1000)"
+            "--batch", type=int, default=1000, help="rows per statement (default: 1000)"
         )
 
     def handle(self, *args: Any, days: float, batch: int, **options: Any) -> None:
-        """Delete, and say how many."""
+        """Delete the jobs, and print how many."""
         if batch < 1:
-            raise CommandError("--batch must be above 0.")
+            raise CommandError(f"--batch is {batch}; give at least 1.")
         try:
             deleted = sum(purge(days, batch))
         except ValueError as error:

@@ -1,4 +1,4 @@
-"""`manage.py sweep_jobs`: enforce the deadlines of jobs that nobody looks at."""
+"""`manage.py sweep_jobs`: enforce the deadlines of jobs that nobody reads."""
 
 from typing import Any
 
@@ -10,14 +10,12 @@ from jobs.upkeep.sweep import sweep
 
 
 class Command(BaseCommand):
-    """Ends what is overdue and archives what has ended; run it every minute or so, if at all."""
+    """Ends overdue jobs and archives ended ones. Optional; once a minute is often enough."""
 
-    help = (
-        "End jobs whose deadline has passed, and archive what ended while the database was away."
-    )
+    help = "End overdue jobs, and archive jobs that ended while the database was away."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Sweep once, and say what there was to do; exit 1 if some of it could not be done."""
+        """Sweep once, and print the counts; exit 1 if some jobs could not be archived."""
         try:
             swept = sweep()
         except (StoreUnavailable, DatabaseError) as error:

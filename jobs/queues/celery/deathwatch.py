@@ -8,10 +8,11 @@ processes, Celery's own check must do.
 
 import os
 from collections.abc import Callable
-from functools import cache
 from typing import Any
 
 from kombu.asynchronous import get_event_loop
+
+from jobs.runtime.per_process import per_process
 
 
 class Deathwatch:
@@ -44,10 +45,7 @@ class Deathwatch:
         self.on_death()
 
 
-@cache
+@per_process
 def deathwatch() -> Deathwatch:
     """Return the watch over this worker's processes."""
     return Deathwatch()
-
-
-os.register_at_fork(after_in_child=deathwatch.cache_clear)

@@ -4,10 +4,9 @@ A death ends only the attempt that the dead process was working on. A thread doe
 slow Redis or database never holds the worker up.
 """
 
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache, partial
+from functools import partial
 
 from django.db import connections
 from django.utils import translation
@@ -19,6 +18,7 @@ from jobs.logs import get_logger
 from jobs.repository import JobRepository
 from jobs.runtime.backlog import backlog, backlog_for
 from jobs.runtime.forking import no_fork
+from jobs.runtime.per_process import per_process
 from jobs.states import JobState
 from jobs.store import records
 
@@ -40,7 +40,7 @@ def end_later(
     parent_thread().submit(_end_when_store_answers, end)
 
 
-@cache
+@per_process
 def parent_thread() -> ThreadPoolExecutor:
     """Return the one thread for what the worker's parent must not wait for."""
     return ThreadPoolExecutor(max_workers=1, thread_name_prefix="jobs-parent")
@@ -87,6 +87,3 @@ def _write(end: Callable[[], None]) -> None:
         end()
     except StoreUnavailable as problem:
         backlog_for(problem).add(end)
-
-
-os.register_at_fork(after_in_child=parent_thread.cache_clear)

@@ -3,10 +3,8 @@
 So it goes on for tasks that are silent, busy, or hold the interpreter's lock.
 """
 
-import os
 import threading
 from collections.abc import Iterable
-from functools import cache
 from typing import Any, Protocol
 
 from celery.worker import state as worker_state
@@ -18,6 +16,7 @@ from jobs.exceptions import JobError
 from jobs.job import Job
 from jobs.logs import get_logger
 from jobs.runtime.forking import no_fork
+from jobs.runtime.per_process import per_process
 from jobs.store import records
 from jobs.store.records import Outcome
 
@@ -108,7 +107,7 @@ class Heart:
             pause.wait(jobs_settings().HEARTBEAT)
 
 
-@cache
+@per_process
 def heart() -> Heart:
     """Return this process's heart."""
     return Heart()
@@ -120,6 +119,3 @@ def _restore(lost: Record, found: Outcome) -> None:
             Job(lost).stored.restore(found, keep_version=True)
         finally:
             connections.close_all()
-
-
-os.register_at_fork(after_in_child=heart.cache_clear)

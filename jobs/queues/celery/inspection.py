@@ -17,7 +17,7 @@ class Worker(NamedTuple):
 
     tasks: frozenset[str]  # that it can run
     queues: frozenset[str]  # that it takes messages from
-    store: str = ""  # the Redis that holds its jobs, as `scripts.server` names it; "" if unknown
+    store: str = ""  # the Redis that holds its jobs, as `server.identity` names it; "" if unknown
 
 
 def job_tasks() -> dict[str, JobTask]:

@@ -6,7 +6,7 @@ from typing import Any
 from celery.worker.control import inspect_command
 
 from jobs.exceptions import StoreUnavailable
-from jobs.store import scripts
+from jobs.store import server
 
 STORE = "jobs_store"
 
@@ -15,5 +15,5 @@ STORE = "jobs_store"
 def answer_store(state: Any) -> str:
     """Return which Redis holds this worker's jobs; "" if it does not answer."""
     with suppress(StoreUnavailable):
-        return scripts.server()
+        return server.identity()
     return ""

@@ -1,4 +1,4 @@
--- A sign of life of a running job: put its deadline off. No version: nothing that a page shows has changed.
+-- A heartbeat of a running job: move its deadline. The version stays, because nothing that a page shows has changed.
 --
 -- KEYS[1] the job's hash
 -- ARGV    1 microseconds until the new deadline, 2 time to live in seconds

@@ -1,11 +1,11 @@
--- Enter a job in one list, as its newest; one that is in it stays where it is. Only the newest are kept.
+-- Add a job to one index as its newest. A job that is already in it keeps its place. Only the newest are kept.
 --
--- KEYS[1] the list, a sorted set of ids by the time at which they were entered
--- ARGV    1 the id, 2 how many are kept, 3 time to live in seconds
+-- KEYS[1] the index, a sorted set of ids by the time at which they were added
+-- ARGV    1 the id, 2 how many jobs are kept, 3 time to live in seconds
 
 local time = redis.call('TIME')
 redis.call('ZADD', KEYS[1], 'NX', string.format('%.0f', time[1] * 1000000 + time[2]), ARGV[1])
 redis.call('ZREMRANGEBYRANK', KEYS[1], 0, -ARGV[2] - 1)
-if redis.call('TTL', KEYS[1]) < tonumber(ARGV[3]) then -- another job may have to be listed for longer
+if redis.call('TTL', KEYS[1]) < tonumber(ARGV[3]) then -- another job may need a longer one
   redis.call('EXPIRE', KEYS[1], ARGV[3])
 end

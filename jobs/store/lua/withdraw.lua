@@ -1,6 +1,6 @@
--- Take a job back, if it is as one write has left it.
+-- Delete a job, unless somebody has written since the write with this mark.
 --
--- KEYS[1] the job's hash, 2 the key under which it was started once, if there is one
+-- KEYS[1] the job's hash, 2 its unique key, if it has one
 -- ARGV    1 the mark of that write
 
 local stored = redis.call('HMGET', KEYS[1], 'marks', 'version')

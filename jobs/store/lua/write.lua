@@ -1,25 +1,30 @@
--- One transition of one job: check, write, give a version, set the time to live, push. All or nothing.
+-- Make one transition of one job: check, write, set the version and the time to live, publish. All or nothing.
 --
--- KEYS[1] the job's hash, 2 the key under which it was started once, if there is one: a string with the id of the job
---         that holds it
--- ARGV    1 what there is to know, with a space between each:
---             the version that the writer has read ("" creates),
---             the writer's mark of this very write ("-" if doing it twice does no harm),
---             "1" if the job must be past its deadline, else "0", time to live in seconds,
---             microseconds until the new deadline ("" keeps it, "0" removes it), the field to set to this moment ("" none),
---             the last version that the writer knows of ("=" before it: to be kept),
---             the numbers of fields, of deleted ones, and of channels,
---             and if there is a KEYS[2] what becomes of it: "take" (nothing is written while another job holds it, unless
---             that is the one whose id follows, which is known to have ended), "hold" (if it is free), or "free";
---         then field, value, …; deleted fields; channels; and what is published there in up to four pieces, between
---         which the version belongs, the version once more, and this moment in words
--- Answer  {1, version}, or {0, now, the hash} when somebody else was faster or the deadline says otherwise, or
---         {2, id} when another job holds KEYS[2].
+-- KEYS[1] the job's hash
+-- KEYS[2] the job's unique key, if it has one: a string with the id of the job that holds it
+-- ARGV    1 the version that the writer has read; "" creates the job
+--         2 the writer's mark of this write; "" if doing the write twice does no harm
+--         3 "1" if the job must be past its deadline, "0" if it must not be
+--         4 time to live in seconds
+--         5 microseconds until the new deadline; "" keeps the deadline, "0" removes it
+--         6 the field to set to the time of this write; "" for none
+--         7 "1" to write the version in 8 as it is, "0" to give a new one
+--         8 the last version that the writer knows of
+--         9 what to do with KEYS[2]: "take" it, and write nothing while another job holds it;
+--           "hold" it if it is free; "free" it; "" if there is none
+--         10 a job that is known to have ended, which "take" may replace; "" for none
+--         11, 12, 13 the numbers of fields, of deleted fields, and of channels
+--         then field, value, …; deleted fields; channels; and the payload to publish in up to four pieces.
+--         Between them belong the version, the version once more, and the time of this write as text.
+-- Answer  {1, version}
+--         {0, now, the hash} if somebody else has written since, or the deadline is not as in 3
+--         {2, id} if another job holds KEYS[2]
 
-local MAX_VERSION = 9000000000000000 -- as in record.py
-local MAX_MARKS = 640 -- characters: the last 16 marked writes or so
-local LONGEST_HOLD = 2592000 -- seconds without a write, for beats do not prolong it: 30 days, as ALL_TTL in indexes.py
-local UNPACKED = 2000 -- arguments at a time; Lua's stack holds some 8,000
+local MAX_VERSION = 9000000000000000 -- as in core/record.py
+local MAX_MARKS = 640 -- characters, for about 16 marked writes
+-- seconds: 30 days, as ALL_TTL in indexes.py. A heartbeat does not prolong the hold, only a write does.
+local LONGEST_HOLD = 2592000
+local UNPACKED = 2000 -- arguments at a time; Lua's stack holds about 8,000
 
 local function iso(us)
   local seconds = math.floor(us / 1000000)
@@ -43,12 +48,12 @@ local function read_version(text, key)
   if text and text:match('^%d+$') and tonumber(text) <= MAX_VERSION then
     return text
   end
-  return redis.call('EXISTS', key) == 1 and '0' or '' -- damaged, as the reader sees it; or not there at all
+  return redis.call('EXISTS', key) == 1 and '0' or '' -- damaged, which counts as version 0, or missing
 end
 
 local key = KEYS[1]
-local read, mark, must_be_overdue, ttl, delay, stamp, kept, last, fields, deleted, channels, unique, ended =
-  ARGV[1]:match('^(%d*) (%S+) ([01]) (%d+) ([%d-]*) ([%l_]*) (=?)(%d+) (%d+) (%d+) (%d+) ?(%l*) ?(%S*)$')
+local read, mark, must_be_overdue, ttl, delay, stamp, keeps_version, last, unique, ended, fields, deleted, channels =
+  unpack(ARGV, 1, 13)
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 local stored = redis.call('HMGET', key, 'version', 'deadline', 'marks')
@@ -68,11 +73,11 @@ if unique ~= '' then
 end
 
 local version = last
-if kept == '' then
+if keeps_version ~= '1' then
   version = string.format('%.0f', math.max(now, (tonumber(known) or 0) + 1, tonumber(last) + 1))
 end
 local set = {'version', version}
-if mark ~= '-' then
+if mark ~= '' then
   local marks = mark .. ':' .. version .. ' ' .. (stored[3] or '')
   set[#set + 1] = 'marks'
   set[#set + 1] = #marks > MAX_MARKS and marks:sub(1, MAX_MARKS):match('^.* ') or marks
@@ -86,7 +91,7 @@ if stamp ~= '' then
   set[#set + 1] = stamp
   set[#set + 1] = version
 end
-local at = 2
+local at = 14
 for field = at, at + 2 * fields - 1 do
   set[#set + 1] = ARGV[field]
 end
@@ -98,7 +103,7 @@ for from = at, at + deleted - 1, UNPACKED do
   redis.call('HDEL', key, unpack(ARGV, from, math.min(from + UNPACKED, at + deleted) - 1))
 end
 at = at + deleted
--- a job that waits for its deadline is kept at least until then
+-- a job that waits for its deadline must live at least until then
 ttl = tonumber(ttl) + math.max(0, math.ceil((deadline - now) / 1000000))
 redis.call('EXPIRE', key, ttl)
 if unique == 'free' then

@@ -5,15 +5,15 @@ from django.urls import reverse
 
 from jobs.repository import JobRepository
 from jobs.testing import (
+    advance_clock,
     broker_down,
     cancel_at_start,
     capture_events,
-    advance_clock,
+    kill_worker,
     run_at_end,
     run_immediately,
     run_job,
     store_down,
-    kill_worker,
 )
 from project.classrooms.tasks import transfer_students
 

@@ -3,10 +3,11 @@
 import pytest
 from celery.worker import state as worker_state
 
-from jobs.queues.celery.endings import parent_thread
 from jobs.queues.celery.parent import JobRequest
 from project.celery import app
 from tests.tasks import send_parcel
+
+from .played_parent import after_the_parent_thread
 
 
 @pytest.fixture(autouse=True)
@@ -14,8 +15,7 @@ def finished_parent_thread(request):
     """Let the parent's thread finish its work while the test's database is still there."""
     request.getfixturevalue("database_file")
     yield
-    parent_thread().shutdown()
-    parent_thread.cache_clear()
+    after_the_parent_thread(lambda: None)
     worker_state.active_requests.clear()  # or a heart beats for them in all later tests
 
 

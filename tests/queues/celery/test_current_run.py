@@ -9,7 +9,7 @@ from contextvars import copy_context
 import pytest
 from asgiref.sync import async_to_sync, sync_to_async
 
-from jobs.checks.settings import check_celery
+from jobs.checks.celery_app import check_celery
 from jobs.exceptions import JobCancelled
 from jobs.lifecycle.detached_record import DetachedRecord
 from jobs.queues.celery.current_run import current_run

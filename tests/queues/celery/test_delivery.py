@@ -10,7 +10,7 @@ import pytest
 
 from jobs.queues.celery.headers import HEADER
 from jobs.states import JobState
-from jobs.store import records
+from jobs.store import keys, records
 from jobs.testing import advance_clock, capture_events
 from tests.factories import (
     NOWHERE,
@@ -153,9 +153,9 @@ def test_a_late_message_runs_the_job_with_its_newer_data(broker, runs):
 @pytest.mark.parametrize("end", [JobState.COMPLETE, JobState.CANCELLED])
 def test_a_message_runs_nothing_if_only_the_archive_knows_the_end(broker, redis_client, runs, end):
     job = send_parcel.start_job(annas(), parcel="books")
-    backup = redis_client.hgetall(records.job_key(job.id))
+    backup = redis_client.hgetall(keys.job_key(job.id))
     again(job).end(end)
-    redis_client.hset(records.job_key(job.id), mapping=backup)  # restored from an old backup
+    redis_client.hset(keys.job_key(job.id), mapping=backup)  # restored from an old backup
     deliver(broker())
     assert runs == [] and again(job).state is end
 

@@ -4,7 +4,7 @@ and returns what is wrong in words.
 
 from collections.abc import Callable, Iterable
 
-from tests.system.faults.person import ENDED
+from tests.system.harness.person import ENDED
 
 from .history import Event, History
 from .losses import why_gone

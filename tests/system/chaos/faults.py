@@ -1,5 +1,7 @@
-"""What can be done to the stack. Each fault names the part that it hurts and returns when that part
-may go on; some return the processes that they have killed.
+"""What can be done to the stack.
+
+Each fault names the part that it hurts, and returns when this part may go on. Some return the
+processes that they have killed.
 """
 
 import os
@@ -132,7 +134,7 @@ class Faults:
             client.client_kill_filter(_type="normal", skipme=True)
 
     def lock_database(self, target: str, seconds: float) -> None:
-        """Keep everybody from writing to the archive, or on PostgreSQL at times from reading it."""
+        """Keep everybody from writing to the archive; on PostgreSQL sometimes from reading it."""
         mode = self.random.choice(("EXCLUSIVE", "ACCESS EXCLUSIVE"))
         with self.stack.connection() as connection:
             if self.stack.postgres:

@@ -1,4 +1,4 @@
-"""Which jobs may be gone: those that the documents give up (docs/operate.md, "What is promised")."""
+"""Which jobs may be gone: those that docs/operate.md gives up ("What is promised")."""
 
 from .history import Event, History
 from .stack import HEARTBEAT

@@ -1,4 +1,4 @@
-"""Hurts the stack: one fault after another by a seed's order, several at once on different parts."""
+"""Hurts the stack: one fault after another by a seed's order, several parts at once."""
 
 import threading
 import time
@@ -29,10 +29,10 @@ class Nemesis:
 
     def run(self) -> None:
         """Do it, in this thread and some others; returns when all is calm."""
-        with ThreadPoolExecutor(MOST_AT_ONCE) as hands:
+        with ThreadPoolExecutor(MOST_AT_ONCE) as strikes:
             end = time.monotonic() + self.seconds
             while time.monotonic() < end and not self.is_over.is_set():
-                self._strike(hands)
+                self._strike(strikes)
                 self._watch(self.random.uniform(*GAPS))
         if self.is_over.is_set():  # somebody has pressed Ctrl-C
             return
@@ -40,7 +40,7 @@ class Nemesis:
         self.stack.await_server()
         self.history.add("calm")
 
-    def _strike(self, hands: ThreadPoolExecutor) -> None:
+    def _strike(self, strikes: ThreadPoolExecutor) -> None:
         weights = [fault.weight for fault in self.faults]
         fault = self.random.choices(self.faults, weights)[0]
         seconds = self.random.choice((0.3, 1, 2, 3)) * self.random.uniform(0.5, 2)
@@ -48,7 +48,7 @@ class Nemesis:
             if fault.target in self._busy or len(self._busy) >= MOST_AT_ONCE:
                 return
             self._busy.add(fault.target)
-        hands.submit(self._do, fault, seconds)
+        strikes.submit(self._do, fault, seconds)
 
     def _do(self, fault: Fault, seconds: float) -> None:
         began = time.time()

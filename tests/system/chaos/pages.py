@@ -1,4 +1,4 @@
-"""A waiting page: it hears its job by a socket or by polling, and posts, as the page's script does."""
+"""A waiting page: follows its job by a socket or by polling, and posts, as the script does."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import httpx
 from websockets.exceptions import WebSocketException
 
-from tests.system.faults.person import ENDED, JSON
+from tests.system.harness.person import ENDED, JSON
 
 if TYPE_CHECKING:
     from .people import Person
@@ -59,7 +59,7 @@ class Page:
             await asyncio.gather(*others, return_exceptions=True)
 
     async def until_ended(self) -> None:
-        """Wait until the page shows an end; a person takes their time with one that is not good."""
+        """Wait until the page shows an end; a person takes their time with a bad one."""
         while self.state != "complete":
             has_ended = self.state in ENDED
             if not await self.has_more(self.random.choice((0, 0.5, 2, 4)) if has_ended else None):

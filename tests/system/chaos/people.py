@@ -9,19 +9,19 @@ from random import Random
 import httpx
 from websockets.asyncio.client import connect
 
-from tests.system.faults.person import JSON
+from tests.system.harness.person import JSON
 
 from .history import History
 from .pages import Page, read
 
 KINDS = ("quick", "slow", "silent", "failing", "retrying", "late")
 WEIGHTS = (5, 4, 3, 2, 2, 3)
-PATIENCE = 30  # seconds for an answer, as the page has
+ANSWER_TIMEOUT = 30  # seconds for an answer, as the page has
 SOCKET = {"open_timeout": 10, "close_timeout": 0.5, "ping_interval": 2, "ping_timeout": 5}
 
 
 class Person:
-    """A browser with a session, in which pages are opened one after the other, and a few at once."""
+    """A browser with a session, in which pages are opened in turn, and a few at once."""
 
     def __init__(
         self,
@@ -36,13 +36,13 @@ class Person:
         self.random = random
         self.base_url = base_url
         self.hooks = hooks  # seconds that they may take
-        self.client = httpx.AsyncClient(base_url=base_url, timeout=PATIENCE, trust_env=False)
+        self.client = httpx.AsyncClient(base_url=base_url, timeout=ANSWER_TIMEOUT, trust_env=False)
         self.jobs: list[str] = []
         self.pages: list[asyncio.Task] = []
         self._numbers = count(1)
 
     async def arrive(self) -> None:
-        """Get a session and a token; before the chaos, because keeping sessions is Django's task."""
+        """Get a session and a token before the chaos: keeping sessions is Django's task."""
         (await self.client.get("/accounts/login/")).raise_for_status()
         answer = await self.client.post("/chaos/quick/", json={"hook_seconds": 0})
         assert answer.status_code == 302, answer.text

@@ -1,4 +1,4 @@
-"""What is printed of a chaos: its figures, what the nemesis did, and the life of each broken job."""
+"""What is printed of a chaos: its figures, the faults, and the life of each broken job."""
 
 import re
 from collections import Counter

@@ -12,7 +12,7 @@ import psycopg
 from project.demo.embedded import free_port
 from project.demo.processes import Child
 from tests.processes import children
-from tests.system.faults.stack import FaultStack
+from tests.system.harness.fault_stack import FaultStack
 from tests.system.harness.postgres import PostgreSQL
 
 WORKERS = ("worker 1", "worker 2")
@@ -45,7 +45,7 @@ class ChaosStack(FaultStack):
             Path(self.cluster.name).chmod(0o755)
             self.postgres = PostgreSQL(Path(self.cluster.name) / "cluster", free_port())
         self.extra_env |= {
-            "DJANGO_SETTINGS_MODULE": "tests.system.chaosjobs.settings",
+            "DJANGO_SETTINGS_MODULE": "tests.system.projects.chaosjobs.settings",
             "JOBS_SETTINGS": json.dumps(LIMITS),
         }
 
@@ -55,7 +55,7 @@ class ChaosStack(FaultStack):
 
     @property
     def hooks(self) -> tuple[float, ...]:
-        """Return how many seconds hooks take; one that writes to SQLite keeps all others waiting."""
+        """Return how many seconds hooks take; on SQLite one that writes blocks all others."""
         return (0, 0, 0, 0.5, 3) if self.postgres else (0, 0, 0, 0.2)
 
     def start_redis(self) -> None:

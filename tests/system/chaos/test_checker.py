@@ -100,7 +100,7 @@ def test_a_lost_job_may_be_corrected_before_its_claim():
     assert verdict(post={"state": "lost"}) == []
 
 
-def test_another_socket_may_hear_an_older_version_and_versions_may_be_heard_twice():
+def test_another_socket_may_hear_an_older_version_or_the_same_twice():
     older = event(5, "heard", who=PAGE, state="running", version=19, socket=2)
     assert verdict(older, GOOD["heard"]) == []
 

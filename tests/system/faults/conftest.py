@@ -2,12 +2,12 @@
 
 import pytest
 
-from .stack import FaultStack
+from tests.system.harness.fault_stack import FaultStack
 
 
 @pytest.fixture(scope="package")
 def stack(prepared_database):
-    """Return Redis, database, server and a worker of the queue `celery`; a test that hurts one starts its own."""
+    """Return Redis, database, server and a worker; a test that hurts one starts its own."""
     with FaultStack(prepared_database) as stack:
         yield stack
 

@@ -10,7 +10,7 @@ def test_f21_job_that_was_cancelled_with_all_workers_down_never_runs(stack, pers
     assert person.look(job_id)["state"] == "cancelled"
 
 
-def test_f21_running_job_stops_at_its_next_progress_even_if_it_retries_all_errors(stack, person):
+def test_f21_a_job_that_retries_every_error_stops_at_its_next_progress(stack, person):
     job_id = person.start("count")
     stack.await_run(job_id)
     assert person.press("cancel", job_id).json()["job"]["state"] == "running"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from .stack import FaultStack
+from tests.system.harness.fault_stack import FaultStack
 
 WELL, BADLY, UNKNOWN = {"name": "well"}, {"name": "badly", "fails": True}, None
 OUTCOMES = {

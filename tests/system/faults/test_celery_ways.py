@@ -8,7 +8,7 @@ from tests.system.harness.stack import paused
 
 
 def frames_of(stack, person, task, last, **kwargs):
-    """Start a job while its worker is frozen, and return every frame that its page hears up to the last event."""
+    """Start a job while its worker is frozen, and return every frame up to the last event."""
     with ExitStack() as page_is_open:
         with paused(stack.worker):
             job_id = person.start(task, **kwargs)
@@ -19,7 +19,7 @@ def frames_of(stack, person, task, last, **kwargs):
 
 
 def story(frames):
-    """Return the events in order, each once, and check that none but the last can be taken for done."""
+    """Return the events in order, each once, and check that only the last can look done."""
     assert all((frame["job"]["progress"]["percent"] or 0) < 100 for frame in frames[:-1])
     assert all(frame["job"]["state"] not in ("complete", "failed") for frame in frames[:-1])
     events = [frame["event"] for frame in frames]

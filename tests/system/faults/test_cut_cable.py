@@ -4,10 +4,9 @@ import json
 
 import pytest
 
+from tests.system.harness.fault_stack import LIMITS, LOST_AFTER, RECONCILE
 from tests.system.harness.proxy import Proxy
-
-from .stack import LIMITS, LOST_AFTER, RECONCILE
-from .waiting import until
+from tests.system.harness.waiting import until
 
 MENDED = 25  # seconds after the mending
 
@@ -44,7 +43,7 @@ def end_behind_a_cut(stack, person, cable, worker, *queues):
     return jobs
 
 
-def test_f42_job_that_ended_behind_a_cut_cable_is_archived_at_once_and_ready_then_or_when_it_is_mended(
+def test_f42_a_job_that_ended_behind_a_cut_cable_is_archived_and_ready(
     stack, person, cable, worker
 ):
     watched, unread = end_behind_a_cut(stack, person, cable, worker, "f42", "f42")
@@ -72,9 +71,7 @@ def test_f42_without_an_archive_the_page_hears_lost_and_then_ready(stack, person
             page.hear("ready", MENDED)
 
 
-def test_f42_job_that_would_begin_behind_a_cut_cable_begins_when_it_is_mended(
-    stack, person, cable, worker
-):
+def test_f42_a_job_behind_a_cut_cable_begins_when_it_is_mended(stack, person, cable, worker):
     cable.silence()
     job_id = person.start("keep", {"queue": "f42"}, word="late")
     worker.await_line("task not run yet", 10)

@@ -1,4 +1,4 @@
-"""F28, F29: what a task stores comes back equal or is refused, and no progress is too much or too odd."""
+"""F28, F29: data comes back equal or is refused, and no progress is too much or too odd."""
 
 import math
 from contextlib import ExitStack
@@ -20,7 +20,7 @@ WORDS = {
 }
 
 
-def test_f28_data_is_read_back_equal_by_task_and_page_and_from_the_archive(stack, person):
+def test_f28_task_page_and_archive_read_equal_data(stack, person):
     job_id = person.start("keep", **WORDS)
     expected = WORDS | {f"copy of {key}": value for key, value in WORDS.items()}
     assert person.await_state(job_id, "complete")["data"] == expected
@@ -33,9 +33,7 @@ def test_f28_data_is_read_back_equal_by_task_and_page_and_from_the_archive(stack
     "value",
     ["nan", "infinity", "date", "lazy", "tuple", "bytes", "typed", "key", "deep", "megabyte"],
 )
-def test_f28_value_that_json_would_change_is_refused_by_name_before_anything_is_written(
-    stack, person, value
-):
+def test_f28_a_value_that_json_would_change_is_refused_by_name(stack, person, value):
     job = person.await_state(person.start("refuse", value=value), "complete")
     assert "data['odd']" in job["data"]["refusal"]
     assert "odd" not in job["data"]
@@ -62,9 +60,7 @@ def said_by(stack, person, task, **kwargs):
     return [frame["job"] for frame in page.frames if frame["event"] == "progress"]
 
 
-def test_f29_five_thousand_progress_calls_make_ten_frames_a_second_and_the_last_arrives(
-    stack, person
-):
+def test_f29_five_thousand_progress_calls_make_ten_frames_a_second(stack, person):
     jobs = said_by(stack, person, "flood", calls=5000, seconds=1)
     versions = [job["version"] for job in jobs]
     assert len(jobs) >= 10

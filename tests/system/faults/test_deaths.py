@@ -6,9 +6,8 @@ from datetime import datetime
 
 import pytest
 
+from tests.system.harness.fault_stack import LOST_AFTER, RECONCILE
 from tests.system.harness.stack import paused
-
-from .stack import LOST_AFTER, RECONCILE
 
 HAS_PIDFD = hasattr(os, "pidfd_open")  # the kernel tells at once; Celery itself looks every 5 s
 SEEN_DYING = 2 if HAS_PIDFD else 5  # seconds
@@ -55,9 +54,7 @@ def took(job):
     return (ended - started).total_seconds()
 
 
-def test_f11_job_of_a_killed_worker_is_lost_in_time_for_any_reader_and_on_the_list_page(
-    stack, person
-):
+def test_f11_a_killed_worker_s_job_is_lost_in_time_for_every_reader(stack, person):
     reader = stack.person()
     with stack.extra_worker("f11") as worker, paused(stack.worker):
         listed, read_once = (

@@ -1,21 +1,18 @@
-"""F13, F14, F39, F40, F49: jobs that run more than once, and workers that come back from the dead."""
+"""F13, F14, F39, F40, F49: jobs that run more than once, and workers that come back."""
 
 import os
 import signal
 
 import pytest
 
+from tests.system.harness.fault_stack import LOST_AFTER
 from tests.system.harness.stack import paused
-
-from .stack import LOST_AFTER
-from .waiting import until
+from tests.system.harness.waiting import until
 
 SPARE = 5  # seconds for a worker to start and to look for messages that nobody has acknowledged
 
 
-def test_f13_redelivered_success_wins_over_lost_if_the_person_was_not_told_and_else_does_not_run(
-    stack, person
-):
+def test_f13_a_redelivered_success_corrects_lost_only_before_the_claim(stack, person):
     with stack.extra_worker("f13") as worker:
         waiting, told = (person.start("wait_acks_late", {"queue": "f13"}) for _ in range(2))
         stack.await_run(waiting), stack.await_run(told)
@@ -44,7 +41,7 @@ def workers(stack):
 
 
 def run_twice(stack, person, workers, task):
-    """Return a job that both workers run: the first was frozen past T, so that the second has it."""
+    """Return a job that both workers run: the first was frozen past T, so the second has it."""
     job_id = person.start(task, {"queue": "nobody"})
     with stack.broker_client() as client:
         message = client.rpop("nobody")

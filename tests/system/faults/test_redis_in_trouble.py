@@ -1,11 +1,11 @@
-"""F16, F38: a broker or a store that is down, hangs or restarts, when a job is started and while it runs."""
+"""F16, F38: a broker or a store is down, hangs or restarts, before a job or while it runs."""
 
 import time
 
 import pytest
 
-from .stack import FaultStack, down, hanging
-from .waiting import until
+from tests.system.harness.fault_stack import FaultStack, down, hanging
+from tests.system.harness.waiting import until
 
 STORE_GIVEN_UP = 5  # seconds; two tries of 2 s
 BROKER_GIVEN_UP = 7  # seconds; three tries of 2 s: write, connect, connect again
@@ -15,16 +15,14 @@ TROUBLE = r"Unrecoverable error|Trying to re-establish the connection|Connection
 
 @pytest.fixture(scope="module")
 def stack(prepared_database, tmp_path_factory):
-    """Return processes of our own; the messages outlive a restart of the broker, as in production, the jobs do not."""
+    """Return processes whose messages survive a restart of the broker; the jobs do not."""
     folder = str(tmp_path_factory.mktemp("broker"))
     with FaultStack(prepared_database, *KEPT, "--dir", folder, has_worker=False) as stack:
         yield stack
 
 
 @pytest.mark.parametrize("trouble", [down, hanging])
-def test_f16_broker_in_trouble_gives_a_failed_job_and_its_page_and_nothing_runs_later(
-    stack, person, trouble
-):
+def test_f16_a_broken_broker_fails_the_job_and_nothing_runs_later(stack, person, trouble):
     started = time.monotonic()
     with trouble(stack.broker):
         job_id = person.start("keep", {"queue": "f16"}, word="ghost")
@@ -43,9 +41,7 @@ def test_f16_broker_in_trouble_gives_a_failed_job_and_its_page_and_nothing_runs_
 
 
 @pytest.mark.parametrize("trouble", [down, hanging])
-def test_f16_store_in_trouble_gives_a_plain_503_page_and_no_message_and_no_job(
-    stack, person, trouble
-):
+def test_f16_a_broken_store_gives_a_503_page_and_no_job(stack, person, trouble):
     person.start(
         "keep", {"queue": "f16.before"}
     )  # the server has a connection now, which can take what is sent
@@ -83,9 +79,7 @@ def restart_both(stack):
     stack.broker.start()
 
 
-def test_f38_late_acknowledged_task_ends_well_once_though_redis_restarts_and_its_worker_with_it(
-    stack, person
-):
+def test_f38_a_late_acknowledged_task_survives_restarts_of_redis_and_worker(stack, person):
     with stack.extra_worker("f38") as worker:
         job_id = person.start("wait_acks_late", {"queue": "f38"})
         stack.await_run(job_id)

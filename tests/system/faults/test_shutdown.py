@@ -1,4 +1,4 @@
-"""F33, F22: a worker that is told to end, in every phase: nothing is orphaned, and no job is forgotten."""
+"""F33, F22: a worker is stopped in any phase, and leaves no orphan and no forgotten job."""
 
 import os
 import signal
@@ -8,16 +8,15 @@ from contextlib import contextmanager
 import pytest
 
 from tests.processes import await_end, session
+from tests.system.harness.fault_stack import LOST_AFTER, hanging
+from tests.system.harness.waiting import until
 
-from .stack import LOST_AFTER, hanging
-from .waiting import until
-
-AT_ONCE = 5  # seconds for a worker with nothing to wait for
+QUICK_SHUTDOWN = 5  # seconds for a worker with nothing to wait for
 
 
 @contextmanager
 def bare_worker(stack, tmp_path, *options):
-    """Start a worker without the leash that ends what it leaves behind; its session is looked at instead."""
+    """Start a worker without the leash that ends its children; the test checks its session."""
     log = tmp_path / "worker.log"
     with log.open("w") as output:
         worker = subprocess.Popen(
@@ -44,8 +43,8 @@ def ready_worker(stack, tmp_path, *options):
         yield worker
 
 
-def end(worker, *signals, seconds=AT_ONCE):
-    """Send the signals one after the other, and wait until the worker and all its children have ended."""
+def end(worker, *signals, seconds=QUICK_SHUTDOWN):
+    """Send the signals in turn, and wait until the worker and all its children have ended."""
     for number in signals:
         before = len(worker.printed())
         worker.send_signal(number)
@@ -74,7 +73,7 @@ def test_f33_warm_shutdown_lets_the_job_end_and_leaves_nothing_behind(
         until(lambda: "Warm shutdown" in worker.printed())
         assert person.look(job_id)["state"] == "running"
         stack.open_gate(job_id)
-        worker.wait(AT_ONCE)
+        worker.wait(QUICK_SHUTDOWN)
         await_end(worker.pid, 2)
         assert person.look(job_id)["state"] == "complete"
 
@@ -100,9 +99,7 @@ def test_f22_late_acknowledged_job_goes_on_elsewhere_after_ctrl_c_was_pressed_tw
         until(lambda: person.look(job_id)["state"] == "complete")
 
 
-def test_f33_worker_that_cannot_tell_a_hanging_store_of_an_end_can_be_ended_all_the_same(
-    stack, person, tmp_path
-):
+def test_f33_a_worker_can_be_stopped_although_the_store_hangs(stack, person, tmp_path):
     with ready_worker(stack, tmp_path) as worker:
         job_id = person.start("wait", {"queue": "f33"})
         stack.await_run(job_id)

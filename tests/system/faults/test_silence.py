@@ -4,8 +4,8 @@ from contextlib import ExitStack
 
 import pytest
 
-from .stack import LOST_AFTER
-from .waiting import until
+from tests.system.harness.fault_stack import LOST_AFTER
+from tests.system.harness.waiting import until
 
 BUSY = round(3 * LOST_AFTER)  # seconds
 SPARE = 8  # seconds for the busy processes on two cores
@@ -37,7 +37,7 @@ def busy(stack):
         )
 
 
-def test_f12_lock_held_in_a_pool_without_processes_is_taken_for_lost_and_corrected_at_the_end(
+def test_f12_a_thread_pool_that_holds_the_lock_is_lost_until_it_ends(
     busy,
 ):
     person, jobs = busy

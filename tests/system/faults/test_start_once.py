@@ -8,9 +8,8 @@ import httpx
 import pytest
 
 from project.demo.processes import Child
-
-from .stack import LOST_AFTER, FaultStack
-from .waiting import until
+from tests.system.harness.fault_stack import LOST_AFTER, FaultStack
+from tests.system.harness.waiting import until
 
 POSTS = 200
 DIE_BEFORE_SENDING = """
@@ -18,7 +17,7 @@ import os, signal
 import django
 django.setup()
 from celery.signals import before_task_publish
-from tests.system.faultjobs.tasks import hurry
+from tests.system.projects.faultjobs.tasks import hurry
 before_task_publish.connect(lambda **_: os.kill(os.getpid(), signal.SIGKILL), weak=False)
 hurry.submit_job(None, owner="{owner}", task_id="{job_id}", unique="{key}")
 """

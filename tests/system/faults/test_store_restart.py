@@ -1,11 +1,11 @@
-"""F4 for workers: Redis restarts empty while tasks run; what was known of their jobs is in their worker."""
+"""F4 for workers: Redis restarts empty while tasks run; their workers still know the jobs."""
 
 import json
 
 import pytest
 
-from .stack import LIMITS
-from .waiting import until
+from tests.system.harness.fault_stack import LIMITS
+from tests.system.harness.waiting import until
 
 HEARTBEAT = 2  # seconds; slow, so that Redis is emptied between two beats
 
@@ -19,9 +19,7 @@ def worker(stack):
         yield worker
 
 
-def test_f04_what_a_task_has_stored_since_the_last_heartbeat_outlives_an_emptied_redis(
-    stack, person, worker
-):
+def test_f04_data_stored_after_the_last_heartbeat_survives_an_emptied_redis(stack, person, worker):
     job_id = person.start("write_and_wait", {"queue": "f4"})
     stack.await_run(job_id)
     until(lambda: stack.stored_state(job_id) == "running")
@@ -34,9 +32,7 @@ def test_f04_what_a_task_has_stored_since_the_last_heartbeat_outlives_an_emptied
     assert (job["data"]["word"], job["attempt"]) == ("stored", 1)
 
 
-def test_f04_silent_job_that_began_since_the_last_heartbeat_is_found_again_after_it(
-    stack, person, worker
-):
+def test_f04_a_silent_new_job_survives_an_emptied_redis(stack, person, worker):
     first = person.start("wait", {"queue": "f4"})
     stack.await_run(first)
     second = person.start("wait", {"queue": "f4"})

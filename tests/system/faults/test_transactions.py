@@ -8,15 +8,14 @@ from contextlib import closing
 import pytest
 
 from project.demo.processes import Child
-
-from .waiting import until
+from tests.system.harness.waiting import until
 
 START_AND_STOP = """
 import os, signal
 import django
 django.setup()
 from celery.signals import after_task_publish
-from tests.system.faultjobs.tasks import keep
+from tests.system.projects.faultjobs.tasks import keep
 after_task_publish.connect(lambda **_: os.kill(os.getpid(), signal.SIGSTOP), weak=False)
 keep.submit_job(None, kwargs={"word": "instant"}, task_id="f18-instant")
 print("went on")
@@ -25,7 +24,7 @@ print("went on")
 
 @pytest.fixture
 def person(person):
-    """Return somebody whose session is stored: SQLite has one writer, and the task's transaction would keep it out."""
+    """Return somebody with a stored session: the task's transaction would keep SQLite's writer."""
     person.await_state(person.start("sleep", seconds=0), "complete")
     return person
 

@@ -1,4 +1,4 @@
-"""The engines of the machine, from Debian's packages and with the printed configuration: started as children."""
+"""The machine's engines, from Debian's packages with the printed configuration, as children."""
 
 import shutil
 import signal
@@ -9,8 +9,8 @@ import redis
 
 from project.demo.processes import Child
 from tests.processes import children
-from tests.system.faults.waiting import until
 from tests.system.harness.postgres import find_postgres
+from tests.system.harness.waiting import until
 
 from .machine import Machine
 
@@ -79,7 +79,7 @@ class RedisPair:
         return port
 
     def revive(self, port: int) -> None:
-        """Start one that was killed, with the file that the sentinels have written, and wait until it follows."""
+        """Start a killed one with the file that the sentinels wrote, and wait until it follows."""
         name = "redis" if port == 6379 else "redis-2"
         file = self.machine.path(f"/etc/redis/{name}.conf")
         self.children[port] = self.machine.run(name, ["redis-server", str(file)])
@@ -93,7 +93,7 @@ class RedisPair:
             return int(sentinel.sentinel_get_master_addr_by_name("waitroom")[1])
 
     def client(self, port: int) -> redis.Redis:
-        """Return a client of the server that the files know under this port, to be used by `with`."""
+        """Return a client of the server with this port in the files, to be used by `with`."""
         return redis.Redis(port=self.machine.ports[port], decode_responses=True)
 
     def stop(self) -> None:
@@ -132,7 +132,7 @@ def _follows(replica: redis.Redis) -> bool:
 
 
 class RabbitMQ:
-    """One node, with Erlang's port mapper as a child of our own: RabbitMQ would leave one behind."""
+    """One node, with Erlang's port mapper as our child: RabbitMQ would leave one behind."""
 
     def __init__(self, machine: Machine):
         self.machine = machine
@@ -196,7 +196,7 @@ class Nginx:
 
     @property
     def log(self) -> Path:
-        """Return what it writes a line into for each request, and for each socket when that ends."""
+        """Return its log: a line for each request, and for each socket when it closes."""
         return self.machine.path("/var/log/nginx/access.log")
 
     def start(self) -> None:
@@ -226,7 +226,7 @@ class Nginx:
             self.child = None
 
     def _at_home(self, text: str) -> str:
-        """Put its temporary folders, which the package has chosen when it was built, below ours."""
+        """Put its temporary folders, which the package chose when it was built, below ours."""
         spool = self.machine.folder("/var/lib/nginx")
         kinds = {
             "client_body": "body",

@@ -1,4 +1,4 @@
-"""All of it: engines, three server processes behind nginx, two workers. Started by `start`, stopped by `stop`."""
+"""All of it: engines, three server processes behind nginx, two workers."""
 
 import json
 import shutil
@@ -9,9 +9,9 @@ from pathlib import Path
 import httpx
 
 from project.demo.processes import Child, manage
-from tests.system.faults.waiting import until
-from tests.system.harness.hands import Hands
 from tests.system.harness.postgres import PostgreSQL
+from tests.system.harness.project_shell import ProjectShell
+from tests.system.harness.waiting import until
 
 from .engines import Nginx, RabbitMQ, RedisPair
 from .machine import Machine, Unit, link_environment
@@ -39,7 +39,7 @@ class Fleet:
             8003: Unit(machine, "mysite-uvicorn@.service", ports[8003]),
         }
         self.workers = {name: Unit(machine, "mysite-worker@.service", name) for name in ("1", "2")}
-        self.hands: Hands | None = None
+        self.shell: ProjectShell | None = None
 
     @property
     def base_url(self) -> str:
@@ -78,7 +78,7 @@ class Fleet:
         self.broker.await_start()
         for worker in self.workers.values():
             worker.start()
-        self.hands = Hands(self.env)
+        self.shell = ProjectShell(self.env)
         for port in self.servers:
             self.await_server(port)
         for name in self.workers:
@@ -86,9 +86,9 @@ class Fleet:
 
     def stop(self) -> None:
         """Stop all of it; may be called twice."""
-        if self.hands:
-            self.hands.close()
-            self.hands = None
+        if self.shell:
+            self.shell.close()
+            self.shell = None
         for unit in (*self.servers.values(), *self.workers.values()):
             unit.kill()
         for engine in (self.proxy, self.database, self.redis):
@@ -116,7 +116,7 @@ class Fleet:
         return child
 
     def restart_server(self, port: int) -> bool:
-        """Do what `systemctl restart` does, and wait for it; return whether the old one ended by itself."""
+        """Do what `systemctl restart` does; return whether the old process ended by itself."""
         ended = self.servers[port].stop()
         self.servers[port].start()
         self.await_server(port)

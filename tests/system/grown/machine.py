@@ -1,6 +1,6 @@
-"""A folder that stands for a whole machine: the files of docs/grown/ are put into it, and their units run as children.
+"""A folder that stands for a whole machine: has the files of docs/grown/, and runs their units.
 
-What differs from the printed files is only where things are: paths lie below the folder, ports are free ones, and the
+Only places differ from the printed files: paths lie below the folder, ports are free ones, and the
 host is 127.0.0.1. A unit is stopped the way systemd does it.
 """
 
@@ -41,7 +41,7 @@ class Machine:
         return self.root / name.lstrip("/")
 
     def printed_file(self, name: str) -> str:
-        """Return the text of a file of docs/grown/ with its paths, ports and host turned into those of here."""
+        """Return the text of a file of docs/grown/, with this machine's paths, ports and host."""
         text = PATH.sub(lambda found: f"{self.root}{found[0]}", (FILES / name).read_text())
         text = re.sub(
             r"(?<![\d.])\d+(?![\d.])",
@@ -53,7 +53,7 @@ class Machine:
     def install(
         self, name: str, place: str, change: Callable[[str], str] = lambda text: text
     ) -> Path:
-        """Put a file where its first line says that it belongs, or another place; return the path."""
+        """Put a file where its first line says that it belongs, or elsewhere; return the path."""
         path = self.path(place)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(change(self.printed_file(name)))

@@ -1,4 +1,4 @@
-"""Clocks that a test sets: of single processes, by libfaketime (Debian's package `faketime`), while they run."""
+"""Wall clocks of single processes, set while they run (Debian's package `faketime`)."""
 
 import os
 from pathlib import Path
@@ -21,7 +21,7 @@ def find_library() -> Path:
 
 
 class Clock:
-    """The clock on the wall of every process that is started with its `env`; their monotonic clocks go on.
+    """The wall clock of every process started with its `env`; their monotonic clocks go on.
 
     It is read again every second.
     """

@@ -1,4 +1,4 @@
-"""Drive Debian's Firefox by WebDriver BiDi, which it speaks by itself: no driver of the right version is needed."""
+"""Drive Debian's Firefox by WebDriver BiDi, which it speaks itself: no driver is needed."""
 
 import asyncio
 import json
@@ -13,14 +13,14 @@ from websockets.asyncio.client import ClientConnection, connect
 
 from project.demo.processes import Child
 
-from . import browser
+from . import chromium
 
 NAMES = ("firefox-esr", "firefox")
 ADVICE = "install the package firefox-esr"
 STARTED = r"WebDriver BiDi listening on (ws://\S+)"
 START_TIMEOUT = 60  # seconds
-PATIENCE = 10.0  # seconds that a page may take for what is expected of it
-LOOK = 0.05  # seconds between two looks
+PAGE_TIMEOUT = 10.0  # seconds that a page may take for what is expected of it
+PAUSE = 0.05  # seconds between two looks
 PREFERENCES = {
     "browser.shell.checkDefaultBrowser": False,
     "datareporting.policy.dataSubmissionEnabled": False,
@@ -31,17 +31,17 @@ PREFERENCES = {
 
 def find() -> str | None:
     """Return a Firefox that starts."""
-    return browser.first_that_starts(map(shutil.which, NAMES))
+    return chromium.first_that_starts(map(shutil.which, NAMES))
 
 
 def install(say: Callable[[str], object]) -> str | None:
     """Get Debian's when we may, and return its path."""
-    if not browser.may_use_apt():
+    if not chromium.may_use_apt():
         return None
     say("There is no Firefox for the browser tests; trying to get Debian's")
     return (
         find()
-        if browser.succeeds(browser.by_apt("firefox-esr"), seconds=browser.INSTALL_TIMEOUT)
+        if chromium.succeeds(chromium.by_apt("firefox-esr"), seconds=chromium.INSTALL_TIMEOUT)
         else None
     )
 
@@ -177,12 +177,12 @@ class FirefoxPage:
         assert answer["type"] == "success", answer["exceptionDetails"]["text"]
         return json.loads(answer["result"].get("value", "null"))
 
-    async def until(self, expression: str, seconds: float = PATIENCE) -> None:
+    async def until(self, expression: str, seconds: float = PAGE_TIMEOUT) -> None:
         """Wait until it is true in the page, which may be another one by then."""
         try:
             async with asyncio.timeout(seconds):
                 while not await self._is_true(expression):
-                    await asyncio.sleep(LOOK)
+                    await asyncio.sleep(PAUSE)
         except TimeoutError:
             seen = await self.ask("[location.href, document.body.innerText]")
             raise AssertionError(

@@ -10,11 +10,8 @@ from project.demo.processes import Child
 START_TIMEOUT = 60  # seconds
 PLACES = "/usr/sbin:/usr/bin"
 NOBODY = "nobody"
-QUICK = (
-    "--innodb-flush-log-at-trx-commit=0",
-    "--innodb-doublewrite=0",
-    "--skip-log-bin",
-)  # nothing outlives the test
+# nothing outlives the test
+QUICK = ("--innodb-flush-log-at-trx-commit=0", "--innodb-doublewrite=0", "--skip-log-bin")
 
 
 def find_mariadb() -> str | None:
@@ -23,7 +20,7 @@ def find_mariadb() -> str | None:
 
 
 class MariaDB:
-    """A server with one user, who needs no password, and one database; `folder` is made, and is only for it."""
+    """A server with one user without a password, and one database; `folder` is made for it."""
 
     def __init__(self, folder: Path, port: int, name: str = "mysite"):
         self.folder = folder
@@ -36,7 +33,7 @@ class MariaDB:
         return f"mysql://{self.name}@127.0.0.1:{self.port}/{self.name}"
 
     def start(self) -> None:
-        """Make the data folder if there is none, start the server, and wait until it takes connections."""
+        """Make the data folder if there is none, start the server, and wait for its port."""
         if not self.folder.exists():
             self._make()
         options = [

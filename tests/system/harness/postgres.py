@@ -1,4 +1,4 @@
-"""A PostgreSQL of the test's own, from the system's packages: on a free loopback port, gone with the process."""
+"""A PostgreSQL of the test's own, from Debian's packages, on a free loopback port."""
 
 import os
 import shutil
@@ -9,17 +9,10 @@ from project.demo.processes import Child
 
 PLACES = "/usr/lib/postgresql/*/bin"  # Debian's
 START_TIMEOUT = 30  # seconds
-NOBODY = (
-    "setpriv",
-    "--reuid=nobody",
-    "--regid=nogroup",
-    "--clear-groups",
-)  # it refuses to run as root
-QUICK = (
-    "fsync=off",
-    "synchronous_commit=off",
-    "full_page_writes=off",
-)  # nothing in it outlives the test
+# it refuses to run as root
+NOBODY = ("setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups")
+# nothing in it outlives the test
+QUICK = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
 
 
 def find_postgres() -> Path | None:
@@ -33,7 +26,7 @@ def find_postgres() -> Path | None:
 
 
 class PostgreSQL:
-    """A cluster with one user, its password and one database, all given; `folder` is made, and is only for it."""
+    """A cluster with one user, password and database, all given; `folder` is made for it."""
 
     def __init__(self, folder: Path, port: int, name: str = "mysite", password: str = "secret"):  # noqa: S107 - a test password
         self.folder = folder

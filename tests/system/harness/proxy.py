@@ -1,4 +1,4 @@
-"""Ways to a server that can be told to go silent: a TCP proxy in a thread of its own, or packets that are dropped.
+"""Ways to a server that can go silent: a TCP proxy in a thread, or packets that are dropped.
 
 The proxy can also answer 502, and cut what is open.
 """
@@ -11,17 +11,16 @@ from typing import Self
 
 BAD_GATEWAY = b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 CHUNK = 65536  # bytes
-HOST, FAR = (
-    "127.0.0.1",
-    "127.0.0.2",
-)  # the same machine; who calls it by its second address can be cut off
+HOST = "127.0.0.1"
+FAR = "127.0.0.2"  # the same machine; connections to this address can be cut off
 
 
 class Proxy:
     """Stands between somebody and a server on this machine.
 
-    While it is silent, connections stay open and are taken, and nothing passes: a half-open link. When it speaks
-    again, only new connections work; the old ones stay open and silent, as when a router has forgotten them.
+    While it is silent, connections stay open and are accepted, but nothing passes: a half-open
+    link. When it speaks again, only new connections work. The old ones stay silent, as when a
+    router has forgotten them.
     """
 
     host = HOST
@@ -119,10 +118,10 @@ class Proxy:
 
 
 class Packets:
-    """The way to a server by another address of this machine, whose packets can be dropped, both ways.
+    """The way to a server by another address of this machine; packets can be dropped both ways.
 
-    Needs iptables, and a network namespace of one's own. What was open goes on when it speaks again, unless TCP has
-    given up meanwhile, or somebody's patience has.
+    Needs iptables, and a network namespace of its own. Open connections go on when it speaks
+    again, unless TCP has given up meanwhile, or somebody's patience has.
     """
 
     host = FAR

@@ -1,8 +1,6 @@
-"""A stack for tests of faults: limits shortened by settings, a proxy between the web server and Redis if asked for."""
+"""Redis, a web server and a project shell, with limits that the test sets; for tests of faults."""
 
 import json
-import os
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,24 +8,17 @@ from typing import Any
 
 import httpx
 import redis
-from django.core import signing
 
-from jobs.access import ticket
-from jobs.core.topics import job_topic
-from project.demo.processes import Child
-
-from .hands import Hands
+from .project_shell import ProjectShell
 from .proxy import Packets, Proxy
 from .stack import LiveStack
 
-TICK = os.sysconf("SC_CLK_TCK")
-
 
 class Site(LiveStack):
-    """Redis, daphne and a pair of hands; a worker only if asked for.
+    """Redis, daphne and a project shell; a worker only if asked for.
 
-    `jobs` are further keys of the JOBS setting. With `proxied`, daphne reaches Redis only through `self.proxy`, a
-    `Proxy` or another `cable`.
+    `jobs` are further keys of the JOBS setting. With `proxied`, daphne reaches Redis only through
+    `self.proxy`, a `Proxy` or another `cable`.
     """
 
     def __init__(
@@ -46,18 +37,18 @@ class Site(LiveStack):
         self.cable = cable
         self.redis.arguments += cable.redis_options
         self.extra_env |= {
-            "DJANGO_SETTINGS_MODULE": "tests.system.countjobs.settings",
+            "DJANGO_SETTINGS_MODULE": "tests.system.projects.countjobs.settings",
             "JOBS_SETTINGS": json.dumps(jobs),
             **(env or {}),
         }
-        self._hands: Hands | None = None
+        self._shell: ProjectShell | None = None
 
     @property
-    def hands(self) -> Hands:
-        """Return the process that makes and ends jobs; it talks to Redis itself."""
-        if self._hands is None:
-            self._hands = Hands(self.env)
-        return self._hands
+    def shell(self) -> ProjectShell:
+        """Return the process that makes and ends jobs; it reaches Redis without the proxy."""
+        if self._shell is None:
+            self._shell = ProjectShell(self.env)
+        return self._shell
 
     @property
     def client(self) -> redis.Redis:
@@ -65,14 +56,14 @@ class Site(LiveStack):
         return redis.Redis.from_url(self.redis.url)
 
     def start_redis(self) -> None:
-        """Start Redis, and the proxy before it."""
+        """Start Redis, and the proxy in front of it."""
         super().start_redis()
         if self.is_proxied and self.proxy is None:
             self.proxy = self.cable(self.redis.port)
             self.proxy.start()
 
     def prepare_database(self) -> None:
-        """Prepare it at full speed."""
+        """Prepare the database at full speed, even if the test wants a slow one."""
         slow = self.extra_env.pop("SLOW_DATABASE", "0")
         super().prepare_database()
         self.extra_env["SLOW_DATABASE"] = slow
@@ -83,20 +74,20 @@ class Site(LiveStack):
             super().start_worker()
 
     def await_worker(self) -> None:
-        """Wait for it."""
+        """Wait until the worker is ready if this site has one."""
         if self.has_worker:
             super().await_worker()
 
     def start_server(self) -> None:
-        """Start daphne, on the far side of the proxy."""
+        """Start daphne behind the proxy."""
         with self.through_the_proxy():
             super().start_server()
 
     def stop(self) -> None:
-        """Stop all of it."""
-        if self._hands:
-            self._hands.close()
-            self._hands = None
+        """Stop all of it; may be called twice."""
+        if self._shell:
+            self._shell.close()
+            self._shell = None
         super().stop()
         if self.proxy:
             self.proxy.stop()
@@ -104,7 +95,7 @@ class Site(LiveStack):
 
     @contextmanager
     def through_the_proxy(self) -> Iterator[None]:
-        """Have what is started inside the block reach Redis only through the proxy."""
+        """Make what is started inside the block reach Redis only through the proxy."""
         direct = self.redis_url
         if self.proxy:
             self.redis_url = f"redis://{self.proxy.host}:{self.proxy.port}/0"
@@ -115,51 +106,11 @@ class Site(LiveStack):
             self.redis_url = direct
 
 
-def ticket_for(job_id: str) -> str:
-    """Return a ticket; every process here has the same key."""
-    return ticket(job_topic(job_id))
-
-
-def forged_ticket(job_id: str) -> str:
-    """Return one that is signed with another key."""
-    return signing.dumps(job_topic(job_id), key="another", salt="jobs.ticket")
-
-
-def cpu_seconds(child: Child) -> float:
-    """Return the processor time that a child has used so far."""
-    fields = Path(f"/proc/{child.pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICK
-
-
-def threads(child: Child) -> int:
-    """Return how many threads a child has."""
-    return len(list(Path(f"/proc/{child.pid}/task").iterdir()))
-
-
-def memory(child: Child) -> int:
-    """Return how many bytes a child holds in memory."""
-    return int(Path(f"/proc/{child.pid}/statm").read_text().split()[1]) * os.sysconf(
-        "SC_PAGE_SIZE"
-    )
-
-
-@contextmanager
-def in_thread(action, *args) -> Iterator[threading.Thread]:
-    """Do something while the block goes on, and wait for its end."""
-    thread = threading.Thread(target=action, args=args)
-    thread.start()
-    try:
-        yield thread
-    finally:
-        thread.join()
-
-
 def claim(browser: httpx.Client, job_id: str) -> httpx.Response:
-    """Call back as the page does; return the answer."""
+    """Post to the job's ready/ route as its page does, and return the answer."""
     browser.get(f"/jobs/{job_id}/", headers={"Accept": "text/html"})
-    return browser.post(
-        f"/jobs/{job_id}/ready/", headers={"X-CSRFToken": browser.cookies["csrftoken"]}
-    )
+    token = browser.cookies["csrftoken"]
+    return browser.post(f"/jobs/{job_id}/ready/", headers={"X-CSRFToken": token})
 
 
 def hash_of(site: Site, job_id: str) -> dict:

@@ -1,4 +1,4 @@
-"""The whole project as real processes, and what a test does with them: log in, listen, pause, restart."""
+"""The whole project as real processes; a test can log in, listen, pause and restart them."""
 
 import os
 import shutil
@@ -18,7 +18,7 @@ from tests.processes import children
 
 
 class LiveStack(PrivateStack):
-    """A private stack that copies a prepared database, and keeps what its processes print for a failed test."""
+    """A private stack that copies a prepared database, and keeps what its processes print."""
 
     def __init__(self, prepared: Path, pace: float = 0.0):
         super().__init__(
@@ -49,20 +49,20 @@ class LiveStack(PrivateStack):
         super().stop()
 
     def visitor(self, username: str | None = "ada") -> Visitor:
-        """Return someone with a browser and no script, logged in as one of the sample users, or not (None)."""
+        """Return someone without scripts, logged in as one of the sample users, or not (None)."""
         self.visitors.append(Visitor(self.base_url))
         if username:
             self.visitors[-1].log_in(username)
         return self.visitors[-1]
 
     def logged_in_client(self, username: str = "ada") -> httpx.Client:
-        """Return the HTTP client of someone who is logged in, the same each time: a password is made to take long."""
+        """Return a logged-in user's HTTP client, the same each time: a password hash is slow."""
         if username not in self.logged_in:
             self.logged_in[username] = self.visitor(username).client
         return self.logged_in[username]
 
     def socket(self, client: httpx.Client, path: str, origin: str | None = None) -> connect:
-        """Return a WebSocket to be used by `async with`, with the client's cookies and the Origin of this server."""
+        """Return a WebSocket for `async with`, with the client's cookies and our Origin."""
         cookies = "; ".join(f"{name}={value}" for name, value in client.cookies.items())
         address = self.base_url.replace("http", "ws", 1) + path
         return connect(
@@ -71,12 +71,6 @@ class LiveStack(PrivateStack):
             additional_headers={"Cookie": cookies},
             proxy=None,
         )
-
-    def restart_worker(self) -> None:
-        """Kill the worker with its pool, and start another."""
-        self.worker.stop(grace=0)
-        self.start_worker()
-        self.await_worker()
 
     def restart_server(self) -> None:
         """Kill the web server, and start it again on its port."""

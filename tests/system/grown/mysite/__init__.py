@@ -1,4 +1,4 @@
-"""The project that the files of docs/grown/ speak of: the example, with the settings that they print."""
+"""The project of docs/grown/: the example, with the settings that these files print."""
 
 from project.celery import app as celery_app
 

@@ -1,4 +1,4 @@
-"""The example's settings, with what docs/grown/settings.py says on top, word for word but for ports and paths.
+"""The example's settings, with docs/grown/settings.py on top, except for ports and paths.
 
 JOBS_SETTINGS (JSON) holds the limits that a test sets.
 """
@@ -7,7 +7,7 @@ import json
 import os
 from pathlib import Path
 
-from tests.system.countjobs.settings import *  # noqa: F403
+from tests.system.projects.countjobs.settings import *  # noqa: F403
 
 exec(Path(os.environ["PRINTED_SETTINGS"]).read_text())  # noqa: S102 - our own file
 

@@ -1,0 +1,30 @@
+"""How far Redis's clock is ahead of this machine's clock."""
+
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+from . import server
+
+
+class ClockSkew(NamedTuple):
+    """The difference of the two clocks, correct to within half of `took`."""
+
+    seconds: float  # by which Redis's clock is ahead; negative if it is behind
+    took: float  # seconds that the question to Redis took
+
+    @property
+    def certain(self) -> float:
+        """The seconds ahead, or 0 if they may be due to the question alone."""
+        return self.seconds if abs(self.seconds) > self.took else 0.0
+
+
+def clock_skew(read_clock: Callable[[], int] = server.clock) -> ClockSkew:
+    """Measure the difference; raises `StoreUnavailable`.
+
+    `read_clock` asks Redis for its time in microseconds.
+    """
+    before = time.time()
+    clock = read_clock() / 1_000_000
+    took = time.time() - before
+    return ClockSkew(clock - before - took / 2, took)
