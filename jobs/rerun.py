@@ -74,7 +74,7 @@ def reason_against_rerun(job: Job) -> str:
 
 
 def rerun(job: Job, request: HttpRequest) -> JobSnapshot:
-    """Let the job's handler run it again, in a request of staff; raises `JobError` if it cannot."""
+    """Let the job's handler run it again, for staff. Raises `JobError` if it cannot."""
     if text := reason_against_rerun(job):
         raise JobError(text)
     return job.handler.rerun(request)

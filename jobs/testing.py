@@ -272,13 +272,14 @@ def _capture_and_send(message: Message) -> None:
 
 
 def _move_back(key: str, seconds: float) -> None:
-    stored: Any = client.client().hgetall(key)
-    past: Any = {
+    redis: Any = client.client()
+    stored = redis.hgetall(key)
+    past = {
         name: int(stored[name]) - round(seconds * 1_000_000)
         for name in TIMES
         if int(stored.get(name, 0))
     }
     if stored:
-        left: Any = client.client().ttl(key)
-        client.client().hset(key, mapping=past)
-        client.client().expire(key, max(0, left - round(seconds)))
+        left = redis.ttl(key)
+        redis.hset(key, mapping=past)
+        redis.expire(key, max(0, left - round(seconds)))

@@ -38,7 +38,7 @@ def with_context(context, parcel):
 
 @task(takes_context=True)
 def ask_to_stop(context):
-    """Have somebody press Cancel meanwhile."""
+    """Cancel the job while it runs."""
     JobRepository().find(context.task_result.id).cancel()
     current_job().set_progress(1, 2)
 

@@ -1,4 +1,4 @@
-"""A canvas is one job with one outcome, run here through Celery's eager mode; a real worker runs them in `live/`."""
+"""A canvas is one job with one end. It runs here in eager mode, in `system/` in a real worker."""
 
 import pytest
 from celery import chain, chord, group, shared_task
@@ -70,7 +70,7 @@ def test_a_part_that_is_counted_twice_counts_once():
     assert (job.refresh().state, job.progress.current) == ("running", 1)
 
 
-def test_a_part_that_is_no_job_task_is_refused_before_anything_is_sent():
+def test_a_part_that_is_no_job_task_is_refused():
     with pytest.raises(TypeError, match="plain is no JobTask"):
         start_canvas(None, group(part.s(1), plain.s()))
 

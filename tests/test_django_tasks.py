@@ -8,10 +8,10 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured
 from django.db import transaction
 
-from jobs import django_tasks
 from jobs.django_tasks import current_job, start_job, submit_job
 from jobs.exceptions import HandlerNotFound, StoreUnavailable, UnserializableData
 from jobs.models import JobRecord
+from jobs.queues.django_tasks import on_started
 from jobs.repository import JobRepository
 from jobs.store import indexes, records
 from jobs.testing import advance_clock, capture_events, store_down
@@ -23,6 +23,8 @@ since_6 = pytest.mark.skipif(django.VERSION < (6,), reason="django.tasks came wi
 pytestmark = pytest.mark.usefixtures("database_file")
 
 if django.VERSION >= (6,):
+    from django.tasks import signals
+
     from . import django_tasks as tasks
 
 
@@ -31,13 +33,13 @@ def ann():
     return request_of(dict(ANN))
 
 
-def test_before_django_6_it_can_be_imported_and_says_what_is_missing(monkeypatch):
-    monkeypatch.setattr(django_tasks, "signals", None)
+def test_before_django_6_a_start_says_what_is_missing(monkeypatch):
+    monkeypatch.setattr("jobs.queues.django_tasks.signals", None)
     with pytest.raises(ImproperlyConfigured, match="Django 6.0 or newer"):
         start_job(ann(), object())
 
 
-def test_outside_of_a_task_there_is_a_job_that_keeps_to_itself():
+def test_outside_of_a_task_the_current_job_is_stored_nowhere():
     current_job().set_progress(1, 2)
     assert JobRecord.objects.count() == 0
 
@@ -59,13 +61,13 @@ def test_positional_arguments_are_kept_by_their_names():
 
 
 @since_6
-def test_its_owner_is_sent_on_by_its_handler():
+def test_the_handler_decides_where_the_owner_goes():
     job = start_job(ann(), tasks.send_letter, parcel="books")
     assert browser(ANN).post(f"/jobs/{job.id}/ready/")["Location"] == "/parcels/"
 
 
 @since_6
-def test_what_it_says_to_its_owner_is_shown_and_what_nobody_thought_of_is_not(caplog):
+def test_only_the_text_of_a_job_error_is_shown_to_the_owner(caplog):
     told = start_job(ann(), tasks.send_letter, parcel="stones", weight=99)
     accident = start_job(ann(), tasks.stumble, secret="hunter2")
     assert (told.state, told.error) == ("failed", "stones is too heavy.")
@@ -84,7 +86,7 @@ def test_an_asynchronous_task_has_its_job_too():
 
 
 @since_6
-def test_a_task_that_is_just_enqueued_is_no_job():
+def test_a_task_that_is_only_enqueued_has_no_job():
     tasks.plain.enqueue()
     assert indexes.all_ids(0, 10) == []
 
@@ -97,7 +99,7 @@ def test_a_task_that_enqueues_others_keeps_its_own_job():
 
 
 @since_6
-def test_the_long_form_names_handler_data_tags_and_owner():
+def test_submit_job_takes_handler_data_tags_and_owner():
     job = submit_job(
         None,
         tasks.send_letter,
@@ -115,7 +117,7 @@ def test_the_long_form_names_handler_data_tags_and_owner():
 
 
 @since_6
-def test_nothing_is_enqueued_that_cannot_be_a_job(monkeypatch):
+def test_a_job_that_cannot_be_stored_is_not_enqueued(monkeypatch):
     enqueued = []
     monkeypatch.setattr(
         "django.tasks.backends.immediate.ImmediateBackend.enqueue",
@@ -140,7 +142,7 @@ def test_inside_a_transaction_the_task_has_its_job_as_well():
 
 
 @since_6
-def test_a_backend_that_only_takes_orders_leaves_the_job_pending(settings):
+def test_a_backend_that_runs_nothing_leaves_the_job_pending(settings):
     settings.TASKS = {"default": {"BACKEND": "django.tasks.backends.dummy.DummyBackend"}}
     job = start_job(ann(), tasks.plain)
     assert (job.state, job.owner) == ("pending", OWNER)
@@ -149,9 +151,9 @@ def test_a_backend_that_only_takes_orders_leaves_the_job_pending(settings):
 
 
 @since_6
-def test_a_backend_that_takes_no_task_fails_the_job_that_it_has_announced(monkeypatch):
+def test_a_backend_that_fails_after_it_has_enqueued_fails_the_job(monkeypatch):
     def refuse(backend, task, args, kwargs):
-        django_tasks.signals.task_enqueued.send(
+        signals.task_enqueued.send(
             type(backend), task_result=SimpleNamespace(id="lost", task=task, backend="")
         )
         raise ConnectionError("no queue")
@@ -163,7 +165,7 @@ def test_a_backend_that_takes_no_task_fails_the_job_that_it_has_announced(monkey
 
 
 @since_6
-def test_a_task_that_is_silent_is_kept_alive_and_its_heart_stops_with_it(settings, monkeypatch):
+def test_the_heart_keeps_a_silent_task_alive_and_stops_with_it(settings, monkeypatch):
     settings.JOBS = settings.JOBS | {"HEARTBEAT": 0.05}
     beat, beaten = records.beat, []
     monkeypatch.setattr(
@@ -184,20 +186,17 @@ def test_a_task_that_is_silent_is_kept_alive_and_its_heart_stops_with_it(setting
 
 @since_6
 @pytest.mark.parametrize(("task", "state"), [("plain", "complete"), ("fail_quickly", "failed")])
-def test_a_worker_that_is_done_before_the_record_is_there_leaves_nobody_waiting(
-    settings, task, state
-):
+def test_a_task_that_ends_before_its_job_is_stored_ends_the_job(settings, task, state):
     settings.TASKS = {"default": {"BACKEND": "tests.django_tasks.QuickBackend"}}
     job = start_job(ann(), getattr(tasks, task))
     assert (job.state, JobRepository().find(job.id).state) == (state, state)
 
 
 @since_6
-def test_a_task_that_has_started_before_its_record_was_there_ends_its_job(monkeypatch):
-    signals = django_tasks.signals
+def test_a_task_that_starts_before_its_job_is_stored_ends_the_job(monkeypatch):
     signals.task_started.disconnect(dispatch_uid="jobs.django_tasks")
     try:
         job = start_job(ann(), tasks.plain)
     finally:
-        signals.task_started.connect(django_tasks._on_started, dispatch_uid="jobs.django_tasks")
+        signals.task_started.connect(on_started, dispatch_uid="jobs.django_tasks")
     assert (job.state, job.attempt) == ("complete", 0)

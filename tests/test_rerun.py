@@ -1,4 +1,4 @@
-"""A job that has ended is run again: by staff with the permission, once, with the same arguments, or with a reason."""
+"""Staff run an ended job again, once and with the same arguments, or see why they cannot."""
 
 from datetime import date, datetime, time
 from decimal import Decimal
@@ -46,7 +46,7 @@ def page_of(job):
     return f"/admin/jobs/jobrecord/{job.id}/rerun/"
 
 
-def test_it_starts_as_a_new_job_of_the_same_owner_with_the_same_arguments():
+def test_a_rerun_is_a_new_job_with_the_same_owner_and_arguments():
     job = sent()
     again = start_again(send_again, job).refresh()
     assert RUNS == [("books", 3)] * 2
@@ -58,7 +58,7 @@ def test_it_starts_as_a_new_job_of_the_same_owner_with_the_same_arguments():
     }
 
 
-def test_what_the_task_has_added_to_the_data_is_no_argument_of_the_next_run():
+def test_data_that_the_task_added_is_no_argument_of_the_rerun():
     job = ended_job(handler_class=AgainHandler, parcel="books", receipt="an old one", note="kept")
     start_again(send_again, job)
     assert RUNS == [("books", 1)] and "note" not in successor_of(job).data
@@ -81,7 +81,7 @@ def test_a_successor_that_redis_has_lost_is_still_known(redis_client):
         start_again(send_again, job)
 
 
-def test_one_whose_arguments_are_not_in_its_data_is_refused_by_their_names():
+def test_missing_arguments_are_named_in_the_refusal():
     with pytest.raises(JobError, match="does not hold parcel"):
         start_again(send_again, ended_job(handler_class=AgainHandler, weight=3))
     with pytest.raises(JobError, match="not known"):

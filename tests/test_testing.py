@@ -26,11 +26,11 @@ from jobs.testing import (
 from jobs.waiting.leases import take_lease
 
 from .factories import ANN, OWNER, browser, create_job, ended_job, request_of, started_job
-from .tasks import report_once, send_parcel, stumble, wait_for_cancel
+from .tasks import deliver, report_once, send_parcel, stumble, wait_for_cancel
 
 
 @pytest.mark.usefixtures("database_file")
-def test_a_job_is_run_to_its_end_here_and_now():
+def test_run_job_runs_a_job_to_its_end():
     job = run_job(send_parcel, request_of(dict(ANN)), parcel="books")
     assert (job.state, job.owner, job.data["receipt"]) == ("complete", OWNER, "books sent")
     assert JobRepository().find(job.id).state is JobState.COMPLETE
@@ -45,7 +45,7 @@ def test_a_job_is_run_to_its_end_here_and_now():
         (wait_for_cancel, {}, "cancelled"),
     ],
 )
-def test_what_the_task_raises_is_the_job_s_end_as_in_a_worker(task, kwargs, state):
+def test_what_the_task_raises_ends_the_job_as_in_a_worker(task, kwargs, state):
     job = run_job(task, **kwargs)
     assert job.state == state and "hunter2" not in job.error
 
@@ -118,7 +118,7 @@ async def test_the_communicator_speaks_the_protocol():
 
 
 @pytest.mark.usefixtures("database_file", "nothing_left")
-async def test_the_communicator_tells_the_code_of_a_close_and_gives_up_waiting():
+async def test_the_communicator_returns_the_close_code_and_times_out():
     async with JobCommunicator({}, "nobody") as page:
         assert await page.close_code() == 4404
     with pytest.raises(TimeoutError):
@@ -127,7 +127,7 @@ async def test_the_communicator_tells_the_code_of_a_close_and_gives_up_waiting()
 
 
 @pytest.mark.usefixtures("database_file", "nothing_left")
-async def test_a_page_from_elsewhere_can_be_played():
+async def test_the_communicator_can_leave_the_origin_out():
     async with JobCommunicator(ANN, origin=None) as page:
         assert await page.close_code() == 4400
     assert asyncio.all_tasks() == {asyncio.current_task()}
@@ -142,9 +142,7 @@ async def test_a_page_from_elsewhere_can_be_played():
         (ended_job, 3600, "complete", "complete"),
     ],
 )
-def test_what_was_to_happen_meanwhile_has_happened_when_time_has_passed(
-    make, seconds, before, after
-):
+def test_advancing_the_clock_lets_deadlines_pass(make, seconds, before, after):
     job = make()
     advance_clock(seconds - 5, job)
     assert job.refresh().state == before
@@ -153,7 +151,7 @@ def test_what_was_to_happen_meanwhile_has_happened_when_time_has_passed(
 
 
 @pytest.mark.django_db
-def test_redis_forgets_a_job_in_time_and_the_archive_does_not(redis_client):
+def test_redis_forgets_an_old_job_and_the_archive_does_not(redis_client):
     job = ended_job()
     advance_clock(86400, job)
     assert redis_client.keys(f"jobs:*{job.id}*") == []
@@ -163,7 +161,7 @@ def test_redis_forgets_a_job_in_time_and_the_archive_does_not(redis_client):
 
 
 @pytest.mark.django_db
-def test_a_lease_ends_and_a_creation_is_longer_ago_when_time_has_passed():
+def test_advancing_the_clock_ends_leases_and_ages_the_job():
     job, created = ended_job(), JobRepository().find(ended_job().id).created_at
     assert take_lease(job, "a", 30)
     advance_clock(31, job)
@@ -171,13 +169,13 @@ def test_a_lease_ends_and_a_creation_is_longer_ago_when_time_has_passed():
     assert (created - job.refresh().created_at).total_seconds() == pytest.approx(31, abs=5)
 
 
-def test_time_does_not_go_back():
+def test_a_negative_number_of_seconds_is_refused():
     with pytest.raises(ValueError, match="-1 seconds cannot pass"):
         advance_clock(-1)
 
 
 @pytest.mark.usefixtures("database_file")
-def test_without_a_broker_the_job_has_failed_and_the_view_goes_on():
+def test_without_a_broker_the_job_fails_and_the_view_goes_on():
     with broker_down():
         job = send_parcel.start_job(request_of(dict(ANN)), parcel="books")
     assert job.error == "The work could not be started. Please try again later."
@@ -195,7 +193,7 @@ def test_without_the_store_a_page_says_so_and_the_archive_still_answers():
 
 
 @pytest.mark.usefixtures("database_file", "nothing_left")
-async def test_a_page_whose_push_is_lost_hears_of_the_end_when_its_server_reads_again(settings):
+async def test_a_page_whose_push_is_lost_gets_the_end_by_reconciliation(settings):
     settings.JOBS = settings.JOBS | {"RECONCILE_SECONDS": 1}
     job = await sync_to_async(create_job)()
     async with JobCommunicator(ANN, job.id) as page:
@@ -225,7 +223,7 @@ def test_a_cancel_takes_effect_at_the_first_progress_call():
 
 
 @pytest.mark.usefixtures("database_file")
-def test_a_job_that_is_nowhere_is_not_brought_to_life_by_the_clock():
+def test_advancing_the_clock_does_not_revive_a_forgotten_job():
     job = create_job()
     advance_clock(3600 + 86400, job)  # START_TIMEOUT and TTL
     advance_clock(1, job)
@@ -234,9 +232,34 @@ def test_a_job_that_is_nowhere_is_not_brought_to_life_by_the_clock():
 
 
 @pytest.mark.usefixtures("database_file")
-def test_overlapping_blocks_leave_no_eager_tasks_behind(broker):
-    first, second = run_immediately(), run_immediately()
+@pytest.mark.parametrize(
+    "block",
+    [
+        run_immediately,
+        run_at_end,
+        capture_events,
+        broker_down,
+        store_down,
+        drop_pushes,
+        kill_worker,
+        cancel_at_start,
+    ],
+)
+def test_overlapping_blocks_leave_nothing_behind(broker, block):
+    first, second = block(), block()
     first.__enter__(), second.__enter__()
     first.__exit__(None, None, None), second.__exit__(None, None, None)
-    job = send_parcel.start_job(None, "books")
-    assert job.state is JobState.PENDING and broker().headers["id"] == job.id
+    with capture_events() as events:
+        job = send_parcel.start_job(None, parcel="books")
+        assert job.state is JobState.PENDING
+        deliver(broker())
+    assert [event["event"] for event in events] == ["created", "started", "progress", "ready"]
+
+
+@pytest.mark.django_db
+def test_nested_captures_both_collect_the_events():
+    with capture_events() as outer:
+        create_job()
+        with capture_events() as inner:
+            create_job()
+    assert (len(outer), len(inner)) == (2, 1)

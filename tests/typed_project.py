@@ -1,6 +1,6 @@
-"""What an editor and a type checker know in a project of somebody's own: checked by mypy against the wheel, never run.
+"""The types that a project's editor sees. mypy checks this file against the wheel, unrun.
 
-An `assert_type` fails when the type is another one, and so does a `type: ignore` that is not needed.
+An `assert_type` fails if the type is another one, and so does an unneeded `type: ignore`.
 """
 
 from collections.abc import Mapping

@@ -39,7 +39,7 @@ def try_workers() -> str:
 
 def _ask_workers() -> Workers:
     try:
-        workers = bounded(inspection.ask_workers, extra=inspection.ANSWER)
+        workers = bounded(inspection.ask_workers, extra=inspection.ANSWER_TIMEOUT)
     except Exception as error:
         text = f"No worker could be asked: {error or type(error).__name__}."
         raise StepFailed(text, "See the step broker.") from error
@@ -48,7 +48,7 @@ def _ask_workers() -> Workers:
             "Start one: celery -A <project> worker. "
             "A busy worker whose pool is its own process cannot answer."
         )
-        raise StepFailed(f"No worker answered within {inspection.ANSWER:g} s.", advice)
+        raise StepFailed(f"No worker answered within {inspection.ANSWER_TIMEOUT:g} s.", advice)
     return workers
 
 

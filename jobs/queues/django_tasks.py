@@ -142,13 +142,15 @@ class _Run(threading.Thread):
                 logger.warning("no heartbeat for job %s: %s", self.job.id, error)
 
 
-def _on_enqueued(task_result: Any, **_: Any) -> None:
+def on_enqueued(task_result: Any, **_: Any) -> None:
+    """Store the job of a task that `submit_job` enqueues."""
     order = _order.get()
     if order is not None and order.job is None:  # not for a task that this task enqueues in turn
         order.store(task_result.id)
 
 
-def _on_started(task_result: Any, **_: Any) -> None:
+def on_started(task_result: Any, **_: Any) -> None:
+    """Start the task's job, if it has one."""
     if (job := _find(task_result.id)) is None:
         return
     try:
@@ -161,7 +163,8 @@ def _on_started(task_result: Any, **_: Any) -> None:
     _current.set(run)
 
 
-def _on_finished(task_result: Any, **_: Any) -> None:
+def on_finished(task_result: Any, **_: Any) -> None:
+    """End the task's job, if it has one."""
     run = _current.get()
     if run is not None and run.job.id == task_result.id:
         run.is_over.set()
@@ -199,8 +202,8 @@ def _caught_up(job: Job, result: Any) -> Job:
 
 if signals is not None:
     for signal, receiver in [
-        (signals.task_enqueued, _on_enqueued),
-        (signals.task_started, _on_started),
-        (signals.task_finished, _on_finished),
+        (signals.task_enqueued, on_enqueued),
+        (signals.task_started, on_started),
+        (signals.task_finished, on_finished),
     ]:
         signal.connect(receiver, dispatch_uid="jobs.django_tasks")

@@ -1,4 +1,4 @@
-"""From a draft to a stored job whose work is sent, for every queue.
+"""Stores a draft and sends its work, for every queue.
 
 Another queue (RQ, dramatiq) stands beside Celery with four calls:
 

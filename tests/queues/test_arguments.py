@@ -66,7 +66,7 @@ def test_arguments_that_a_function_does_not_take_are_refused():
         named(restored, ["uuid", "x", "y"], {})
 
 
-def test_a_decorator_that_adds_an_argument_takes_what_it_takes():
+def test_a_decorator_that_adds_an_argument_names_its_own():
     assert named(injected, [2026], {}) == {"args": [2026]}
 
 
@@ -90,12 +90,12 @@ def test_plain_json_is_held_as_it_is(value):
 @pytest.mark.parametrize(
     "value", [object(), {1, 2}, ("a", "b"), (ORDER,), {ORDER: 1}, float("nan"), timedelta(1)]
 )
-def test_what_celery_would_change_or_refuse_stays_refused(value):
+def test_a_value_that_celery_would_change_is_refused(value):
     with pytest.raises(UnserializableData, match="key"):
         encode("key", as_data(value))
 
 
-def test_circles_and_depths_are_left_to_the_encoder():
+def test_circular_and_deep_values_are_refused_by_the_encoder():
     circle, deep = [], "deep"
     circle.append(circle)
     for _ in range(100_000):
@@ -106,7 +106,7 @@ def test_circles_and_depths_are_left_to_the_encoder():
 
 
 @pytest.mark.parametrize(("value", "text"), TYPED)
-def test_an_argument_is_brought_back_from_its_text(value, text):
+def test_an_argument_is_restored_from_its_text(value, text):
     (entry,) = kinds_of({"due": value}, {"due": text})
     kind, name = entry.split(":")
     again = restored(kind, text)
@@ -129,7 +129,7 @@ def test_only_arguments_whose_text_the_data_holds_are_noted():
 @pytest.mark.parametrize(
     ("kind", "value"), [("date", "soon"), ("decimal", "x"), ("uuid", 3), ("other", "x")]
 )
-def test_a_text_that_is_no_such_thing_is_refused(kind, value):
+def test_a_text_of_another_kind_cannot_be_restored(kind, value):
     with pytest.raises(ValueError, match=str(value)):
         restored(kind, value)
 

@@ -1,4 +1,4 @@
-"""With CELERY_TASK_ALWAYS_EAGER a job is ended when its start returns, and it tells the truth."""
+"""With CELERY_TASK_ALWAYS_EAGER a job has really ended when its start returns."""
 
 import asyncio
 
@@ -46,13 +46,13 @@ def eager(request):
         (lambda: wait_for_cancel.start_job(None), "cancelled", 1, ""),
     ],
 )
-def test_f51_eager_mode_tells_the_truth(start, state, attempts, error, caplog):
+def test_f51_a_job_has_its_real_end_in_eager_mode(start, state, attempts, error, caplog):
     job = start()
     assert (job.state, job.attempt) == (state, attempts) and job.error.startswith(error)
     assert again(job).state is job.state and "broker" not in caplog.text
 
 
-def test_a_part_that_fails_is_no_broker_that_is_down(caplog):
+def test_a_part_that_fails_is_not_reported_as_a_broker_error(caplog):
     job = start_canvas(None, chain(send_parcel.si("stones", weight=99), send_parcel.si("books")))
     assert (job.state, job.error) == (
         "failed",

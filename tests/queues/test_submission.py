@@ -23,6 +23,7 @@ from jobs.models import JobRecord
 from jobs.queues.celery.headers import header_of, record_in
 from jobs.repository import JobRepository
 from jobs.states import JobState
+from jobs.store import keys
 from jobs.tasks import JobTask, job_task
 from jobs.testing import advance_clock, broker_down, store_down
 from project.celery import app
@@ -33,7 +34,7 @@ from tests.tasks import import_rows, report_once, send_parcel, stock_once
 pytestmark = pytest.mark.usefixtures("database_file")
 
 
-seen = []  # of each post to the view: whether a transaction was open, and whether the job was reused
+seen = []  # for each post: whether a transaction was open, and whether the job was reused
 
 
 def report(request):
@@ -54,8 +55,8 @@ def bob():
     return request_of(dict(BOB), AnonymousUser())
 
 
-def keys(redis_client):
-    """Return the ids of the jobs that hold a key."""
+def held_by_keys(redis_client):
+    """Return the ids of the jobs that hold a unique key."""
     return sorted(redis_client.get(key).decode() for key in redis_client.keys("jobs:unique:*"))
 
 
@@ -77,7 +78,7 @@ def test_a_second_start_gets_the_job_that_is_alive_and_sends_nothing(redis_clien
     second = report_once.start_job(ann(), year=2026)
     assert (first.is_reused, second.is_reused) == (False, True)
     assert (second.id, second.state, second.data) == (first.id, "pending", {"year": 2026})
-    assert (messages(), keys(redis_client)) == (1, [first.id])
+    assert (messages(), held_by_keys(redis_client)) == (1, [first.id])
     assert [job.id for job in JobRepository().for_owner(OWNER)] == [first.id]
 
 
@@ -105,11 +106,11 @@ def test_an_end_frees_the_key(redis_client, end):
     if end != "cancel":
         first.start()
     getattr(first, end)()
-    assert keys(redis_client) == []
+    assert held_by_keys(redis_client) == []
     assert report_once.start_job(ann(), year=2026).id != first.id
 
 
-def test_the_key_is_held_until_a_running_job_that_was_asked_to_stop_has_stopped(redis_client):
+def test_a_job_asked_to_stop_holds_its_key_until_it_stops(redis_client):
     first = report_once.start_job(ann(), year=2026)
     first.start()
     again(first).cancel()
@@ -123,23 +124,23 @@ def test_the_key_is_held_between_two_attempts(redis_client):
     assert report_once.start_job(ann(), year=2026).id == first.id
 
 
-def test_a_broker_that_is_away_frees_the_key(redis_client):
+def test_a_broker_that_is_down_frees_the_key(redis_client):
     with broker_down():
         assert report_once.start_job(ann(), year=2026).state is JobState.FAILED
-    assert keys(redis_client) == []
+    assert held_by_keys(redis_client) == []
 
 
-def test_a_store_that_is_away_is_told_and_leaves_no_key(redis_client):
+def test_a_store_that_is_down_raises_and_leaves_no_key(redis_client):
     with store_down(), pytest.raises(StoreUnavailable):
         report_once.start_job(ann(), year=2026)
-    assert keys(redis_client) == []
+    assert held_by_keys(redis_client) == []
 
 
 def test_lists_that_cannot_be_written_take_record_and_key_back(redis_client):
     redis_client.set("jobs:index:all", "planted by somebody")
     with pytest.raises(StoreUnavailable):
         report_once.start_job(ann(), year=2026)
-    assert redis_client.keys("jobs:{*") == keys(redis_client) == []
+    assert redis_client.keys("jobs:{*") == held_by_keys(redis_client) == []
 
 
 # Deaths
@@ -150,7 +151,7 @@ def test_an_unsent_message_frees_the_key_at_start_timeout(redis_client):
     advance_clock(3601, first)
     second = report_once.start_job(ann(), year=2026)
     assert (second.id != first.id, second.is_reused) == (True, False)
-    assert (again(first).state, keys(redis_client)) == (JobState.EXPIRED, [second.id])
+    assert (again(first).state, held_by_keys(redis_client)) == (JobState.EXPIRED, [second.id])
 
 
 def test_a_dead_worker_frees_the_key_within_lost_after(redis_client):
@@ -160,28 +161,28 @@ def test_a_dead_worker_frees_the_key_within_lost_after(redis_client):
     assert report_once.start_job(ann(), year=2026).id == first.id
     advance_clock(2, first)
     second = report_once.start_job(ann(), year=2026)
-    assert (again(first).state, keys(redis_client)) == (JobState.LOST, [second.id])
+    assert (again(first).state, held_by_keys(redis_client)) == (JobState.LOST, [second.id])
 
 
-def test_a_lost_job_that_speaks_again_takes_its_key_back_if_it_is_free(redis_client):
+def test_a_lost_job_that_speaks_again_takes_a_free_key_back(redis_client):
     first = report_once.start_job(ann(), year=2026)
     first.start()
     advance_clock(46, first)
-    assert again(first).state is JobState.LOST and keys(redis_client) == []
+    assert again(first).state is JobState.LOST and held_by_keys(redis_client) == []
     first.data["speaks"] = True
-    assert keys(redis_client) == [first.id]
+    assert held_by_keys(redis_client) == [first.id]
     assert report_once.start_job(ann(), year=2026).id == first.id
 
 
-def test_a_lost_job_that_speaks_again_leaves_the_key_to_its_successor(redis_client):
+def test_a_lost_job_that_speaks_again_leaves_its_key_to_its_successor(redis_client):
     first = report_once.start_job(ann(), year=2026)
     first.start()
     advance_clock(46, first)
     second = report_once.start_job(ann(), year=2026)
     first.data["speaks"] = True
-    assert keys(redis_client) == [second.id]
+    assert held_by_keys(redis_client) == [second.id]
     first.complete()
-    assert keys(redis_client) == [second.id]
+    assert held_by_keys(redis_client) == [second.id]
 
 
 def test_after_flushall_the_worker_s_record_takes_the_key_back(redis_client):
@@ -189,23 +190,23 @@ def test_after_flushall_the_worker_s_record_takes_the_key_back(redis_client):
     first.start()
     redis_client.flushall()
     first.data["speaks"] = True
-    assert keys(redis_client) == [first.id]
+    assert held_by_keys(redis_client) == [first.id]
     assert report_once.start_job(ann(), year=2026).id == first.id
 
 
-def test_after_flushall_a_job_that_its_message_brings_back_takes_the_key_back(redis_client):
+def test_after_flushall_a_job_restored_from_its_message_takes_the_key_back(redis_client):
     first = report_once.start_job(ann(), year=2026)
     header = header_of(first, {"year": 2026})
     redis_client.flushall()
     Job(record_in(first.id, header, {"year": 2026})).stored.restore()
-    assert keys(redis_client) == [first.id]
+    assert held_by_keys(redis_client) == [first.id]
 
 
 def test_a_holder_whose_record_is_gone_frees_the_key_at_once(redis_client):
     first = report_once.start_job(ann(), year=2026)
     redis_client.delete(keys.job_key(first.id))
     second = report_once.start_job(ann(), year=2026)
-    assert (second.is_reused, keys(redis_client)) == (False, [second.id])
+    assert (second.is_reused, held_by_keys(redis_client)) == (False, [second.id])
 
 
 def test_a_holder_that_ended_without_freeing_the_key_is_followed_by_another(redis_client):
@@ -235,7 +236,7 @@ def test_a_key_lives_at_least_as_long_as_its_record(redis_client):
         (((date(2026, 1, 2),), {}), ((date(2026, 1, 2),), {})),
     ],
 )
-def test_calls_that_are_the_same(one, other):
+def test_equal_calls_are_one_job(one, other):
     first = report_once.start_job(ann(), *one[0], **one[1])
     assert report_once.start_job(ann(), *other[0], **other[1]).id == first.id
 
@@ -255,12 +256,12 @@ def test_calls_that_are_the_same(one, other):
         ({"uuid": str(UUID(int=1))}, UUID(int=1)),
     ],
 )
-def test_calls_that_differ(one, other):
+def test_different_calls_are_different_jobs(one, other):
     first = report_once.start_job(ann(), year=one)
     assert report_once.start_job(ann(), year=other).id != first.id
 
 
-def test_the_key_of_a_task_is_not_that_of_another_task_nor_one_that_is_given(redis_client):
+def test_the_keys_of_two_tasks_and_a_given_key_differ(redis_client):
     starts = [
         report_once.start_job(ann(), year=1),
         stock_once.start_job(ann()),
@@ -276,13 +277,13 @@ def test_no_names_make_the_task_as_a_whole_unique():
     assert stock_once.start_job(ann(), shelf=2).id == first.id
 
 
-def test_a_key_that_is_given_stands_in_place_of_the_arguments_and_for_every_task():
+def test_a_given_key_replaces_the_arguments_and_holds_for_every_task():
     first = send_parcel.submit_job(ann(), ["books"], unique="export:2026")
     assert send_parcel.submit_job(ann(), ["shoes"], unique="export:2026").id == first.id
     assert report_once.submit_job(ann(), [1], unique="export:2026").id == first.id
 
 
-def test_the_long_form_keeps_to_the_task_s_own_key():
+def test_submit_job_uses_the_task_s_own_key():
     first = report_once.start_job(ann(), year=2026)
     assert report_once.submit_job(ann(), kwargs={"year": 2026}, data={"other": 1}).id == first.id
 
@@ -293,12 +294,12 @@ def test_a_key_is_of_bounded_length(redis_client):
     assert {len(key) for key in redis_client.keys("jobs:unique:*")} == {76}
 
 
-def test_a_class_may_say_what_makes_its_runs_the_same(redis_client):
+def test_a_task_class_may_name_its_unique_arguments(redis_client):
     first = tasks.PACK_ONCE.start_job(ann(), "hats", ribbon="red")
     assert tasks.PACK_ONCE.start_job(ann(), parcel="hats").id == first.id
 
 
-def test_of_arguments_that_nobody_can_know_beforehand_each_may_be_named():
+def test_unique_on_may_name_any_of_a_task_s_variable_arguments():
     first = tasks.collect_once.start_job(ann(), shop=1, note="a")
     assert tasks.collect_once.start_job(ann(), shop=1, note="b").id == first.id
     assert tasks.collect_once.start_job(ann(), shop=2).id != first.id
@@ -330,7 +331,7 @@ def test_names_are_checked_when_the_task_is_defined(names):
                 """Never run."""
 
 
-def test_a_scope_that_there_is_not_is_refused():
+def test_an_unknown_scope_is_refused():
     with pytest.raises(ValueError, match="'owner' or 'everyone'"):
         job_task(unique_on=(), unique_scope="all")(lambda self: None)
     with pytest.raises(ValueError, match="'owner' or 'everyone'"):
@@ -353,7 +354,7 @@ def test_an_argument_without_a_text_is_named(redis_client):
 # For everyone
 
 
-def test_for_everyone_one_s_own_job_is_reused_and_another_s_is_refused(redis_client):
+def test_with_a_key_for_everyone_another_owner_s_job_is_refused(redis_client):
     first = import_rows.start_job(ann(), year=2026)
     assert import_rows.start_job(ann(), year=2026).id == first.id
     with pytest.raises(JobAlreadyRunning) as refused:
@@ -362,7 +363,7 @@ def test_for_everyone_one_s_own_job_is_reused_and_another_s_is_refused(redis_cli
     assert (messages(), JobRepository().for_owner("visitor:bob")) == (1, [])
 
 
-def test_the_long_form_may_say_that_a_key_is_everyone_s():
+def test_submit_job_may_give_a_key_for_everyone():
     send_parcel.submit_job(ann(), ["x"], unique="export", unique_scope="everyone")
     with pytest.raises(JobAlreadyRunning):
         send_parcel.submit_job(bob(), ["x"], unique="export", unique_scope="everyone")
@@ -373,7 +374,10 @@ def test_the_long_form_may_say_that_a_key_is_everyone_s():
 
 
 def lose_the_race(task=report_once, winner=ann, **kwargs):
-    """Start a job in a transaction, and another one from elsewhere before the commit; return id, draft and winner."""
+    """Start a job in a transaction, and the same job elsewhere before the commit.
+
+    Returns the draft's first id, the draft, and the job that runs.
+    """
     with transaction.atomic():
         draft = task.start_job(ann(), year=2026)
         draft_id = draft.id
@@ -422,7 +426,7 @@ def test_the_address_of_the_losing_draft_leads_to_the_job():
     assert browser(BOB).get(f"/jobs/{draft_id}/").status_code == 404
 
 
-def test_json_and_posts_to_the_losing_draft_are_for_the_job():
+def test_json_and_posts_to_the_losing_draft_reach_the_running_job():
     draft_id, _draft, running = lose_the_race()
     client = browser(ANN)
     answer = client.get(f"/jobs/{draft_id}/", HTTP_ACCEPT="application/json")
@@ -432,7 +436,7 @@ def test_json_and_posts_to_the_losing_draft_are_for_the_job():
     assert client.post(f"/jobs/{draft_id}/ready/")["Location"] == "/jobs/"
 
 
-def test_an_alias_is_in_no_list_and_lives_as_long_as_a_record(redis_client):
+def test_an_alias_is_in_no_list_and_lives_like_a_record(redis_client):
     draft_id, _draft, running = lose_the_race()
     assert [job.id for job in JobRepository().for_owner(OWNER)] == [running.id]
     listed = [redis_client.zrange(key, 0, -1) for key in redis_client.keys("jobs:index:*")]
@@ -460,11 +464,11 @@ def test_data_written_to_the_losing_draft_is_dropped_and_logged(caplog):
     assert "['secret'] is dropped" in caplog.text and "hunter2" not in caplog.text
 
 
-def test_for_everyone_the_losing_draft_fails_with_the_text_of_the_refusal(redis_client):
+def test_with_a_key_for_everyone_the_losing_draft_fails(redis_client):
     draft_id, draft, running = lose_the_race(import_rows, winner=bob)
     assert (draft.id, draft.state, draft.is_reused) == (draft_id, JobState.FAILED, False)
     assert again(draft).error == "This work is already under way, so it was not started again."
-    assert (keys(redis_client), messages()) == ([running.id], 1)
+    assert (held_by_keys(redis_client), messages()) == ([running.id], 1)
 
 
 def test_a_transaction_that_is_rolled_back_leaves_no_alias_and_no_key(redis_client):
@@ -476,7 +480,7 @@ def test_a_transaction_that_is_rolled_back_leaves_no_alias_and_no_key(redis_clie
         draft.refresh()
 
 
-def test_with_atomic_requests_a_second_post_is_sent_to_the_job_that_runs(settings, monkeypatch):
+def test_with_atomic_requests_a_second_post_leads_to_the_running_job(settings, monkeypatch):
     settings.ROOT_URLCONF = "tests.queues.test_submission"
     monkeypatch.setitem(connections["default"].settings_dict, "ATOMIC_REQUESTS", True)
     seen.clear()
@@ -489,7 +493,7 @@ def test_with_atomic_requests_a_second_post_is_sent_to_the_job_that_runs(setting
 # What it costs, and many at once
 
 
-def test_a_job_without_a_key_stores_and_asks_nothing_more(redis_client):
+def test_a_job_without_a_key_costs_no_more_commands(redis_client):
     def start():
         send_parcel.start_job(ann(), parcel="x")
 
@@ -500,13 +504,13 @@ def test_a_job_without_a_key_stores_and_asks_nothing_more(redis_client):
     )
 
 
-def test_of_many_starts_at_once_one_wins(redis_client):
+def test_of_many_starts_at_once_only_one_is_stored(redis_client):
     jobs = at_once([lambda: report_once.start_job(ann(), year=2026) for _ in range(12)])
     assert len({job.id for job in jobs}) == messages() == 1
     assert sorted(job.is_reused for job in jobs) == [False] + 11 * [True]
 
 
-def test_the_reused_job_answers_to_its_verbs():
+def test_a_reused_job_can_be_cancelled():
     first = report_once.start_job(ann(), year=2026)
     second = report_once.start_job(ann(), year=2026)
     second.cancel()

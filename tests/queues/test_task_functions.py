@@ -1,4 +1,4 @@
-"""A function of which Celery would run nothing is refused, as soon as that can be known."""
+"""A function that Celery would not run is refused as early as possible."""
 
 from functools import partial, wraps
 
@@ -43,7 +43,7 @@ class Methods:
         sync_to_async(lambda: None),
     ],
 )
-def test_what_celery_would_not_run_is_refused_with_advice(function):
+def test_a_function_that_celery_would_not_run_is_refused(function):
     with pytest.raises(TypeError, match="async_to_sync"):
         require_plain(function)
 
@@ -51,11 +51,11 @@ def test_what_celery_would_not_run_is_refused_with_advice(function):
 @pytest.mark.parametrize(
     "function", [passed_on, partial(passed_on, None), len, async_to_sync(coroutine)]
 )
-def test_what_runs_to_its_end_is_welcome(function):
+def test_a_plain_function_is_accepted(function):
     require_plain(function)
 
 
-def test_a_decorator_that_runs_its_coroutine_is_welcome():
+def test_a_decorator_that_runs_its_coroutine_is_accepted():
     @wraps(coroutine)
     def run():
         return async_to_sync(coroutine)()
@@ -65,6 +65,6 @@ def test_a_decorator_that_runs_its_coroutine_is_welcome():
 
 
 @pytest.mark.parametrize("function", [coroutine, generator, asynchronous_generator])
-def test_a_result_that_has_yet_to_run_is_refused(function):
-    with pytest.raises(TypeError, match=rf"{function.__name__.split('_')[-1]}.*nothing has run"):
+def test_a_result_that_never_ran_is_refused(function):
+    with pytest.raises(TypeError, match=rf"{function.__name__.split('_')[-1]}.*has never run"):
         finished(passed_on(function)())

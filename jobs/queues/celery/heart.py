@@ -4,7 +4,8 @@ So it goes on for tasks that are silent, busy, or hold the interpreter's lock.
 """
 
 import threading
-from typing import Protocol
+from collections.abc import Iterable
+from typing import Any, Protocol
 
 from celery.worker import state as worker_state
 from django.db import connections
@@ -54,6 +55,12 @@ class Heart:
             self._thread = threading.Thread(target=self._run, name="jobs-heart", daemon=True)
             self._thread.start()
 
+    def watch(self, active: Iterable[Any]) -> None:
+        """Remember those of the worker's active requests that run jobs."""
+        self._requests = {
+            request.job_id: request for request in active if getattr(request, "job_id", "")
+        }
+
     def beat(self, job_ids: list[str]) -> None:
         """Give one heartbeat for each job whose attempt this worker has."""
         self._known = {
@@ -89,10 +96,7 @@ class Heart:
     def _run(self) -> None:
         pause = threading.Event()
         while True:
-            active = list(worker_state.active_requests)
-            self._requests = {
-                request.job_id: request for request in active if getattr(request, "job_id", "")
-            }
+            self.watch(list(worker_state.active_requests))
             try:
                 if self._requests:
                     self.beat(list(self._requests))

@@ -8,7 +8,7 @@ from kombu.utils.url import sanitize_url
 from .app import celery_app
 from .task import JobTask
 
-ANSWER = 2.0  # seconds that a worker has to answer
+ANSWER_TIMEOUT = 2.0  # seconds that a worker has to answer
 STORE = "jobs_store"  # the command of `remote_command`, which only workers load
 
 
@@ -72,7 +72,7 @@ def ask_workers() -> dict[str, Worker]:
         those = {"destination": list(known), "limit": len(known)}
         served = _inspect(connection, **those).active_queues() or {}
         stores = celery_app().control.broadcast(
-            STORE, connection=connection, reply=True, timeout=ANSWER, **those
+            STORE, connection=connection, reply=True, timeout=ANSWER_TIMEOUT, **those
         )
     stored = {
         name: answer
@@ -153,4 +153,4 @@ def _is_in_cluster(connection: Any) -> bool:
 
 
 def _inspect(connection: Any, **options: Any) -> Any:
-    return celery_app().control.inspect(connection=connection, timeout=ANSWER, **options)
+    return celery_app().control.inspect(connection=connection, timeout=ANSWER_TIMEOUT, **options)

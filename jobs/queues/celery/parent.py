@@ -9,7 +9,7 @@ from celery.signals import task_revoked, task_unknown, worker_ready
 
 from jobs.queues.outcome import INTERRUPTED
 from jobs.states import JobState
-from jobs.store.neighbours import leave_marker as introduce
+from jobs.store.neighbours import leave_marker
 
 from . import remote_command
 from .deathwatch import deathwatch
@@ -21,9 +21,9 @@ __all__ = ["JobRequest", "remote_command"]
 
 
 def on_ready(sender: Any, **_: Any) -> None:
-    """Watch over the pool's processes, and introduce the worker to the other processes."""
+    """Watch over the pool's processes, and leave this process's marker in the store."""
     deathwatch().on_death = sender.pool.maintain_pool
-    parent_thread().submit(introduce)
+    parent_thread().submit(leave_marker)
 
 
 def on_revoked(request: Any, expired: bool, **_: Any) -> None:

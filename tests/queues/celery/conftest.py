@@ -1,13 +1,13 @@
-"""A worker's parent process, played in the test's own process."""
+"""Fixtures for tests of the worker's parent process."""
 
 import pytest
 from celery.worker import state as worker_state
 
-from jobs.queues.celery.endings import parent_thread
-from jobs.queues.celery.request import JobRequest
+from jobs.queues.celery.parent import JobRequest
 from project.celery import app
-from tests.factories import again
 from tests.tasks import send_parcel
+
+from .played_parent import after_the_parent_thread
 
 
 @pytest.fixture(autouse=True)
@@ -15,8 +15,7 @@ def finished_parent_thread(request):
     """Let the parent's thread finish its work while the test's database is still there."""
     request.getfixturevalue("database_file")
     yield
-    parent_thread().shutdown()
-    parent_thread.cache_clear()
+    after_the_parent_thread(lambda: None)
     worker_state.active_requests.clear()  # or a heart beats for them in all later tests
 
 
@@ -37,17 +36,3 @@ def received():
             return job, request
 
         yield receive
-
-
-def run_by(request, job, pid=4711):
-    """Let a process of the worker start the job."""
-    request.worker_pid = pid
-    running = again(job)
-    running.start(request.runner)
-    return running
-
-
-def after_the_parent_thread(look):
-    """Wait until the parent's thread has done all its work, then look."""
-    parent_thread().submit(lambda: None).result(5)
-    return look()

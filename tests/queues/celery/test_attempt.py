@@ -1,124 +1,147 @@
-"""One attempt in a worker: a second delivery waits for the first, and a cancel ends the run whatever the task does."""
+"""A run ends its job as its task ends, and a cancel ends the run."""
 
-import os
-import subprocess
-import sys
+import logging
+import re
 import threading
-from datetime import datetime
 
 import pytest
-from celery.exceptions import Ignore, Reject
+from celery.exceptions import Ignore, Reject, SoftTimeLimitExceeded
+from django.contrib.auth.models import Group
+from django.utils.translation import override
 
-from jobs.exceptions import JobCancelled, JobEnded
+from jobs.exceptions import (
+    JobCancelled,
+    JobEnded,
+)
+from jobs.models import JobRecord
 from jobs.runtime.backlog import Backlog
 from jobs.states import JobState
-from jobs.store import records
-from jobs.testing import advance_clock, cancel_at_start, run_job
-from tests.factories import again, annas, create_job, eventually, started_job
-from tests.tasks import deliver, send_parcel, try_again
+from jobs.testing import cancel_at_start, capture_events, run_job
+from tests.factories import (
+    again,
+    annas,
+    create_job,
+    eventually,
+    started_job,
+)
+from tests.tasks import (
+    deliver,
+    end_inside_a_transaction,
+    pass_a_coroutine_on,
+    remember_language,
+    send_parcel,
+    stumble,
+    try_again,
+    wait_for_cancel,
+)
 
 from .test_current_run import task_of
 
 pytestmark = pytest.mark.usefixtures("database_file", "runs")
 
-THERE = "another@there"
+
+# How a run ends
 
 
-def held_by(job, runner):
-    """Let a runner start the job, and return what the store then holds."""
-    again(job).start(runner)
-    return records.read(job.id).record
-
-
-def countdown_of(message):
-    due = datetime.fromisoformat(message.headers["eta"])
-    return (due - datetime.now(due.tzinfo)).total_seconds()
-
-
-# Delivered again
-
-
-def test_f49_a_second_delivery_waits_while_the_first_attempt_lives(broker, runs):
+def test_a_task_that_returns_completes_its_job(broker, runs):
     job = send_parcel.start_job(annas(), parcel="books")
-    before = held_by(job, f"{THERE}/1")
-    deliver(broker())
-    assert runs == [] and records.read(job.id).record == before
-    back = broker()
-    assert back.headers["id"] == job.id and broker() is None
-    assert 0 < countdown_of(back) < 45
-
-
-def test_f49_second_deliveries_never_count_as_deaths(broker, runs):
-    job = send_parcel.start_job(annas(), parcel="books")
-    held_by(job, f"{THERE}/1")
-    for _ in range(10):
+    with capture_events() as frames:
         deliver(broker())
-    advance_clock(46, job)  # the first worker has died after all
-    deliver(broker())
-    assert runs == ["books"] and broker() is None
-    assert (again(job).state, again(job).attempt) == ("complete", 2)
+    known = again(job)
+    assert (known.state, known.attempt, runs) == ("complete", 1, ["books"])
+    assert known.data == {"parcel": "books", "receipt": "books sent"}
+    assert known.progress == (1, 2, 100, "books")
+    assert [frame["event"] for frame in frames] == ["started", "progress", "ready"]
 
 
-def test_f49_a_second_delivery_to_a_job_that_has_ended_is_dropped(broker, runs):
-    job = send_parcel.start_job(annas(), parcel="books")
-    held_by(job, f"{THERE}/1")
-    deliver(broker())
-    again(job).end(JobState.COMPLETE)
-    deliver(broker())
-    assert runs == [] and broker() is None
-
-
-def test_f49_two_threads_of_one_worker_do_not_run_a_job_twice(broker):
-    started, gate, ran = threading.Event(), threading.Event(), []
-
-    @task_of
-    def work(self):
-        ran.append(self.job.attempt)
-        started.set()
-        assert gate.wait(10)
-
-    job = work.start_job(annas())
-    message = broker()
-    first = threading.Thread(target=deliver, args=[message])
-    first.start()
-    assert started.wait(10)
-    deliver(message)
-    gate.set()
-    first.join(10)
-    assert ran == [1] and again(job).state is JobState.COMPLETE
-    deliver(broker())
-    assert ran == [1] and broker() is None
-
-
-def test_a_process_that_died_gives_way_at_once_to_another_of_its_worker(broker, runs):
-    dead = subprocess.Popen([sys.executable, "-c", ""])  # noqa: S603
-    dead.wait(20)
-    job = send_parcel.start_job(annas(), parcel="books")
-    held_by(job, f"worker@here/{dead.pid}")
-    deliver(broker())
-    assert runs == ["books"] and again(job).attempt == 2
-
-
-def test_a_process_that_lives_does_not_give_way_to_another_of_its_worker(broker, runs):
-    job = send_parcel.start_job(annas(), parcel="books")
-    held_by(job, f"worker@here/{os.getppid()}")
-    deliver(broker())
-    assert runs == [] and again(job).attempt == 1
-
-
-def test_a_message_is_put_back_for_less_than_a_redis_takes_to_deliver_it_twice(
-    broker,
-    monkeypatch,
+def test_outcome_and_data_are_read_by_another_process_after_redis_was_emptied(
+    broker, redis_client
 ):
-    options = send_parcel.app.conf.broker_transport_options
-    monkeypatch.setitem(options, "visibility_timeout", 4)
     job = send_parcel.start_job(annas(), parcel="books")
-    held_by(job, f"{THERE}/1")
     deliver(broker())
-    assert 1 < countdown_of(broker()) <= 2
+    redis_client.flushall()
+    assert (again(job).state, again(job).data["receipt"]) == ("complete", "books sent")
 
 
-def test_a_task_that_rejects_its_message_for_another_try_waits_for_it(broker):
+def test_the_text_of_a_job_error_is_shown_to_the_owner(broker):
+    job = send_parcel.start_job(annas(), parcel="stones", weight=99)
+    deliver(broker())
+    assert (again(job).state, again(job).error) == ("failed", "stones is too heavy.")
+
+
+def test_any_other_error_is_a_neutral_sentence_with_a_reference(broker, caplog):
+    job = stumble.start_job(annas(), secret="hunter2")
+    message = broker()
+    with capture_events() as frames:
+        deliver(message)
+    error = again(job).error
+    reference = re.search(r"give this reference: ([0-9a-f]{8})\.", error)[1]
+    assert f"job {job.id} failed (reference {reference})" in caplog.text
+    assert "could not log in with hunter2" in caplog.text
+    told = f"{frames} {JobRecord.objects.get(pk=job.id).stored['error']} {error}"
+    assert reference in told and "log in" not in told
+
+
+def test_a_soft_time_limit_has_an_error_text_of_its_own(broker, monkeypatch):
+    def run(*_args, **_kwargs):
+        raise SoftTimeLimitExceeded
+
+    job = stumble.start_job(annas(), secret="x")
+    monkeypatch.setattr(stumble, "run", run)
+    deliver(broker())
+    assert again(job).error == "The work took too long and was stopped."
+
+
+def test_the_job_s_language_is_active_in_the_task(broker):
+    with override("de"):
+        job = remember_language.start_job(annas())
+    deliver(broker())
+    assert again(job).data["language"] == "de"
+
+
+def test_a_job_completed_in_a_transaction_is_ready_with_its_rows(broker):
+    job = end_inside_a_transaction.start_job(annas())
+    deliver(broker())
+    assert again(job).state is JobState.COMPLETE and Group.objects.exists()
+
+
+def test_a_job_whose_transaction_is_rolled_back_has_failed(broker):
+    job = end_inside_a_transaction.start_job(annas(), roll_back=True)
+    deliver(broker())
+    assert again(job).state is JobState.FAILED and not Group.objects.exists()
+
+
+def test_a_retry_waits_with_its_job_and_goes_on(broker, runs):
+    job = try_again.start_job(annas(), countdown=30)
+    deliver(broker())
+    known = again(job)
+    assert (known.state, known.attempt, known.max_attempts) == ("retrying", 1, 3)
+    assert 29 < (known.retry_at - known.started_at).total_seconds() < 31
+    for _ in range(2):
+        deliver(broker())
+    assert runs == ["try"] * 3 and broker() is None
+    assert again(job).state is JobState.FAILED and again(job).attempt == 3
+
+
+def test_a_task_that_returns_a_coroutine_has_failed(broker, caplog):
+    job = pass_a_coroutine_on.start_job(annas())
+    deliver(broker())
+    assert again(job).state is JobState.FAILED and "which has never run" in caplog.text
+
+
+def test_a_late_end_of_a_task_is_logged_and_not_raised(caplog, broker, monkeypatch):
+    job = send_parcel.start_job(annas(), parcel="books")
+
+    def run(*_args, **_kwargs):
+        again(job).end(JobState.CANCELLED)
+
+    monkeypatch.setattr(send_parcel, "run", run)
+    caplog.set_level(logging.WARNING)
+    deliver(broker())
+    assert again(job).state is JobState.CANCELLED and "too late" in caplog.text
+
+
+def test_a_task_that_requeues_its_message_waits_for_another_attempt(broker):
     @task_of
     def work(self):
         raise Reject("not here", requeue=True)
@@ -139,6 +162,13 @@ def test_a_task_that_gives_up_in_celery_s_own_way_has_failed(error):
 
 
 # Cancels
+
+
+def test_a_task_that_was_cancelled_stops_at_its_next_progress_call(broker, runs):
+    job = wait_for_cancel.start_job(annas())
+    deliver(broker())
+    assert again(job).state is JobState.CANCELLED and again(job).error == ""
+    assert runs == ["cancelled meanwhile"]
 
 
 def test_f52_a_cancel_passes_by_code_that_skips_bad_items():
@@ -182,19 +212,11 @@ def test_f52_a_retry_after_a_cancel_was_asked_sends_nothing(broker):
     assert again(job).state is JobState.CANCELLED and broker() is None
 
 
-def test_a_cancel_that_comes_between_the_retry_and_its_record_cancels_the_job():
+def test_a_cancel_between_a_retry_and_its_record_cancels_the_job():
     job = started_job()
     again(job).cancel()
     job.retry(30)
     assert again(job).state is job.state is JobState.CANCELLED
-
-
-def test_a_task_that_died_before_it_heard_of_its_cancel_does_not_run_again(broker, runs):
-    job = send_parcel.start_job(annas(), parcel="books")
-    held_by(job, "")
-    again(job).cancel()
-    deliver(broker())
-    assert runs == [] and again(job).state is JobState.CANCELLED
 
 
 def test_a_plain_task_that_cancels_itself_is_ignored_and_ends_no_process(broker):
@@ -207,7 +229,7 @@ def test_a_plain_task_that_cancels_itself_is_ignored_and_ends_no_process(broker)
     assert isinstance(deliver(broker()).retval.exception.exc, Ignore)
 
 
-def test_only_the_run_itself_is_stopped_by_a_cancel_others_get_an_ordinary_error():
+def test_a_cancel_stops_only_the_run_others_get_an_ordinary_error():
     job = started_job()
     again(job).cancel()
     for write in (lambda: again(job).set_progress(1), lambda: again(job).increment_progress()):
@@ -233,7 +255,7 @@ def test_a_late_write_that_meets_a_cancel_does_not_stop_the_backlog():
     eventually(lambda: not backlog._is_running)
 
 
-def test_a_cancel_that_a_late_progress_write_meets_is_raised_by_the_next_call():
+def test_a_cancel_found_by_the_timer_is_raised_by_the_next_call():
     job = started_job()
     job.set_progress(1, 9)
     again(job).cancel()

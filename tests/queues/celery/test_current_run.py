@@ -1,4 +1,4 @@
-"""A run's own job is found in every coroutine and thread that context variables reach, nobody else's in any other."""
+"""Code that a task starts finds the job of its run, wherever context variables reach."""
 
 import asyncio
 import sys
@@ -20,7 +20,7 @@ from tests.factories import again
 pytestmark = pytest.mark.usefixtures("database_file")
 
 
-BODIES = []  # what `do` does; the last counts
+BODIES = []  # of `do`; the last one runs
 
 
 @job_task
@@ -30,7 +30,7 @@ def do(self, **data):
 
 
 def task_of(body):
-    """Return a task with this body; Celery keeps tasks for ever, and wants each name once."""
+    """Return a task with this body. Celery keeps every task, so all tests share one."""
     BODIES.append(body)
     return do
 
@@ -112,7 +112,7 @@ def test_f52_a_thread_without_the_context_gets_a_clear_error_and_nobody_s_data()
         assert "tests.unreached" in job.data["refused"]
 
 
-def test_f52_a_thread_that_outlives_its_run_does_not_lend_its_job_to_the_next():
+def test_f52_a_thread_that_outlives_its_run_loses_the_run_s_job():
     contexts = []
 
     @job_task(name="tests.lends")
@@ -141,7 +141,7 @@ def test_f52_two_runs_of_one_task_at_once_keep_to_their_own_jobs():
     assert [job.data["seen"] for job in jobs] == ["ann", "bob"]
 
 
-def test_each_task_has_its_own_requests_whatever_was_asked_of_celery_before():
+def test_each_task_has_its_own_stack_of_requests():
     check_celery()  # it may run before the tasks are defined
 
     def nothing(self):
@@ -209,7 +209,7 @@ def hasty_threads():
 
 
 @pytest.mark.usefixtures("hasty_threads")
-def test_f52_eight_threads_of_a_task_lose_nothing_that_they_say():
+def test_f52_eight_threads_of_a_task_lose_no_progress_and_no_data():
     @job_task(name="tests.many_threads")
     def work(self):
         job = self.job

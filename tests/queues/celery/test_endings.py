@@ -11,7 +11,7 @@ from jobs.runtime.backlog import backlog
 from jobs.states import JobState
 from tests.factories import NOWHERE, again, create_job, eventually, started_job
 
-from .conftest import after_the_parent_thread
+from .played_parent import after_the_parent_thread
 
 pytestmark = pytest.mark.usefixtures("database_file")
 

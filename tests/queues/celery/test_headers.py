@@ -1,4 +1,4 @@
-"""What a message says of its job: little, whatever the job holds, and enough for an ordinary one."""
+"""A header describes an ordinary job whole, and stays small whatever the job holds."""
 
 import json
 from uuid import uuid4
@@ -11,7 +11,7 @@ from jobs.testing import run_immediately
 from tests.factories import OWNER, again, create_job
 from tests.tasks import carry
 
-MOST = 6000  # bytes of a header as JSON
+MAX_HEADER = 6000  # bytes of a header as JSON
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -21,7 +21,7 @@ def arrived(job, kwargs):
     return json.loads(json.dumps(header_of(job, kwargs)))
 
 
-def test_an_ordinary_job_is_described_whole_and_its_arguments_only_once():
+def test_a_header_describes_a_small_job_whole_and_names_its_arguments():
     kwargs = {"parcel": "books", "weight": 3}
     with override("de"):
         job = create_job(data={**kwargs, "note": "ä"}, tags=["post"])
@@ -44,7 +44,7 @@ def test_an_ordinary_job_is_described_whole_and_its_arguments_only_once():
 def test_a_header_is_small_whatever_the_job_holds(data, tags, kwargs):
     job = create_job(data=data, tags=tags)
     header = arrived(job, kwargs)
-    assert len(json.dumps(header)) < MOST and not is_whole(header, kwargs)
+    assert len(json.dumps(header)) < MAX_HEADER and not is_whole(header, kwargs)
     record = record_in(job.id, header, kwargs)
     assert (record.owner, record.handler_class, record.path) == (
         OWNER,
@@ -54,18 +54,18 @@ def test_a_header_is_small_whatever_the_job_holds(data, tags, kwargs):
     assert record.version == job.version and record.data.items() <= job.record.data.items()
 
 
-def test_large_data_that_is_an_argument_travels_with_the_arguments_alone():
+def test_large_data_that_is_an_argument_is_only_named():
     kwargs = {"text": "x" * 200_000}
     header = arrived(job := create_job(data=kwargs), kwargs)
     assert is_whole(header, kwargs) and record_in(job.id, header, kwargs).data == job.record.data
 
 
-def test_what_fits_rides_along_beside_what_does_not():
+def test_a_header_holds_what_fits_beside_large_data():
     header = arrived(create_job(data={"large": "x" * 100_000, "small": 1}), {})
     assert record_in("x", header, {}).data == {"small": "1"} and not is_whole(header, {})
 
 
-def test_an_argument_of_another_type_is_recognised_by_its_text():
+def test_an_argument_is_recognised_by_its_text():
     order = uuid4()
     header = arrived(job := create_job(data={"order": str(order)}), {"order": order})
     assert (
@@ -74,12 +74,12 @@ def test_an_argument_of_another_type_is_recognised_by_its_text():
     )
 
 
-def test_an_equal_argument_of_another_type_is_another():
+def test_an_equal_argument_of_another_type_is_not_the_same():
     header = arrived(job := create_job(data={"weight": True}), {"weight": 1})
     assert record_in(job.id, header, {"weight": 1}).data == job.record.data
 
 
-def test_a_retry_without_an_argument_that_was_named_needs_the_store():
+def test_a_header_is_not_whole_without_an_argument_that_it_names():
     header = arrived(job := create_job(data={"weight": 3}), {"weight": 3})
     assert not is_whole(header, {}) and record_in(job.id, header, {}).data == {}
 

@@ -11,7 +11,7 @@ from jobs.states import JobState
 from jobs.store import records
 from tests.factories import NOWHERE, again, create_job, eventually, hash_of, plant, started_job
 
-from .conftest import run_by
+from .played_parent import run_by
 
 pytestmark = pytest.mark.usefixtures("database_file")
 
@@ -70,7 +70,7 @@ def test_f49_a_heart_does_not_beat_for_another_worker_s_attempt(received, monkey
     job, request = received()
     again(job).start("another@there/1")
     heart, beats = Heart(), []
-    heart._requests = {job.id: request}
+    heart.watch([request])
     monkeypatch.setattr(records, "beat", lambda job_ids, _lost_after: beats.append(job_ids))
     heart.beat([job.id])
     assert beats == []

@@ -11,7 +11,7 @@ from jobs.states import JobState
 from tests.factories import again, create_job, eventually, started_job
 from tests.tasks import send_parcel
 
-from .conftest import after_the_parent_thread
+from .played_parent import after_the_parent_thread
 
 pytestmark = pytest.mark.usefixtures("database_file")
 

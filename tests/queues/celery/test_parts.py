@@ -80,7 +80,7 @@ def test_what_replaces_a_task_has_its_own_retries(broker, runs):
     assert (again(job).state, again(job).attempt) == ("failed", 3)
 
 
-def test_a_task_that_replaces_itself_many_times_is_not_taken_for_one_that_dies(broker):
+def test_many_replacements_do_not_count_as_deaths(broker):
     @task_of
     def work(self, left=9):
         return self.replace(work.s(left=left - 1)) if left else None
@@ -91,7 +91,7 @@ def test_a_task_that_replaces_itself_many_times_is_not_taken_for_one_that_dies(b
 
 
 @pytest.mark.parametrize("signature", [plain.s(), chain(pack.s(), plain.s()), group(plain.s())])
-def test_f52_a_replacement_that_nobody_would_hear_of_is_refused_before_it_is_sent(
+def test_f52_a_replacement_that_is_no_job_task_is_not_sent(
     broker,
     caplog,
     signature,
@@ -125,7 +125,7 @@ def test_f52_a_part_of_a_canvas_may_replace_itself(broker):
     assert (again(job).state, again(job).progress[:2]) == ("complete", (2, 2))
 
 
-def test_f52_a_part_that_is_replaced_by_several_is_done_when_they_all_are(broker):
+def test_f52_a_part_replaced_by_several_ends_with_the_last_of_them(broker):
     part = replaced_by(chain(pack.si("books"), pack.si("toys")))
     job = start_canvas(annas(), chain(part.si(), pack.si("pens")))
     assert deliver_all(broker) == 4

@@ -14,13 +14,13 @@ from jobs.states import JobState
 from tests.factories import again, eventually
 from tests.tasks import send_parcel
 
-from .conftest import after_the_parent_thread, run_by
+from .played_parent import after_the_parent_thread, run_by
 
 pytestmark = pytest.mark.usefixtures("database_file")
 
 
 def info_of(error, from_the_child=False):
-    """Return an error as Celery hands it to the request: as it was raised in the parent, or sent by the child."""
+    """Return an error as the request gets it: raised in the parent, or sent by a child."""
     try:
         raise error
     except type(error):
