@@ -64,7 +64,7 @@ def test_only_the_error_of_the_archive_is_logged(monkeypatch, caplog):
     assert "the disk is full" in caplog.text and "event loop" not in caplog.text
 
 
-def test_a_database_that_cannot_be_read_is_logged(monkeypatch, caplog):
+def test_an_unreadable_archive_is_logged_and_reported(monkeypatch, caplog):
     def refuse(*_args, **_kwargs):
         raise OperationalError("locked")
 

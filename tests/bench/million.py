@@ -42,7 +42,7 @@ def timed(action):
 
 
 def fill(rows):
-    """Archive so many jobs of the last days."""
+    """Archive jobs of the last days."""
     pick = random.Random(6)  # noqa: S311 - always the same jobs
     loaded = handler_paths()
     for start in range(0, rows, BATCH):
