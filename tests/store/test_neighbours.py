@@ -12,8 +12,8 @@ from django.db.backends.sqlite3.creation import DatabaseCreation
 from django.test import override_settings
 
 from jobs.conf import jobs_settings
-from jobs.doctor import walk
-from jobs.doctor.step import Wrong
+from jobs.doctor.step import StepFailed
+from jobs.doctor.store import try_store
 from jobs.exceptions import JobNotFound
 from jobs.push import publisher
 from jobs.push.envelope import LOGOUT, message_of
@@ -23,7 +23,6 @@ from jobs.repository import JobRepository
 from jobs.runtime.per_process import forget_all
 from jobs.store import neighbours
 from jobs.store.neighbours import leave_marker, other_project
-from jobs.upkeep.sweep import alive_jobs
 from tests.factories import NOWHERE, create_job, eventually
 from tests.push.watchers import LAYERS, Page
 
@@ -65,7 +64,8 @@ def test_h20_a_second_project_finds_and_lists_none_of_our_jobs(second):
     with second():
         with pytest.raises(JobNotFound):
             JobRepository().find(job.id)
-        assert JobRepository().for_owner("visitor:ann") == [] and alive_jobs(10, 10) == []
+        assert JobRepository().for_owner("visitor:ann") == []
+        assert JobRepository().alive(10, scanned=10) == []
         theirs = create_job(id=job.id)  # not even the same id is in its way
         theirs.start()
         theirs.complete()
@@ -129,12 +129,12 @@ def test_h20_a_second_project_with_other_names_is_no_news(caplog, settings, name
 
 def test_h20_the_doctor_names_a_second_project(redis_client):
     start_anew()
-    assert "took a write" in walk._store()
+    assert "took a write" in try_store()
     with (
         of_another_project(),
-        pytest.raises(Wrong, match=r"Another project \('project'\).* JOBS\['PREFIX'\]"),
+        pytest.raises(StepFailed, match=r"Another project \('project'\).* JOBS\['PREFIX'\]"),
     ):
-        walk._store()
+        try_store()
 
 
 def test_h20_a_worker_introduces_its_project(redis_client):
