@@ -106,7 +106,7 @@ def test_f04_what_a_task_stores_while_redis_is_away_is_read_back_and_saved_when_
 def test_f04_what_a_task_stored_while_redis_was_away_is_part_of_its_outcome(
     settings, is_back, monkeypatch, redis_client
 ):
-    monkeypatch.setattr(backlog, "PAUSE", 0.05)
+    monkeypatch.setattr(backlog, "RETRY_PAUSE", 0.05)
     job, here = started_job(), settings.JOBS
     settings.JOBS = here | {"REDIS_URL": NOWHERE}
     job.data["receipt"] = "kept"
@@ -168,7 +168,7 @@ def test_f35_a_record_that_no_database_takes_keeps_no_other_waiting(monkeypatch,
         really_store(self, record)
 
     monkeypatch.setattr(JobRecordQuerySet, "store", store_some)
-    monkeypatch.setattr(backlog, "PAUSE", 0.05)
+    monkeypatch.setattr(backlog, "RETRY_PAUSE", 0.05)
     for job in (bad, good):
         job.complete()
     eventually(lambda: find_archived(good.id))

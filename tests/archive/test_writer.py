@@ -97,7 +97,7 @@ def test_a_listener_that_raises_is_logged_and_the_others_hear_all_the_same(hear,
 def test_a_database_that_is_full_does_not_keep_a_job_from_ending_and_archives_it_later(
     broken_database, monkeypatch, caplog
 ):
-    monkeypatch.setattr("jobs.runtime.backlog.PAUSE", 0.01)
+    monkeypatch.setattr("jobs.runtime.backlog.RETRY_PAUSE", 0.01)
     job = ended_job()
     assert job.refresh().state is JobState.COMPLETE
     assert f"job {job.id}: could not be archived" in caplog.text

@@ -300,7 +300,7 @@ def test_an_end_that_the_store_does_not_take_is_archived_and_written_later(setti
     def hang_up(**_):
         connections.close_all()  # of the backlog's thread, which does not (see test_backlog)
 
-    monkeypatch.setattr(backlog, "PAUSE", 0.01)
+    monkeypatch.setattr(backlog, "RETRY_PAUSE", 0.01)
     signals.job_ended.connect(hang_up)
     job, here = started_job(), settings.JOBS
     settings.JOBS = here | {"REDIS_URL": NOWHERE}

@@ -17,7 +17,7 @@ from tests.surroundings import database_file  # noqa: F401 - a fixture
 @pytest.fixture(autouse=True)
 def short_pause(monkeypatch):
     """Try again at once."""
-    monkeypatch.setattr(backlog_module, "PAUSE", 0.01)
+    monkeypatch.setattr(backlog_module, "RETRY_PAUSE", 0.01)
 
 
 def failing(times, done, name="done", error=StoreUnavailable):

@@ -242,7 +242,7 @@ def test_an_end_of_a_job_that_is_nowhere_is_logged(caplog):
 def test_an_end_that_the_store_does_not_take_is_written_when_it_answers_again(
     settings, monkeypatch
 ):
-    monkeypatch.setattr("jobs.runtime.backlog.PAUSE", 0.02)
+    monkeypatch.setattr("jobs.runtime.backlog.RETRY_PAUSE", 0.02)
     job, here = started_job(), settings.JOBS
     settings.JOBS = here | {"REDIS_URL": NOWHERE}
     worker.end_later(job.id, JobState.FAILED, "interrupted")
