@@ -105,7 +105,7 @@ def test_f04_data_written_during_an_outage_is_saved_when_redis_answers(
 def test_f04_data_written_during_an_outage_is_saved_with_the_end(
     settings, is_back, monkeypatch, redis_client
 ):
-    monkeypatch.setattr(backlog, "PAUSE", 0.05)
+    monkeypatch.setattr(backlog, "RETRY_PAUSE", 0.05)
     job, here = started_job(), settings.JOBS
     settings.JOBS = here | {"REDIS_URL": NOWHERE}
     job.data["receipt"] = "kept"
@@ -167,7 +167,7 @@ def test_f35_a_record_the_database_refuses_does_not_block_others(monkeypatch, ca
         really_store(self, record)
 
     monkeypatch.setattr(JobRecordQuerySet, "store", store_some)
-    monkeypatch.setattr(backlog, "PAUSE", 0.05)
+    monkeypatch.setattr(backlog, "RETRY_PAUSE", 0.05)
     for job in (bad, good):
         job.complete()
     eventually(lambda: find_archived(good.id))

@@ -45,7 +45,7 @@ def test_a_job_that_was_never_archived_is_not_found():
 def test_a_full_database_lets_a_job_end_and_archives_it_later(
     broken_database, monkeypatch, caplog
 ):
-    monkeypatch.setattr("jobs.runtime.backlog.PAUSE", 0.01)
+    monkeypatch.setattr("jobs.runtime.backlog.RETRY_PAUSE", 0.01)
     job = ended_job()
     assert job.refresh().state is JobState.COMPLETE
     assert f"job {job.id}: could not be archived" in caplog.text
