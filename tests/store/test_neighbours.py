@@ -129,7 +129,7 @@ def test_h20_a_second_project_with_other_names_is_not_logged(caplog, settings, n
 
 
 def test_h20_the_doctor_names_a_second_project(redis_client):
-    start_anew()
+    start_process()
     assert "took a write" in try_store()
     with (
         of_another_project(),
