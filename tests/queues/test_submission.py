@@ -23,6 +23,7 @@ from jobs.models import JobRecord
 from jobs.queues.celery.headers import header_of, record_in
 from jobs.repository import JobRepository
 from jobs.states import JobState
+from jobs.store.keys import job_key
 from jobs.tasks import JobTask, job_task
 from jobs.testing import broker_away, pass_time, store_away
 from project.celery import app
@@ -204,7 +205,7 @@ def test_after_flushall_a_job_that_its_message_brings_back_takes_the_key_back(re
 
 def test_a_holder_whose_record_is_gone_frees_the_key_at_once(redis_client):
     first = report_once.start_job(ann(), year=2026)
-    redis_client.delete(keys.job_key(first.id))
+    redis_client.delete(job_key(first.id))
     second = report_once.start_job(ann(), year=2026)
     assert (second.is_reused, keys(redis_client)) == (False, [second.id])
 
@@ -219,7 +220,7 @@ def test_a_holder_that_ended_without_freeing_the_key_is_followed_by_another(redi
 def test_a_key_lives_at_least_as_long_as_its_record(redis_client):
     first = report_once.submit_job(ann(), kwargs={"year": 1}, countdown=90 * 86400)
     assert redis_client.ttl(f"jobs:unique:{first.record.unique}") >= redis_client.ttl(
-        keys.job_key(first.id)
+        job_key(first.id)
     )
 
 
@@ -439,8 +440,8 @@ def test_an_alias_is_in_no_list_and_lives_as_long_as_a_record(redis_client):
     listed = [redis_client.zrange(key, 0, -1) for key in redis_client.keys("jobs:index:*")]
     assert listed and all(ids == [running.id.encode()] for ids in listed)
     alive, alias = (
-        redis_client.ttl(keys.job_key(running.id)),
-        redis_client.ttl(keys.job_key(draft_id)),
+        redis_client.ttl(job_key(running.id)),
+        redis_client.ttl(job_key(draft_id)),
     )
     assert abs(alive - alias) <= 2
     assert not JobRecord.objects.filter(pk=draft_id).exists()
@@ -450,7 +451,7 @@ def test_an_alias_leads_to_a_job_that_only_the_archive_knows(redis_client):
     draft_id, _draft, running = lose_the_race()
     running.start()
     running.complete()
-    redis_client.delete(keys.job_key(running.id))
+    redis_client.delete(job_key(running.id))
     assert JobRepository().find(draft_id).state is JobState.COMPLETE
 
 
