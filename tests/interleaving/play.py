@@ -101,7 +101,7 @@ def a_request() -> HttpRequest:
 
 
 def archived_row(job_id: str) -> tuple[str, bool] | None:
-    """Return the archive's state of a job, and whether it is claimed. Ten times as fast as the ORM."""
+    """Return the state in the archive, and whether it is claimed. Ten times as fast as the ORM."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT state, claimed_at FROM jobs_jobrecord WHERE id = %s", [job_id])
         row = cursor.fetchone()
