@@ -4,6 +4,7 @@ A `subscribe` frame is cheap to send, but its answer may be a hundred jobs. So t
 jobs, not frames.
 """
 
+import asyncio
 from time import monotonic
 
 from jobs.conf import jobs_settings
@@ -22,12 +23,24 @@ class Budget:
     overdraw it.
     """
 
-    __slots__ = ("_burst", "_full_at", "_share")
+    __slots__ = ("_burst", "_full_at", "_share", "_turn")
 
     def __init__(self, burst: float = SOCKET_BURST, share: float = 1) -> None:
         self._burst = burst / share  # seconds that an empty budget takes to fill
         self._share = share
         self._full_at = 0.0
+        self._turn: tuple[asyncio.AbstractEventLoop, asyncio.Lock] | None = None
+
+    @property
+    def turn(self) -> asyncio.Lock:
+        """Return the lock with which one list is read and sent at a time.
+
+        Ten sockets of one owner then take no more of the event loop than one does.
+        """
+        loop = asyncio.get_running_loop()
+        if self._turn is None or self._turn[0] is not loop:
+            self._turn = loop, asyncio.Lock()
+        return self._turn[1]
 
     @property
     def wait(self) -> float:

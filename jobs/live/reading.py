@@ -9,9 +9,11 @@ from jobs.job import Job
 from jobs.repository import JobRepository, settled
 from jobs.runtime.threads import in_archive_thread
 from jobs.store.reader import async_reader
+from jobs.store.records import Outcome
 
 from .sent_versions import SentVersions
 
+LIST_BATCH = 25  # jobs; parsing their replies keeps the event loop for 1 or 2 ms
 FIRST_JOBS = 100  # the newest jobs of a topic, with which a subscription starts
 
 
@@ -43,7 +45,7 @@ async def read_listed(
         indexed = await async_reader().indexed(topic, FIRST_JOBS)
         ids = list(dict.fromkeys([*indexed, *alive]))
         read += len(ids)
-        for outcome in await async_reader().read_all(ids):
+        for outcome in await _read_in_batches(ids):
             record = outcome.record
             if record is not None and (not record.claimed_at or record.id in alive):
                 job = Job(record, outcome.now)
@@ -51,3 +53,11 @@ async def read_listed(
                     found[job.id] = job
     await asyncio.gather(*(settled(job) for job in found.values() if job.is_overdue))
     return sorted(found.values(), key=lambda job: job.record.created_at), read
+
+
+async def _read_in_batches(ids: Sequence[str]) -> list[Outcome]:
+    """Read jobs so that the server's other sockets have their turn between two batches."""
+    outcomes: list[Outcome] = []
+    for start in range(0, len(ids), LIST_BATCH):
+        outcomes += await async_reader().read_all(ids[start : start + LIST_BATCH])
+    return outcomes

@@ -58,6 +58,11 @@ class Subscription:
         """Return the owner whose budget pays; "" for none, such as the bearer of a ticket."""
         return self._viewer.owners[0] if self._viewer.owners else ""
 
+    @property
+    def is_list(self) -> bool:
+        """Whether it may be of many jobs."""
+        return "job" not in self.target
+
     async def open(self) -> None:
         """Join the topics, check the rights, say `subscribed`, and send the present state.
 

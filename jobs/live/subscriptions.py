@@ -1,6 +1,8 @@
 """The open subscriptions of one page, and the budget of jobs that they share."""
 
 import math
+from collections.abc import Collection
+from contextlib import nullcontext
 
 from jobs.conf import jobs_settings
 from jobs.push.watchers import Watcher
@@ -39,9 +41,11 @@ class Subscriptions:
         Raises `TooManyJobs` if the budget of the page or of its owner is spent, and what
         `Subscription.open` raises.
         """
-        budgets = [self._budget]
-        if subscription.owner:
-            budgets.append(budget_of(subscription.owner))
+        owner = budget_of(subscription.owner) if subscription.owner else self._budget
+        async with owner.turn if subscription.is_list else nullcontext():
+            await self._open(subscription, {self._budget, owner})
+
+    async def _open(self, subscription: Subscription, budgets: Collection[Budget]) -> None:
         if wait := max(budget.wait for budget in budgets):
             raise TooManyJobs(wait)
         replaced = self._by_key.pop(subscription.key, None)

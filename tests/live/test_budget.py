@@ -46,9 +46,9 @@ def test_an_owner_s_budget_fills_faster_than_a_socket_s(clock):
     assert budget_of("user:1").wait == pytest.approx(1)
 
 
-def test_a_hundred_tabs_of_one_owner_may_all_come_back_at_once(clock, settings):
+def test_ten_tabs_of_one_owner_may_all_come_back_at_once(clock, settings):
     settings.JOBS = settings.JOBS | {"MAX_JOBS_PER_SECOND": 100}
-    for _tab in range(100):
+    for _tab in range(10):
         assert budget_of("user:1").wait == 0
         budget_of("user:1").spend(2 * (1 + 100) + 10)  # a bell, a list of a tag, and ten jobs
 
