@@ -17,7 +17,7 @@ def sent():
 
 
 @pytest.mark.parametrize(
-    ("version", "key", "again", "is_news"),
+    ("version", "key", "resend", "is_needed"),
     [
         (8, JOB, False, True),
         (8, MINE, False, True),
@@ -29,9 +29,9 @@ def sent():
     ],
 )
 def test_a_version_is_unsent_if_newer_or_new_to_the_subscription(
-    sent, version, key, again, is_news
+    sent, version, key, resend, is_needed
 ):
-    assert sent.is_unsent("parcel-1", version, key, again) is is_news
+    assert sent.is_unsent("parcel-1", version, key, resend) is is_needed
 
 
 def test_a_job_without_a_frame_is_unsent(sent):

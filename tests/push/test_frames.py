@@ -108,7 +108,7 @@ BROKEN = "tests.handlers.BrokenHandler"
 
 
 @pytest.mark.parametrize(
-    ("handler", "told"),
+    ("handler", "logged"),
     [
         (BROKEN, [f"{BROKEN}.header failed", f"{BROKEN}.public_data failed"]),
         (
@@ -127,11 +127,11 @@ BROKEN = "tests.handlers.BrokenHandler"
         ),
     ],
 )
-def test_a_handler_that_fails_or_is_gone_leaves_a_plain_frame(caplog, handler, told):
+def test_a_handler_that_fails_or_is_gone_leaves_a_plain_frame(caplog, handler, logged):
     job = object_of(handler, state=JobState.RUNNING)
     assert (job["header"], job["message"], job["state"]) == ("", "", "running")
     assert set(job) == KEYS
-    assert "job parcel-1: " in caplog.text and all(text in caplog.text for text in told)
+    assert "job parcel-1: " in caplog.text and all(text in caplog.text for text in logged)
 
 
 def test_header_and_message_may_be_methods_of_the_job_s_data():
