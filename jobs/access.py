@@ -75,7 +75,7 @@ class Viewer:
 
     def owns(self, job: Job) -> bool:
         """Whether they own the job."""
-        return job.owner in self.owners
+        return bool(job.owner) and job.owner in self.owners
 
     def has_ticket_for(self, job: Job) -> bool:
         """Whether their ticket opens one of the job's topics."""

@@ -1,4 +1,4 @@
-"""The app. At start-up it loads the handlers of all installed apps, and registers the checks."""
+"""The start-up of the app: it loads all handlers, and registers the system checks."""
 
 from importlib import import_module
 
@@ -8,7 +8,10 @@ from django.utils.translation import gettext_lazy as _
 
 
 class JobsConfig(AppConfig):
-    """Subclass it with another label if the project has a `jobs` app: docs/an-app-called-jobs.md."""
+    """The app. Subclass it with another label if the project has its own `jobs` app.
+
+    See docs/an-app-called-jobs.md.
+    """
 
     default = True
     name = "jobs"

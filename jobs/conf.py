@@ -1,6 +1,7 @@
-"""The `JOBS` setting, typed and with defaults: the only place that reads it.
+"""The `JOBS` setting, typed and with defaults. No other module reads it.
 
-Seconds and bytes throughout. Unknown keys and wrong types are left to `checks`, which names them at start-up.
+All times are seconds and all sizes are bytes. The system checks report unknown keys and wrong
+types when the project starts.
 """
 
 from dataclasses import dataclass, field, fields
@@ -16,7 +17,7 @@ SOCKET_ROUTE = "ws/jobs/"  # where `jobs.routing` serves the sockets
 
 @dataclass(frozen=True, slots=True)
 class JobsSettings:
-    """What `settings.JOBS` says, or the default where it says nothing."""
+    """The values of `settings.JOBS`, with a default for each."""
 
     REDIS_URL: str = "redis://127.0.0.1:6379/0"
     PREFIX: str = "jobs"
@@ -46,13 +47,16 @@ NAMES = frozenset(f.name for f in fields(JobsSettings))
 
 @per_process(reset_on="JOBS")
 def jobs_settings() -> JobsSettings:
-    """Return the settings in force, read once and again after `override_settings`."""
+    """Return the settings in force, including those of `override_settings`."""
     given: dict[str, Any] = getattr(settings, "JOBS", {})
     return JobsSettings(**{name: value for name, value in given.items() if name in NAMES})
 
 
 def has_sockets() -> bool:
-    """Say whether pages can open a socket; not if WSGI alone serves the project, or `SOCKET_PATH` is ""."""
+    """Return whether pages can open a socket.
+
+    They cannot if only WSGI serves the project, or if `SOCKET_PATH` is "".
+    """
     served = getattr(settings, "ASGI_APPLICATION", None) or getattr(
         settings, "CHANNEL_LAYERS", None
     )
@@ -60,9 +64,9 @@ def has_sockets() -> bool:
 
 
 def socket_path() -> str:
-    """Return where pages open their socket; "" for nowhere, so that they poll.
+    """Return where pages open their socket, or "" if they have to poll.
 
-    As with `STATIC_URL`, a relative path is below the prefix under which the request came (`FORCE_SCRIPT_NAME`,
+    As with `STATIC_URL`, a relative path gets the prefix of the request (`FORCE_SCRIPT_NAME`,
     `root_path`). A path from the root and a whole address (`wss://…`) stay as they are.
     """
     if not has_sockets():

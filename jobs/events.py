@@ -1,4 +1,4 @@
-"""What open pages hear of a job: the names of the events, and the job object that each frame carries."""
+"""What open pages hear of a job: the names of events, and the job object of each frame."""
 
 from .core.events import (
     CANCELLED,

@@ -94,11 +94,9 @@ class AliveJobs(Collector):
         yield GaugeMetricFamily("jobs_store_up", "Whether the store answers", value=is_up)
 
     def _count(self) -> Tally[str]:
-        glances = statuses.statuses(indexes.indexed(indexes.ALL, SCRAPED_JOBS))
+        found = statuses.statuses(indexes.indexed(indexes.ALL, SCRAPED_JOBS))
         self.clock_ahead = clock_skew().certain
-        return Tally(
-            glance.state for glance in glances if glance.is_alive and not glance.is_overdue
-        )
+        return Tally(status.state for status in found if status.is_alive and not status.is_overdue)
 
 
 ALIVE_JOBS = AliveJobs()

@@ -183,8 +183,8 @@ class JobRepository:
         Only the newest `scanned` jobs of the list of all jobs are considered.
         """
         ids = indexed(ALL, scanned)
-        glances = zip(ids, statuses.statuses(ids), strict=True)
-        alive = [job_id for job_id, glance in glances if glance.is_alive]
+        found = zip(ids, statuses.statuses(ids), strict=True)
+        alive = [job_id for job_id, status in found if status.is_alive]
         return [job for job in _settle_all(self.read_all(alive[:limit])) if not job.is_ended]
 
     def read_all(self, ids: Sequence[str]) -> list[Job]:

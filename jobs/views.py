@@ -30,7 +30,8 @@ from .middleware import unavailable
 from .push import frames
 from .repository import JobRepository
 from .tasks import terminate
-from .waiting.claim import DATABASE_BUSY, ClaimFailed, NotEnded, claim
+from .waiting.claim import NotEnded, claim
+from .waiting.hook import DATABASE_BUSY, ClaimFailed
 from .waiting.page import waiting_context
 
 logger = get_logger(__name__)

@@ -1,4 +1,4 @@
-"""The ASGI application: pages by Django, the jobs' sockets by Channels, and static files while DEBUG is on."""
+"""The ASGI application: Django serves pages, Channels sockets, and DEBUG static files."""
 
 import os
 
@@ -11,11 +11,11 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
 django_application = get_asgi_application()  # fills the app registry, which the next import needs
 
 from jobs.routing import with_sockets  # noqa: E402
-from jobs.serving import make_quick  # noqa: E402
+from jobs.serving import tune_server  # noqa: E402
 
 
 async def not_found(scope, receive, send):
-    """Accept and close, so that the browser sees why (4404: not found)."""
+    """Accept and close, because only then the browser sees the reason (4404: not found)."""
     await receive()
     await send({"type": "websocket.accept"})
     await send({"type": "websocket.close", "code": 4404})
@@ -25,8 +25,9 @@ pages = ASGIStaticFilesHandler(django_application) if settings.DEBUG else django
 
 
 async def http(scope, receive, send):
-    """Serve the pages, at the root: daphne takes a prefix from any client's `Daphne-Root-Path`, for links to follow.
+    """Serve the pages at the root.
 
+    Daphne would take a prefix for all links from any client's header `Daphne-Root-Path`.
     A project below a prefix sets FORCE_SCRIPT_NAME.
     """
     await pages({**scope, "root_path": ""}, receive, send)
@@ -34,4 +35,4 @@ async def http(scope, receive, send):
 
 application = with_sockets(ProtocolTypeRouter({"http": http, "websocket": not_found}))
 
-make_quick()
+tune_server()

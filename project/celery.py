@@ -1,4 +1,4 @@
-"""The project's Celery app: configured by the CELERY_… settings, it finds the `tasks` module of each installed app."""
+"""The project's Celery app: it reads the CELERY_… settings and each app's `tasks` module."""
 
 import os
 

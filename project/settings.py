@@ -1,7 +1,8 @@
 """The runnable project's settings.
 
-Everything that differs from one machine to another comes from the environment: REDIS_URL, DATABASE_URL,
-CELERY_BROKER_URL, SECRET_KEY, DEBUG, ALLOWED_HOSTS and DEMO_PACE. None of them is needed to start on one machine.
+Everything that differs between machines comes from the environment: REDIS_URL, DATABASE_URL,
+CELERY_BROKER_URL, SECRET_KEY, DEBUG, ALLOWED_HOSTS and DEMO_PACE.
+None of them is needed to start on one machine.
 """
 
 import os
@@ -22,9 +23,8 @@ ALLOWED_HOSTS = [
     host.strip() for host in os.environ.get("ALLOWED_HOSTS", "").split(",") if host.strip()
 ]
 REDIS_URL = os.environ.get("REDIS_URL") or "redis://127.0.0.1:6379/0"
-DEMO_PACE = float(
-    os.environ.get("DEMO_PACE") or 0.1
-)  # seconds that the example pauses between two steps, to be watched
+# Seconds between two steps of the example, so that people can watch it
+DEMO_PACE = float(os.environ.get("DEMO_PACE") or 0.1)
 
 INSTALLED_APPS = [
     "daphne",  # first: it replaces `runserver`
@@ -58,7 +58,7 @@ ASGI_APPLICATION = "project.asgi.application"
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
-        # The example's own first: its jobs/base.html puts the pages of `jobs` into its layout.
+        # The example's own come first: its jobs/base.html puts our pages into its layout.
         "DIRS": [
             BASE_DIR / "project" / "classrooms" / "templates",
             BASE_DIR / "frontend" / "templates",
@@ -83,7 +83,8 @@ SQLITE_FILE = {"ENGINE": "django.db.backends.sqlite3", "NAME": BASE_DIR / "db.sq
 DATABASES = {"default": dj_database_url.parse(DATABASE_URL) if DATABASE_URL else SQLITE_FILE}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
-    # The web process and the worker share one file: a transaction takes the write lock at its start, and waits for it.
+    # The web process and the worker share one file. So a transaction takes the write lock at its
+    # start, and waits for it.
     DATABASES["default"]["OPTIONS"] = {
         "transaction_mode": "IMMEDIATE",
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
@@ -101,10 +102,8 @@ CHANNEL_LAYERS = {
 
 CELERY_BROKER_URL = os.environ.get("CELERY_BROKER_URL") or REDIS_URL
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
-CELERY_BROKER_CONNECTION_MAX_RETRIES = (
-    None  # a worker waits for its broker for as long as it takes
-)
-# A broker that is down or hangs may hold a view for seconds, never for minutes.
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None  # a worker waits for its broker without limit
+# A broker that is down or hangs may block a view for seconds, never for minutes.
 CELERY_BROKER_TRANSPORT_OPTIONS = {"socket_timeout": 3, "socket_connect_timeout": 2}
 CELERY_TASK_PUBLISH_RETRY_POLICY = {
     "max_retries": 1,
@@ -115,7 +114,7 @@ CELERY_TASK_PUBLISH_RETRY_POLICY = {
 CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TASK_SERIALIZER = "json"
 CELERY_TASK_IGNORE_RESULT = True
-CELERY_WORKER_PREFETCH_MULTIPLIER = 1  # a long job must not keep others waiting behind it
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1  # a long job must not block the jobs behind it
 CELERY_WORKER_CONCURRENCY = 4
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 

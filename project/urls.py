@@ -1,11 +1,11 @@
-"""The project's addresses: the admin, logging in and out, the jobs, and the example at the root."""
+"""The project's URLs: the admin, login and logout, the jobs, and the example at the root."""
 
 from django.conf import settings
 from django.contrib import admin
 from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import include, path
 
-# The login page names the sample users as long as nobody can mistake the machine for a real school's.
+# The login page names the sample users only while DEBUG is on, never at a real school.
 login = LoginView.as_view(
     redirect_authenticated_user=True, extra_context={"sample_users": settings.DEBUG}
 )

@@ -24,10 +24,10 @@ from .wheels import give_dependencies, run
 
 @pytest.fixture
 def database_file(transactional_db, tmp_path):
-    """Copy the database into a file for the length of a test.
+    """Copy SQLite's in-memory database into a file for the length of a test.
 
-    In SQLite's shared memory threads do not wait for each other ("table is locked"), and Django never closes it.
-    Other databases are used as they are.
+    In SQLite's shared memory, threads do not wait for each other ("table is locked"), and Django
+    never closes it. Other databases are used as they are.
     """
     memory = connections["default"]
     if memory.vendor != "sqlite":
@@ -47,7 +47,7 @@ def database_file(transactional_db, tmp_path):
 
 @pytest.fixture
 async def nothing_left(settings):
-    """See after the test that nobody watches and nothing runs any more, and close the reader's connections."""
+    """After the test, check that no watcher and no async task is left, and close the reader."""
     yield
     assert hub().watchers() == set()
     if left := asyncio.all_tasks() - {asyncio.current_task()}:
@@ -58,7 +58,7 @@ async def nothing_left(settings):
 
 @pytest.fixture
 def runs():
-    """Forget what other tests have run."""
+    """Return the empty list of what tasks have run."""
     RUNS.clear()
     return RUNS
 
@@ -81,7 +81,7 @@ def broker():
 
 @pytest.fixture(scope="session")
 def wheel(tmp_path_factory):
-    """Build the wheel by the tools that are installed, without the network."""
+    """Build the wheel with the installed tools, without the network."""
     folder = tmp_path_factory.mktemp("wheel")
     run(
         sys.executable,
@@ -98,7 +98,7 @@ def wheel(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def installed_python(wheel, tmp_path_factory):
-    """Return the Python of an environment in which it is installed, and which does not see the checkout."""
+    """Return the Python of an environment that has the wheel and does not see the checkout."""
     folder = tmp_path_factory.mktemp("clean")
     venv.create(folder, symlinks=True, with_pip=True)
     python = folder / "bin" / "python"

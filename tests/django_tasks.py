@@ -77,7 +77,7 @@ def be_silent():
 
 
 class QuickBackend(ImmediateBackend):
-    """A queue whose worker is done with a task before the one who enqueued it hears that it has been taken."""
+    """A queue whose worker finishes a task before the sender hears that it was taken."""
 
     supports_get_result = True
 

@@ -1,6 +1,7 @@
-"""A pytest plugin: a Redis for the tests, started before Django reads its settings, empty at the start of every test.
+"""A pytest plugin: a Redis for the tests, started before Django reads its settings.
 
-The tests see nothing of the shell's own settings, least of all its REDIS_URL: they empty theirs.
+Every test starts with an empty Redis. So the tests must never see the shell's own REDIS_URL.
+They see none of the shell's other settings either.
 """
 
 import os
@@ -18,7 +19,7 @@ server = EmbeddedServer()
 
 @pytest.hookimpl(wrapper=True)
 def pytest_load_initial_conftests():
-    """Start the server: a wrapper runs before the hook in which pytest-django loads the settings."""
+    """Start the server. A wrapper runs before the hook that loads Django's settings."""
     server.start()
     for name in SETTINGS:
         os.environ.pop(name, None)
@@ -29,7 +30,7 @@ def pytest_load_initial_conftests():
 
 
 def pytest_configure():
-    """Hash passwords quickly in this process: a good hash takes a third of a second, on purpose."""
+    """Hash passwords fast, because a good hash takes a third of a second on purpose."""
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 

@@ -1,4 +1,4 @@
-"""People, jobs and waits that many tests share."""
+"""People, jobs and helpers that many tests share."""
 
 import sqlite3
 import threading
@@ -51,12 +51,12 @@ def hash_of(redis_client, job):
 
 
 def plant(redis_client, job, **fields):
-    """Write into a job's hash as somebody would who goes around the app."""
+    """Write into a job's hash directly, past the app."""
     redis_client.hset(f"jobs:{{{job.id}}}", mapping=fields)
 
 
 def user(name="ada", **values):
-    """Return a user; without a password, which is slow to make."""
+    """Return a user without a password, because hashing one is slow."""
     return get_user_model().objects.create(username=name, **values)
 
 
@@ -93,16 +93,16 @@ def annas():
 
 
 def eventually(look, seconds=5.0):
-    """Return what `look` returns as soon as it is true; nobody announces it, so look again."""
+    """Call `look` until it returns something true, and return that."""
     deadline = time.monotonic() + seconds
     while not (seen := look()):
-        assert time.monotonic() < deadline, f"not so after {seconds} s"
+        assert time.monotonic() < deadline, f"still false after {seconds} s"
         time.sleep(0.005)
     return seen
 
 
 def at_once(actions):
-    """Run the actions at the same moment, each in a thread; return what each returned or raised."""
+    """Run the actions at once in threads, and return what each returned or raised."""
     gate = threading.Barrier(len(actions))
 
     def run(action):
@@ -119,7 +119,7 @@ def at_once(actions):
 
 
 def commands(redis_client, action):
-    """Return the commands that clients send to Redis while the action runs; what a script does is not a command."""
+    """Return the commands that clients send to Redis during the action, without a script's own."""
     with redis_client.monitor() as monitor:
         redis_client.echo("from here")
         action()
@@ -133,22 +133,22 @@ def commands(redis_client, action):
 
 
 def again(job):
-    """Return the job as another process finds it."""
+    """Return the job as another process reads it."""
     return JobRepository().find(job.id)
 
 
 def event_names(frames):
-    """Return what the frames tell of."""
+    """Return the events of the frames."""
     return [frame["event"] for frame in frames]
 
 
 def overdue(job):
-    """Wait until the job's deadline has passed, and look at nothing but Redis."""
+    """Wait until the job's deadline has passed by the clock of Redis."""
     eventually(lambda: records.read(job.id).now > records.read(job.id).record.deadline)
 
 
 def lost_job():
-    """Return a job as its worker holds it, and as everybody else sees it: lost."""
+    """Return a job as its worker holds it, and as others read it: lost."""
     worker = started_job()
     overdue(worker)
     known = again(worker)
@@ -158,7 +158,7 @@ def lost_job():
 
 @contextmanager
 def locked_database(mode="IMMEDIATE"):
-    """Hold the lock of a SQLite file, as another process would: to write it, or ("EXCLUSIVE") to read it too."""
+    """Hold the lock of the SQLite file like another process: against writes, or "EXCLUSIVE"."""
     with closing(sqlite3.connect(connections["default"].settings_dict["NAME"])) as other:
         other.isolation_level = None
         other.execute(f"BEGIN {mode}")

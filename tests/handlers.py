@@ -1,4 +1,4 @@
-"""The handlers of the tests' jobs: subclassing enters them in the registry."""
+"""The handlers of the tests' jobs. Subclassing registers them."""
 
 from django.contrib import messages
 from django.contrib.auth.models import Group
@@ -10,7 +10,7 @@ from jobs.rerun import start_again
 
 
 class PostHandler(JobHandler):
-    """Sends parcels: what it does for the owner can be counted in the database."""
+    """Sends parcels. Tests count its calls in the database."""
 
     header = _("Please wait")
     message = "Your parcel is on its way."
@@ -41,7 +41,7 @@ class PostHandler(JobHandler):
 
 
 class BrokenHandler(JobHandler):
-    """Fails at everything that a page asks of it."""
+    """Raises from everything that a page calls."""
 
     def header(self):
         raise RuntimeError("no header today")
@@ -54,7 +54,7 @@ class BrokenHandler(JobHandler):
 
 
 class AgainHandler(JobHandler):
-    """Its jobs can be run again by staff."""
+    """Lets staff run its jobs again."""
 
     def rerun(self, request):
         if self.job.data.get("why") == "broken":

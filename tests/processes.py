@@ -1,4 +1,4 @@
-"""Who runs, looked at from outside; of our own, because `ps` is not on every Linux and /proc is only there."""
+"""List running processes: from /proc on Linux, where `ps` may be missing, else with `ps`."""
 
 import os
 import subprocess
@@ -21,9 +21,9 @@ class Process(NamedTuple):
 
 @contextmanager
 def in_a_session(command: list[str], **options) -> Iterator[subprocess.Popen]:
-    """Run a command in a session of its own, end it with the block, and make sure that its whole session ends.
+    """Run a command in a session of its own, and end the whole session with the block.
 
-    If this process is killed the command is killed too, and nothing else: whatever it started is its own affair.
+    If this process is killed, only the command is killed too. It must stop its own children.
     """
     pipe = subprocess.PIPE
     leashed = ["/bin/sh", "-c", LEASH, "sh", *command]
@@ -39,7 +39,7 @@ def in_a_session(command: list[str], **options) -> Iterator[subprocess.Popen]:
 
 
 def running() -> list[Process]:
-    """Return all processes that run; a zombie does not."""
+    """Return all running processes, without zombies."""
     if (PROC / "self" / "stat").exists():
         return [process for process in map(read_proc, PROC.glob("[0-9]*")) if process]
     table = subprocess.run(
@@ -54,7 +54,7 @@ def running() -> list[Process]:
 
 
 def read_proc(folder: Path) -> Process | None:
-    """Return the process unless it has ended."""
+    """Return the process, or None if it has ended."""
     try:
         state, parent = (
             (folder / "stat").read_text(errors="replace").rpartition(")")[2].split()[:2]
@@ -66,12 +66,12 @@ def read_proc(folder: Path) -> Process | None:
 
 
 def children(pid: int) -> list[Process]:
-    """Return the processes whose parent it is."""
+    """Return the children of a process."""
     return [process for process in running() if process.parent == pid]
 
 
 def session(pid: int) -> list[Process]:
-    """Return the processes of the session that it leads, or led: its descendants, orphans too."""
+    """Return the processes of its session: its descendants, including orphans."""
     return [process for process in running() if session_of(process.pid) == pid]
 
 
@@ -83,7 +83,7 @@ def session_of(pid: int) -> int | None:
 
 
 def await_end(pid: int, seconds: float = 10) -> None:
-    """Wait until nothing of its session runs; nobody announces the end of someone else's child, so look again."""
+    """Poll until nothing of its session runs, because only a parent learns of a child's end."""
     deadline = time.monotonic() + seconds
     while left := session(pid):
         assert time.monotonic() < deadline, f"still running after {seconds} s: {left}"

@@ -11,7 +11,7 @@ from django.utils.translation import get_language
 from jobs.exceptions import JobError
 from jobs.tasks import JobTask, job_task
 
-RUNS = []  # what has been run, in order; a test that looks clears it first
+RUNS = []  # what has run, in order; the fixture `runs` clears it
 
 
 class TooHeavy(JobError):
@@ -31,7 +31,7 @@ def send_parcel(self, parcel, weight=1):
 
 @job_task
 def stumble(self, secret):
-    """Raise what nobody has thought of."""
+    """Raise an unexpected error."""
     raise RuntimeError(f"could not log in with {secret}")
 
 
@@ -60,7 +60,7 @@ def try_again(self, countdown):
 
 @job_task
 def wait_for_cancel(self):
-    """Work until somebody cancels, asked at each step."""
+    """Cancel the own job, and work until a progress call raises."""
     self.job.cancel()
     RUNS.append("cancelled meanwhile")
     for n in range(1000):
@@ -77,7 +77,7 @@ def send_again(self, parcel, weight=1, *, why=""):
 
 @job_task(handler_class="tests.handlers.AgainHandler")
 def send_many(self, *parcels, **weights):
-    """Send parcels whose names nobody can know beforehand."""
+    """Send parcels with any names."""
 
 
 @job_task
@@ -88,13 +88,13 @@ def carry(self, **kwargs):
 
 @job_task(handler_class="tests.handlers.AgainHandler")
 def see(self, thing):
-    """Remember what has come."""
+    """Remember the argument."""
     RUNS.append(thing)
 
 
 @job_task(exclude_from_data=("access_token",))
 def use_token(self, year, access_token=""):
-    """Use what nobody else may see; year 0 is for later."""
+    """Use a secret argument. Year 0 is retried."""
     if year == 0:
         raise self.retry(countdown=1)
     RUNS.append(access_token)
@@ -113,7 +113,7 @@ def only_once(self):
 
 
 def careless(function):
-    """Decorate a function without a thought for coroutines."""
+    """Decorate a function without regard to coroutines."""
     return wraps(function)(lambda *args: function(*args))
 
 
@@ -133,27 +133,27 @@ class Pack(JobTask):
 
 @job_task(unique_on=("year", "form"))
 def report_once(self, year, form="pdf", note=""):
-    """Write a report, one at a time of each year and form."""
+    """Write a report, one at a time for each year and form."""
     RUNS.append(year)
 
 
 @job_task(unique_on=())
 def stock_once(self, shelf=0):
-    """Take stock, of one shelf at a time."""
+    """Take stock of one shelf at a time."""
 
 
 @job_task(unique_on=("year",), unique_scope="everyone")
 def import_rows(self, year):
-    """Import the rows of a year, whoever asks for it."""
+    """Import the rows of a year, once for all users."""
 
 
 @job_task(unique_on=("shop",))
 def collect_once(self, **wishes):
-    """Collect what nobody can know beforehand."""
+    """Collect any wishes."""
 
 
 class PackOnce(Pack):
-    """A class whose runs are the same when the parcel is."""
+    """A class whose runs are unique for a parcel."""
 
     name = "tests.tasks.PackOnce"
     unique_on = ("parcel",)

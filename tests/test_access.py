@@ -1,4 +1,4 @@
-"""The one door to jobs: who somebody is, and what they may see, claim, cancel and listen to."""
+"""Who a viewer is, and what they may see, claim, cancel and listen to."""
 
 import itertools
 import time
@@ -31,21 +31,21 @@ ANNS = Job(Record("parcel-1", owner=OWNER, tags=("post",)))
 NOBODYS = Job(Record("parcel-2"))
 
 
-# Who somebody is
+# Who a viewer is
 
 
-def test_a_visitor_is_the_owner_that_the_session_says():
+def test_a_visitor_s_owner_name_comes_from_the_session():
     assert viewer_of(request_of(ANN)) == Viewer((OWNER,))
     assert viewer_of(request_of({})) == viewer_of(request_of(None, AnonymousUser())) == Viewer()
 
 
-def test_a_user_is_an_owner_and_after_login_the_visitor_too():
+def test_after_login_a_person_is_both_user_and_visitor():
     ada = user()
     assert viewer_of(request_of({}, ada)) == Viewer((f"user:{ada.pk}",))
     assert viewer_of(request_of(ANN, ada)) == Viewer((f"user:{ada.pk}", OWNER))
 
 
-def test_staff_with_the_permission_may_look_at_all_jobs():
+def test_staff_with_the_permission_see_all_jobs():
     assert viewer_of(request_of({}, staff("sam", "view_job"))).is_staff
     assert viewer_of(request_of({}, user("root", is_staff=True, is_superuser=True))).is_staff
 
@@ -60,7 +60,7 @@ def test_staff_with_the_permission_may_look_at_all_jobs():
     ],
     ids=["no permission", "another permission", "inactive", "not staff"],
 )
-def test_others_may_not(make):
+def test_without_the_permission_nobody_sees_all_jobs(make):
     assert not viewer_of(request_of({}, make())).is_staff
 
 
@@ -68,11 +68,11 @@ def test_a_user_who_was_deactivated_owns_nothing():
     assert viewer_of(request_of({}, user(is_active=False))) == Viewer()
 
 
-def test_a_project_without_users_or_sessions_has_viewers_too():
+def test_a_project_without_users_or_sessions_has_viewers():
     assert viewer_of(RequestFactory().get("/")) == Viewer()
 
 
-async def test_who_opens_a_socket_is_who_the_session_says():
+async def test_a_socket_s_viewer_comes_from_the_session():
     assert await viewer_of_scope({"session": ANN}) == Viewer((OWNER,))
     assert await viewer_of_scope({}) == Viewer()
 
@@ -87,18 +87,18 @@ def ada_s_session(ada):
     return browser(ANN, ada).session
 
 
-async def test_a_user_s_socket_is_the_user_s_and_the_visitor_s(ada, ada_s_session):
+async def test_a_user_s_socket_belongs_to_user_and_visitor(ada, ada_s_session):
     assert await viewer_of_scope({"session": ada_s_session}) == Viewer((f"user:{ada.pk}", OWNER))
 
 
-async def test_a_socket_s_user_may_come_from_a_middleware_of_the_project_s(ada):
+async def test_a_socket_s_user_may_come_from_the_project_s_middleware(ada):
     assert await viewer_of_scope({"user": ada}) == Viewer((f"user:{ada.pk}",))
 
 
-# Whose new jobs are
+# Who owns new jobs
 
 
-def test_a_user_s_new_jobs_are_the_user_s():
+def test_a_user_owns_their_new_jobs():
     ada = user()
     assert owner_of(request_of(ANN, ada)) == f"user:{ada.pk}"
 
@@ -111,14 +111,14 @@ def test_a_visitor_gets_a_random_token_once():
     assert viewer_of(request).owns(Job(Record("parcel-1", owner=first)))
 
 
-def test_a_new_job_without_user_and_session_is_refused_with_advice():
+def test_a_request_without_user_and_session_gets_advice():
     with pytest.raises(
         ImproperlyConfigured, match="/pay/ has neither a user nor a session.*SessionMiddleware"
     ):
         owner_of(RequestFactory().get("/pay/"))
 
 
-def test_a_visitor_stays_the_same_when_logging_in(ada):
+def test_a_visitor_s_token_survives_login(ada):
     client = browser(ANN)
     before = client.session.session_key
     client.force_login(ada)
@@ -146,7 +146,7 @@ def who(may, job):
     return {name for name, viewer in EVERYBODY.items() if getattr(viewer, may)(job)}
 
 
-def test_a_job_is_seen_by_its_owner_staff_and_the_bearers_of_its_tickets():
+def test_owner_staff_and_bearers_of_its_tickets_see_a_job():
     assert who("may_see", ANNS) == {
         "owner",
         "staff",
@@ -156,16 +156,16 @@ def test_a_job_is_seen_by_its_owner_staff_and_the_bearers_of_its_tickets():
     }
 
 
-def test_only_the_owner_may_claim():
+def test_only_the_owner_may_claim_an_owned_job():
     assert who("may_claim", ANNS) == {"owner"}
 
 
-def test_a_job_without_an_owner_is_claimed_by_staff_or_with_its_ticket():
+def test_staff_and_bearers_may_claim_a_job_without_an_owner():
     assert who("may_claim", NOBODYS) == {"staff"}
     assert Viewer(topic="job:parcel-2").may_claim(NOBODYS)
 
 
-def test_owner_and_staff_may_cancel():
+def test_only_owner_and_staff_may_cancel():
     assert who("may_cancel", ANNS) == {"owner", "staff"}
 
 
@@ -177,17 +177,16 @@ def test_owner_and_staff_may_cancel():
         (JobState.CANCELLED, True, set()),
     ],
 )
-def test_only_staff_may_kill_a_task_and_only_one_that_does_not_listen(state, asked, who_may):
+def test_staff_may_kill_a_task_only_after_asking_it_to_stop(state, asked, who_may):
     job = Job(ANNS.record.replace(state=state, cancel_asked=asked))
     assert who("may_terminate", job) == who_may
 
 
-def test_a_job_without_an_owner_is_nobody_s():
-    assert not Viewer().owns(NOBODYS)
+def test_a_job_without_an_owner_belongs_to_nobody():
     assert who("owns", NOBODYS) == set()
 
 
-def test_a_stranger_s_look_ends_like_one_for_a_job_that_is_not_there():
+def test_a_stranger_s_job_is_answered_like_a_missing_one():
     job = create_job()
     with pytest.raises(JobNotFound) as hidden:
         Viewer(("visitor:bob",)).find(job.id)
@@ -218,7 +217,7 @@ def test_a_stranger_s_look_ends_like_one_for_a_job_that_is_not_there():
         (Viewer(is_staff=True), {"job": 7}, []),
     ],
 )
-def test_one_may_listen_to_a_job_one_s_own_or_with_rights_a_tag(viewer, target, topics):
+def test_people_may_listen_to_a_job_their_own_jobs_or_a_tag(viewer, target, topics):
     assert viewer.topics_for(target) == topics
 
 
@@ -247,9 +246,9 @@ def test_a_ticket_opens_its_topic_without_a_session():
         {"a": 1},
         None,
     ],
-    ids=itertools.count(),  # a ticket holds the time at which it was made
+    ids=itertools.count(),  # a ticket contains the time when it was made, so it makes no stable id
 )
-def test_a_ticket_that_is_none_opens_nothing(text):
+def test_an_invalid_ticket_opens_nothing(text):
     assert bearer_of(text) is None
 
 
@@ -260,18 +259,18 @@ def test_a_ticket_expires(settings):
     assert bearer_of(old) is None
 
 
-def test_a_ticket_comes_with_a_request_in_a_header_or_in_a_form():
+def test_a_request_carries_its_ticket_in_a_header_or_a_form():
     given = ticket("job:parcel-1")
     by_header = request_of({}, headers={"X-Job-Ticket": given})
     by_form = RequestFactory().post("/", {"ticket": given})
     assert viewer_of(by_header).topic == viewer_of(by_form).topic == "job:parcel-1"
 
 
-def test_a_ticket_in_an_address_is_not_looked_at():
+def test_a_ticket_in_a_url_is_ignored():
     assert viewer_of(request_of({}, path=f"/?ticket={ticket('job:parcel-1')}")) == Viewer()
 
 
-def test_a_bad_ticket_leaves_who_the_session_says():
+def test_with_a_bad_ticket_the_session_still_counts():
     assert viewer_of(request_of(ANN, headers={"X-Job-Ticket": "x"})) == Viewer((OWNER,))
     assert viewer_of(request_of(BOB, headers={"X-Job-Ticket": ticket("tag:a")})) == Viewer(
         ("visitor:bob",), topic="tag:a"

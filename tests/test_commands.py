@@ -1,4 +1,4 @@
-"""What an operator runs says what it has done, and exits with 1 when something is wrong."""
+"""The management commands: each prints what it did, and exits with 1 if something is wrong."""
 
 from io import StringIO
 
@@ -8,6 +8,7 @@ from django.db import OperationalError
 
 from jobs.doctor.walk import Finding
 from jobs.exceptions import StoreUnavailable
+from jobs.models import JobRecord
 from jobs.store.client import client
 from tests.upkeep.test_purge import archived, left
 
@@ -21,7 +22,7 @@ def run(name, *arguments):
 
 
 @pytest.mark.django_db
-def test_the_purge_says_how_many(settings):
+def test_the_purge_prints_how_many_jobs_it_deleted(settings):
     settings.JOBS = settings.JOBS | {"ARCHIVE_DAYS": 10}
     archived(9, 11, 13)
     assert (
@@ -31,7 +32,7 @@ def test_the_purge_says_how_many(settings):
 
 
 @pytest.mark.django_db
-def test_the_purge_takes_another_age():
+def test_the_purge_accepts_another_age():
     archived(1, 3)
     assert run("purge_jobs", "--days", "2").startswith("1 jobs deleted")
 
@@ -40,7 +41,7 @@ def test_the_purge_takes_another_age():
 @pytest.mark.parametrize(
     "arguments", [("--batch", "0"), ("--days", "0"), ("--days", "-3"), ("--days", "nan")]
 )
-def test_a_purge_that_makes_no_sense_deletes_nothing(arguments):
+def test_a_purge_with_invalid_options_deletes_nothing(arguments):
     archived(3)
     with pytest.raises(CommandError):
         run("purge_jobs", *arguments)
@@ -48,7 +49,7 @@ def test_a_purge_that_makes_no_sense_deletes_nothing(arguments):
 
 
 @pytest.mark.django_db
-def test_the_sweep_says_what_there_was_to_do():
+def test_the_sweep_prints_its_counts():
     plant(client(), create_job(), deadline=1)
     started_job()
     ended_job()
@@ -56,7 +57,7 @@ def test_the_sweep_says_what_there_was_to_do():
 
 
 @pytest.mark.parametrize("error", [StoreUnavailable("no Redis"), OperationalError("no database")])
-def test_a_sweep_that_cannot_be_made_says_why(monkeypatch, error):
+def test_a_sweep_that_fails_says_why(monkeypatch, error):
     def fail():
         raise error
 
@@ -67,14 +68,14 @@ def test_a_sweep_that_cannot_be_made_says_why(monkeypatch, error):
 
 @pytest.mark.django_db
 def test_a_sweep_that_could_not_archive_exits_with_1(monkeypatch):
-    monkeypatch.setattr("jobs.upkeep.sweep._not_archived", lambda ended: ended)
-    monkeypatch.setattr("jobs.upkeep.sweep.archive", lambda record: False)
     ended_job()
+    JobRecord.objects.all().delete()
+    monkeypatch.setattr("jobs.upkeep.sweep.archive", lambda record: False)
     with pytest.raises(CommandError, match="1 jobs could not be archived"):
         run("sweep_jobs")
 
 
-def test_the_doctor_prints_a_line_for_each_step_and_names_what_is_wrong(monkeypatch):
+def test_the_doctor_prints_each_step_and_names_the_wrong_ones(monkeypatch):
     findings = [
         Finding("store", "answers"),
         Finding("worker", "No worker. Start one.", is_ok=False),
@@ -88,7 +89,7 @@ def test_the_doctor_prints_a_line_for_each_step_and_names_what_is_wrong(monkeypa
     assert "--url" in lines[2]
 
 
-def test_the_doctor_takes_the_public_address(monkeypatch):
+def test_the_doctor_accepts_the_public_address(monkeypatch):
     asked = []
     monkeypatch.setattr(
         "jobs.management.commands.jobs_doctor.take_steps", lambda url: asked.append(url) or []
@@ -98,6 +99,6 @@ def test_the_doctor_takes_the_public_address(monkeypatch):
 
 
 @pytest.mark.parametrize("url", ["example.org", "ftp://example.org", "/jobs/"])
-def test_the_doctor_refuses_what_is_no_address(url):
+def test_the_doctor_refuses_an_invalid_address(url):
     with pytest.raises(CommandError, match="is no address"):
         run("jobs_doctor", "--url", url)

@@ -32,7 +32,7 @@ DEFAULTS = {
 }
 
 
-def test_the_defaults_are_those_of_the_settings_table(settings):
+def test_defaults_match_the_settings_table(settings):
     del settings.JOBS
     in_force = dataclasses.asdict(jobs_settings())
     assert in_force.pop("REDIS_URL").startswith("redis://")
@@ -41,7 +41,7 @@ def test_the_defaults_are_those_of_the_settings_table(settings):
 
 
 @pytest.mark.parametrize("field", dataclasses.fields(JobsSettings), ids=lambda field: field.name)
-def test_every_default_is_of_its_type(field):
+def test_every_default_has_its_declared_type(field):
     value = getattr(JobsSettings(), field.name)
     wanted = {"str": str, "bool": bool, "int": int, "float": int | float, "list[str]": list}
     assert isinstance(
@@ -50,19 +50,19 @@ def test_every_default_is_of_its_type(field):
     )
 
 
-def test_what_a_project_sets_is_in_force_at_once_and_no_longer_than_it_is_set(settings):
+def test_an_overridden_setting_takes_effect_at_once_and_ends_with_the_override(settings):
     settings.JOBS = {"TTL": 5}
     assert jobs_settings().TTL == 5
     settings.JOBS = {}
     assert jobs_settings().TTL == 86400
 
 
-def test_an_unknown_key_is_left_to_the_checks(settings):
+def test_an_unknown_key_is_ignored(settings):
     settings.JOBS = {"TLL": 5}
     assert jobs_settings().TTL == 86400
 
 
-def test_the_settings_in_force_cannot_be_changed_by_accident():
+def test_settings_cannot_be_changed_by_assignment():
     with pytest.raises(dataclasses.FrozenInstanceError):
         jobs_settings().TTL = 1
 
@@ -77,18 +77,18 @@ def test_the_settings_in_force_cannot_be_changed_by_accident():
         ("", ""),
     ],
 )
-def test_a_relative_path_of_the_socket_is_below_the_script_prefix(settings, given, path):
+def test_a_relative_socket_path_is_below_the_script_prefix(settings, given, path):
     settings.JOBS = {"SOCKET_PATH": given}
     with override_script_prefix("/shop/"):
         assert socket_path() == path
 
 
-def test_the_socket_is_at_the_root_where_there_is_no_prefix(settings):
+def test_without_a_prefix_the_socket_is_at_the_root(settings):
     settings.JOBS = {}
     assert socket_path() == "/ws/jobs/"
 
 
-def test_pages_of_a_project_without_sockets_open_none(settings):
+def test_pages_of_a_project_without_sockets_get_no_path(settings):
     assert socket_path() == "/ws/jobs/"
     settings.ASGI_APPLICATION = None
     assert socket_path() == "/ws/jobs/"  # its channel layer says that an ASGI server has it

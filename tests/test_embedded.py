@@ -37,7 +37,7 @@ def test_a_started_server_answers_and_a_stopped_one_does_not():
         ping(server.url)
 
 
-def test_it_may_be_started_and_stopped_twice():
+def test_a_server_may_be_started_and_stopped_twice():
     server = EmbeddedServer()
     server.start()
     pid = server.child.pid
@@ -48,7 +48,7 @@ def test_it_may_be_started_and_stopped_twice():
     assert server.child is None
 
 
-def test_it_comes_back_empty_on_the_same_port():
+def test_a_restarted_server_is_empty_on_the_same_port():
     with EmbeddedServer() as server, redis.Redis.from_url(server.url) as client:
         client.set("kept", "no")
         server.child.signal(signal.SIGKILL)
@@ -57,7 +57,7 @@ def test_it_comes_back_empty_on_the_same_port():
         assert client.get("kept") is None
 
 
-def test_it_listens_on_loopback_only_and_writes_nothing():
+def test_the_server_listens_on_loopback_only_and_writes_nothing():
     with (
         EmbeddedServer() as server,
         redis.Redis.from_url(server.url, decode_responses=True) as client,
@@ -66,7 +66,7 @@ def test_it_listens_on_loopback_only_and_writes_nothing():
     assert settings == {"bind": "127.0.0.1", "save": "", "appendonly": "no"}
 
 
-def test_it_tries_another_port_when_one_was_taken_meanwhile(monkeypatch):
+def test_it_tries_another_port_if_one_is_taken(monkeypatch):
     with socket.create_server((embedded.HOST, 0)) as occupant:
         taken, free = occupant.getsockname()[1], embedded.free_port()
         ports = iter([taken, free])
@@ -96,7 +96,7 @@ def test_a_server_on_the_path_will_do(monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
-def test_it_dies_with_the_process_that_started_it(number):
+def test_the_server_dies_with_the_process_that_started_it(number):
     with in_a_session([sys.executable, "-c", STARTER]) as starter:
         pid = int(starter.stdout.readline())
         assert {pid, starter.pid} < {process.pid for process in session(starter.pid)}

@@ -1,4 +1,4 @@
-"""Every fault and every hostile input that this app has an answer to has a test named after its number."""
+"""Every fault and every hostile input has a test that is named after its number."""
 
 import ast
 import re
@@ -8,17 +8,16 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).parent
-FAULTS = [f"f{number:02}" for number in range(1, 55)]  # what goes wrong in the life of a job
-HOSTILE = [f"h{number:02}" for number in range(1, 25)] + [
-    "h01b"
-]  # what people and colleagues may send
+FAULTS = [f"f{number:02}" for number in range(1, 55)]  # what can go wrong in a job's life
+# What people and colleagues may send
+HOSTILE = [*(f"h{number:02}" for number in range(1, 25)), "h01b"]
 NUMBERED = re.compile(r"test_([fh]\d+b?)_")
 EXCUSES = {"skip", "skipif", "xfail"}
 
 
 @cache
 def numbered_tests():
-    """Return each test whose name bears a number, with that number."""
+    """Return each test whose name has a number, with that number."""
     trees = [ast.parse(file.read_text()) for file in HERE.rglob("test_*.py")]
     functions = [
         node
@@ -36,11 +35,11 @@ def test_each_number_has_a_test_named_after_it(number):
     assert number in {found for found, _ in numbered_tests()}
 
 
-def test_no_test_is_named_after_a_number_that_there_is_not():
+def test_no_test_is_named_after_an_unknown_number():
     assert {found for found, _ in numbered_tests()} <= {*FAULTS, *HOSTILE}
 
 
-def test_no_test_of_a_number_is_excused():
+def test_no_numbered_test_is_skipped():
     marks = {
         (function.name, node.attr)
         for _, function in numbered_tests()

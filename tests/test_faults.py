@@ -25,11 +25,11 @@ PUBSUB, CORE = (
     "channels_redis.pubsub.RedisPubSubChannelLayer",
     "channels_redis.core.RedisChannelLayer",
 )
-R = 0.3  # seconds; RECONCILE_SECONDS here
+R = 0.3  # seconds: RECONCILE_SECONDS in these tests
 
 
 @pytest.mark.parametrize("when", ["before the join", "between join and read", "after the read"])
-async def test_f01_whenever_a_job_ends_during_the_connect_ready_is_heard_once(
+async def test_f01_a_job_that_ends_during_the_connect_is_heard_once(
     when,
     monkeypatch,
     nothing_left,
@@ -43,7 +43,7 @@ async def test_f01_whenever_a_job_ends_during_the_connect_ready_is_heard_once(
         read = await really_read(self)
         if when == "after the read":
             await sync_to_async(job.complete)()
-            await asyncio.sleep(0.05)  # the push has come by now, while nothing has been said yet
+            await asyncio.sleep(0.05)  # the push arrives before the page has got any frame
         return read
 
     async def opened(self):
@@ -63,7 +63,7 @@ async def test_f01_whenever_a_job_ends_during_the_connect_ready_is_heard_once(
 
 @pytest.fixture(params=["riding", "core layer", "a layer that refuses", "a layer that loses"])
 def layer(request, settings, monkeypatch):
-    """Set a channel layer, good or bad, and short limits; `ready` is owed within R all the same."""
+    """Set a channel layer, good or bad, and short limits; the page must hear within R anyway."""
     url = settings.JOBS["REDIS_URL"]
     backend, hosts = {
         "riding": (PUBSUB, [url]),
@@ -78,16 +78,15 @@ def layer(request, settings, monkeypatch):
     channel_layers.backends.clear()
 
 
-def complete(job, how):
-    """Complete a job from where the test wants it."""
+def complete(job):
+    """Complete a job, in less time than the channel layer could hold it up."""
     started = time.monotonic()
     job.complete()
-    assert time.monotonic() - started < 4  # TIMEOUT of the publisher, and a little
-    return how
+    assert time.monotonic() - started < 4  # the timeout of the publisher, and a margin
 
 
 @pytest.mark.parametrize("where", ["inside the event loop", "in a thread"])
-async def test_f02_an_end_is_recorded_and_heard_whatever_the_layer_does(
+async def test_f02_an_end_is_recorded_and_heard_whatever_the_channel_layer_does(
     layer,
     where,
     nothing_left,
@@ -97,9 +96,9 @@ async def test_f02_an_end_is_recorded_and_heard_whatever_the_layer_does(
     await page.connect()
     await page.event("started", 10)
     if where == "inside the event loop":
-        complete(job, where)
+        complete(job)
     else:
-        await asyncio.to_thread(complete, job, where)
+        await asyncio.to_thread(complete, job)
     await page.event("ready", R + 4)
     assert (await sync_to_async(JobRepository().find)(job.id)).state == "complete"
     await page.disconnect()
@@ -107,7 +106,7 @@ async def test_f02_an_end_is_recorded_and_heard_whatever_the_layer_does(
 
 @pytest.fixture
 def eager(settings):
-    """Have Celery run every task at once, where it is sent."""
+    """Let Celery run every task immediately, in the process that sends it."""
     settings.JOBS = settings.JOBS | {"RECONCILE_SECONDS": R}
     app.conf.task_always_eager = True
     yield
@@ -141,7 +140,7 @@ def test_f29_no_pair_of_numbers_makes_progress_fail(current, total):
 
 
 @pytest.mark.parametrize("hours", [1, -1])
-def test_f32_a_wrong_local_clock_ends_no_job(hours, monkeypatch, redis_client):
+def test_f32_a_local_clock_wrong_by_an_hour_ends_no_job(hours, monkeypatch, redis_client):
     waiting, running = create_job(), started_job()
     really = time.time
     monkeypatch.setattr(time, "time", lambda: really() + hours * 3600)
@@ -150,12 +149,12 @@ def test_f32_a_wrong_local_clock_ends_no_job(hours, monkeypatch, redis_client):
     for job in (waiting, running, later, now):
         assert not JobRepository().find(job.id).is_ended
     versions = [JobRepository().find(job.id).version for job in (waiting, running, later, now)]
-    assert max(versions) - min(versions) < 60_000_000  # all of them are Redis's, microseconds
+    assert max(versions) - min(versions) < 60_000_000  # microseconds of Redis's clock
     now.complete()
     assert abs(JobRepository().find(now.id).ended_at.timestamp() - really()) < 60
 
 
-def test_f32_versions_grow_on_when_redis_s_clock_was_set_back(redis_client):
+def test_f32_versions_keep_growing_after_redis_s_clock_was_set_back(redis_client):
     job = started_job()
     an_hour_ahead = int(hash_of(redis_client, job)["version"]) + 3600 * 1_000_000
     plant(redis_client, job, version=an_hour_ahead)

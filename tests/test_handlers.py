@@ -1,4 +1,4 @@
-"""The registry of handlers: filled by subclassing, never by importing what somebody names."""
+"""The registry of handlers: subclassing fills it, and no look-up imports a module."""
 
 import sys
 
@@ -10,7 +10,7 @@ from jobs.handlers import JobHandler, find_handler, path_of
 from .handlers import PostHandler
 
 
-def test_a_handler_is_found_by_its_class_and_by_its_path():
+def test_a_handler_is_found_by_class_and_by_path():
     assert find_handler(PostHandler) is PostHandler
     assert find_handler("tests.handlers.PostHandler") is PostHandler
     assert find_handler("jobs.handlers.JobHandler") is JobHandler
@@ -21,7 +21,7 @@ def test_a_nested_handler_is_found_by_its_path():
     assert find_handler("tests.handlers.PostHandler.Express") is PostHandler.Express
 
 
-def test_handlers_of_the_installed_apps_have_been_loaded():
+def test_handlers_of_installed_apps_are_loaded():
     assert (
         find_handler("project.classrooms.handlers.TransferHandler").__name__ == "TransferHandler"
     )
@@ -38,17 +38,17 @@ def test_handlers_of_the_installed_apps_have_been_loaded():
         "tests.handlers.PostHandler.__init__",
     ],
 )
-def test_a_path_that_names_no_handler_is_not_found(path):
+def test_a_path_without_a_handler_is_refused(path):
     with pytest.raises(HandlerNotFound, match="No JobHandler"):
         find_handler(path)
 
 
-def test_a_class_that_is_no_handler_is_not_found():
+def test_a_class_that_is_not_a_handler_is_refused():
     with pytest.raises(HandlerNotFound, match="builtins.dict"):
         find_handler(dict)
 
 
-def test_a_module_that_nobody_has_imported_is_not_imported(tmp_path, monkeypatch):
+def test_looking_up_a_handler_imports_no_module(tmp_path, monkeypatch):
     (tmp_path / "sleeping_handlers.py").write_text(
         "from tests.handlers import PostHandler as SleepingHandler"
     )
@@ -58,12 +58,12 @@ def test_a_module_that_nobody_has_imported_is_not_imported(tmp_path, monkeypatch
     assert "sleeping_handlers" not in sys.modules
 
 
-def test_the_error_says_what_to_do_and_what_there_is():
+def test_the_error_says_what_to_do_and_lists_the_handlers():
     with pytest.raises(HandlerNotFound, match=r"handlers\.py.*tests\.handlers\.PostHandler"):
         find_handler("shop.handlers.GoneHandler")
 
 
-def test_a_handler_that_says_nothing_leads_to_the_list_of_jobs():
+def test_a_plain_handler_leads_to_the_list_of_jobs():
     handler = JobHandler(job=None)
     assert handler.next_url(None) == handler.failed_url(None) == "/jobs/"
     assert handler.public_data() == {}

@@ -1,4 +1,4 @@
-"""The health of one server process: two words that matter, one that is good to know, and no secrets."""
+"""The health check of a server process: it reports store, archive and hub, and no secrets."""
 
 import pytest
 from django.db import OperationalError
@@ -18,7 +18,7 @@ urlpatterns = [path("health/", health)]
 
 
 async def ask():
-    """Return status and answer."""
+    """Return the status and the JSON of the health check."""
     try:
         response = await AsyncClient().get("/health/")
     finally:
@@ -26,11 +26,11 @@ async def ask():
     return response.status_code, response.json()
 
 
-async def test_all_is_well_with_a_store_and_an_archive():
+async def test_a_process_with_store_and_archive_is_healthy():
     assert await ask() == (200, {"status": "ok", "store": "ok", "archive": "ok", "hub": "idle"})
 
 
-async def test_without_its_store_a_process_is_not_healthy(settings):
+async def test_without_the_store_a_process_is_unhealthy(settings):
     settings.JOBS = settings.JOBS | {"REDIS_URL": NOWHERE}
     assert await ask() == (
         503,
@@ -38,7 +38,7 @@ async def test_without_its_store_a_process_is_not_healthy(settings):
     )
 
 
-async def test_without_its_database_neither(monkeypatch):
+async def test_without_the_database_a_process_is_unhealthy(monkeypatch):
     def fail():
         raise OperationalError("could not log in with password hunter2")
 
@@ -49,13 +49,13 @@ async def test_without_its_database_neither(monkeypatch):
     )
 
 
-async def test_an_archive_that_is_turned_off_is_not_asked(settings, monkeypatch):
+async def test_an_archive_that_is_turned_off_is_not_queried(settings, monkeypatch):
     settings.JOBS = settings.JOBS | {"ARCHIVE": False}
     monkeypatch.setattr(server, "ping", None)
     assert await ask() == (200, {"status": "ok", "store": "ok", "archive": "off", "hub": "idle"})
 
 
-async def test_a_hub_that_hears_is_told_from_one_that_is_deaf(monkeypatch):
+async def test_a_deaf_hub_is_reported_but_healthy(monkeypatch):
     page = Page()
     await hub().watch("job:parcel-1", page)
     try:
@@ -69,7 +69,7 @@ async def test_a_hub_that_hears_is_told_from_one_that_is_deaf(monkeypatch):
         await hub().unwatch("job:parcel-1", page)
 
 
-async def test_it_is_only_to_be_looked_at_and_never_cached():
+async def test_health_answers_only_get_and_is_never_cached():
     client = AsyncClient()
     assert (await client.post("/health/")).status_code == 405
     assert "no-store" in (await client.get("/health/"))["Cache-Control"]

@@ -1,4 +1,4 @@
-"""The one rule of `jobs/`: a folder or module imports only from what stands before it in the row."""
+"""The one rule of `jobs/`: a folder or module imports only from those before it in the row."""
 
 import ast
 from functools import cache

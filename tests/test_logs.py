@@ -1,4 +1,4 @@
-"""The id of the job stands on what its task logs, and on our own lines about a job."""
+"""The job's id in log records of its task and of this app, and the escaping of log lines."""
 
 import io
 import logging
@@ -18,14 +18,14 @@ logger = logging.getLogger("shop.orders")
 
 @job_task
 def order(self):
-    """Say something, as any code of a task would."""
+    """Log a line, as any code of a task might."""
     logger.warning("ordered %s", 7)
     return None
 
 
 @pytest.fixture
 def ids(caplog):
-    """Return a function that tells which job each captured record is of."""
+    """Return a function that lists the job ids of a logger's captured records."""
     job_id_filter = JobIdFilter()
     caplog.handler.addFilter(job_id_filter)
     yield lambda name: [record.job_id for record in caplog.records if record.name == name]
@@ -33,12 +33,12 @@ def ids(caplog):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_what_a_task_logs_carries_its_job(ids):
+def test_log_records_of_a_task_carry_its_job_id(ids):
     job = run_job(order)
     assert ids("shop.orders") == [job.id]
 
 
-def test_what_is_logged_outside_of_a_task_carries_none(ids):
+def test_log_records_outside_a_task_carry_no_job_id(ids):
     logger.warning("no task")
     assert ids("shop.orders") == ["-"]
 
@@ -50,7 +50,7 @@ def test_the_id_ends_with_the_task_even_if_it_fails(ids):
     assert ids("shop.orders") == ["-"]
 
 
-def test_a_task_inside_a_task_is_told_apart(ids):
+def test_a_task_inside_a_task_logs_its_own_id(ids):
     with logs_of("outer"):
         with logs_of("inner"):
             logger.warning("one")
@@ -58,7 +58,7 @@ def test_a_task_inside_a_task_is_told_apart(ids):
     assert ids("shop.orders") == ["inner", "outer"]
 
 
-def test_a_copied_context_knows_the_job(ids):
+def test_a_copied_context_keeps_the_job_id(ids):
     with logs_of("parcel-1"):
         context = copy_context()
     context.run(logger.warning, "from a thread of the task's own")
@@ -79,13 +79,13 @@ def test_our_own_lines_about_a_job_carry_its_id(ids, name, message, arguments, f
     assert ids(name) == [found]
 
 
-def test_an_id_that_was_given_stays(ids):
+def test_an_explicit_job_id_stays(ids):
     with logs_of("parcel-1"):
         logger.warning("about another", extra={"job_id": "parcel-2"})
     assert ids("shop.orders") == ["parcel-2"]
 
 
-def test_a_format_can_name_it():
+def test_a_log_format_can_use_the_job_id():
     record = logging.makeLogRecord({"name": "shop.orders", "msg": "hello"})
     with logs_of("parcel-1"):
         assert JobIdFilter().filter(record)
@@ -97,7 +97,7 @@ FORGED = "x\n2026-11-28 03:00:00 CRITICAL root: all is lost\r\x1b[2J\u2028\x85\u
 
 @pytest.fixture
 def ours():
-    """Return a logger of ours, and what a file would hold of it."""
+    """Return a logger of ours, and a function that returns what it wrote."""
     stream = io.StringIO()
     handler = logging.StreamHandler(stream)
     handler.setFormatter(logging.Formatter("%(levelname)s %(job_id)s %(message)s"))
@@ -114,7 +114,7 @@ def ours():
     [FORGED, ValueError(FORGED), gettext_lazy(FORGED), [FORGED]],
     ids=lambda value: type(value).__name__,
 )
-def test_h23_nothing_that_is_logged_breaks_a_line(ours, form, value):
+def test_h23_no_logged_value_breaks_a_line(ours, form, value):
     logger, written = ours
     logger.error(f"job %s: {form} by %d", "parcel-1\nCRITICAL", value, 7)
     line = written()
@@ -138,20 +138,20 @@ def test_h23_a_forged_line_in_a_traceback_is_indented_like_the_rest(ours):
     assert all(line.startswith("  ") and line.isprintable() for line in rest)
 
 
-def test_h23_the_id_of_a_task_s_job_stays_on_its_line(ours):
+def test_h23_a_job_id_with_a_line_break_stays_on_one_line(ours):
     logger, written = ours
     with logs_of("parcel-1\nCRITICAL root: all is lost"):
         logger.error("hello")
     assert written() == "ERROR parcel-1\\nCRITICAL root: all is lost hello\n"
 
 
-def test_what_is_harmless_is_logged_as_it_is(ours):
+def test_harmless_values_are_logged_unchanged(ours):
     logger, written = ours
     logger.error("job %s: %5.1f of %d, %r, %s", "parcel-1", 1.25, 3, "a\\b", "größer 😀")
     assert written() == "ERROR parcel-1 job parcel-1:   1.2 of 3, 'a\\\\b', größer 😀\n"
 
 
-def test_every_module_of_ours_escapes_what_it_logs():
+def test_every_module_of_the_app_logs_through_an_escaping_logger():
     users = {
         file.name
         for file in Path(jobs.__file__).parent.rglob("*.py")

@@ -1,4 +1,4 @@
-"""What Prometheus is told: counted from the signals, and, for what is alive, when it asks."""
+"""The Prometheus metrics: counters driven by signals, and alive jobs counted at each scrape."""
 
 import os
 import subprocess
@@ -38,7 +38,7 @@ def counting():
 
 @pytest.fixture
 def grown():
-    """Return a function that tells how much a figure has grown since the test began."""
+    """Return a function that returns by how much a figure has grown during the test."""
     before = figures()
     return lambda name, **labels: (
         figures().get((name, *sorted(labels.items())), 0)
@@ -53,7 +53,7 @@ def figures():
 
 
 def figure(name, **labels):
-    """Return one figure; None if there is no such."""
+    """Return one figure, or None."""
     return figures().get((name, *sorted(labels.items())))
 
 
@@ -66,7 +66,7 @@ def test_jobs_are_counted_by_handler_and_outcome(grown):
     assert grown("jobs_ended_total", **HANDLER, state="failed") == 1
 
 
-def test_waiting_and_running_are_timed_by_redis_s_clock(grown):
+def test_waiting_and_running_times_use_redis_s_clock(grown):
     job = create_job()
     job.start()
     plant(client(), job, started_at=job.record.created_at + 1, state="running")
@@ -77,29 +77,29 @@ def test_waiting_and_running_are_timed_by_redis_s_clock(grown):
     assert 7 <= grown("jobs_running_seconds_sum", **HANDLER, state="complete") < 8
 
 
-def test_a_second_attempt_has_not_waited_again(grown):
+def test_a_second_attempt_does_not_count_as_waiting(grown):
     job = started_job()
     job.start()
     assert grown("jobs_waiting_seconds_count", **HANDLER) == 1
 
 
-def test_what_is_alive_is_counted_when_somebody_asks():
+def test_alive_jobs_are_counted_during_a_scrape():
     create_job()
     started_job()
-    plant(client(), create_job(), deadline=1)  # overdue: whoever reads it ends it
+    plant(client(), create_job(), deadline=1)  # overdue: its next reader ends it
     ended_job()
     assert [figure("jobs_alive", state=state) for state in ("pending", "running")] == [1, 1]
     assert figure("jobs_alive", state="retrying") == 0
     assert figure("jobs_store_up") == 1
 
 
-def test_a_scrape_works_while_the_store_is_away(settings):
+def test_a_scrape_works_without_the_store(settings):
     settings.JOBS = settings.JOBS | {"REDIS_URL": NOWHERE}
     assert figure("jobs_store_up") == 0
     assert figure("jobs_alive", state="pending") is None
 
 
-def test_a_scrape_looks_at_the_jobs_and_does_not_read_them(redis_client):
+def test_a_scrape_reads_only_the_states_of_jobs(redis_client):
     for _ in range(3):
         create_job()
     asked = commands(redis_client, lambda: list(metrics.ALIVE_JOBS.collect()))
@@ -122,9 +122,7 @@ async def test_sockets_and_deliveries_are_counted(grown, settings):
 
 
 @pytest.mark.usefixtures("nothing_left")
-async def test_a_push_that_was_lost_is_counted_when_the_page_is_told_after_all(
-    grown, settings, monkeypatch
-):
+async def test_a_lost_push_is_counted_when_reconciliation_finds_it(grown, settings, monkeypatch):
     settings.JOBS = settings.JOBS | {"ARCHIVE": False}
     job = await JobRepository().acreate(owner="visitor:ann")
     async with JobCommunicator(ANN, job.id) as page:
@@ -143,7 +141,7 @@ async def test_a_push_that_was_lost_is_counted_when_the_page_is_told_after_all(
     await async_reader().close()
 
 
-def test_a_delivery_is_timed_by_the_store_s_clock(grown, monkeypatch):
+def test_delivery_times_use_redis_s_clock(grown, monkeypatch):
     monkeypatch.setattr(metrics.ALIVE_JOBS, "clock_ahead", 3600.0)
     signals.push_arrived.send_robust(None, version=int((time.time() + 3599.9) * 1_000_000))
     assert 0.1 <= grown("jobs_delivery_seconds_sum") < 0.2
@@ -152,7 +150,7 @@ def test_a_delivery_is_timed_by_the_store_s_clock(grown, monkeypatch):
     assert grown("jobs_delivery_seconds_sum") < 0.2  # never negative
 
 
-def test_an_end_that_no_push_told_is_told_from_a_mere_change(grown):
+def test_a_missed_end_and_a_missed_change_are_counted_separately(grown):
     job = ended_job()
     signals.push_missed.send_robust(None, job=job, seen=job.version - 1)
     signals.push_missed.send_robust(None, job=job, seen=job.version)
@@ -161,7 +159,7 @@ def test_an_end_that_no_push_told_is_told_from_a_mere_change(grown):
     assert grown("jobs_reconcile_hits_total", kind="change") == 2
 
 
-def test_the_clock_of_the_store_is_learned_with_a_scrape(monkeypatch):
+def test_a_scrape_measures_redis_s_clock(monkeypatch):
     real = time.time
     monkeypatch.setattr(metrics.time, "time", lambda: real() - 3600)
     list(metrics.ALIVE_JOBS.collect())
@@ -203,17 +201,17 @@ def python(code, settings="project.settings", **env):
     return subprocess.run(command, env=env, capture_output=True, text=True, check=True).stdout
 
 
-def test_the_processes_of_one_machine_are_counted_together(tmp_path):
+def test_processes_of_one_machine_are_counted_together(tmp_path):
     answers = [python(MULTIPROCESS, PROMETHEUS_MULTIPROC_DIR=str(tmp_path)) for _ in range(2)]
     assert 'jobs_created_total{handler="jobs.handlers.JobHandler"} 2.0' in answers[-1]
     assert 'jobs_alive{state="pending"} 2.0' in answers[-1]
 
 
-def test_without_being_asked_for_the_library_is_not_imported():
+def test_prometheus_is_not_imported_unless_metrics_are_on():
     assert python("print('prometheus_client' in sys.modules)") == "False\n"
 
 
-def test_one_line_of_the_settings_asks_for_it(tmp_path):
+def test_one_line_in_the_settings_turns_metrics_on(tmp_path):
     (tmp_path / "measured.py").write_text(MEASURED)
     code = "from jobs import signals; print(signals.job_ended.has_listeners())"
     assert python(code, settings="measured", PYTHONPATH=f"{tmp_path}:.") == "True\n"

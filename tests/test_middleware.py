@@ -1,4 +1,4 @@
-"""A plain page instead of a traceback while Redis is away."""
+"""A plain page instead of a traceback while Redis does not answer."""
 
 import pytest
 from django.http import HttpResponse
@@ -16,15 +16,15 @@ def middleware():
 
 
 def answer(middleware, request, error=None):
-    """Return what the middleware makes of an error; a session and messages are not there in an outage."""
+    """Return the middleware's answer to an error, for a request without session and messages."""
     return middleware.process_exception(request, error or StoreUnavailable("no"))
 
 
-def test_a_request_that_goes_well_is_passed_on(middleware):
+def test_a_normal_request_is_passed_on(middleware):
     assert middleware(RequestFactory().get("/")).content == b"fine"
 
 
-def test_a_store_that_is_away_is_a_503_that_says_when_to_try_again(middleware):
+def test_without_the_store_a_request_gets_503_and_retry_after(middleware):
     response = answer(middleware, RequestFactory().get("/parcels/?page=2"))
     assert (response.status_code, response["Retry-After"]) == (503, "5")
     assert b'href="/parcels/?page=2"' in response.content
@@ -44,7 +44,7 @@ def test_any_other_error_is_left_alone(middleware, error):
         ("", "/"),
     ],
 )
-def test_after_a_form_the_way_back_is_the_page_that_it_was_sent_from(middleware, referrer, link):
+def test_after_a_post_the_page_links_back_to_the_form(middleware, referrer, link):
     response = answer(
         middleware, RequestFactory().post("/parcels/", headers={"Referer": referrer})
     )
@@ -52,7 +52,7 @@ def test_after_a_form_the_way_back_is_the_page_that_it_was_sent_from(middleware,
 
 
 @pytest.mark.usefixtures("database_file")
-def test_a_page_that_does_not_expect_the_outage_is_answered_by_it(settings):
+def test_a_view_that_lets_the_error_through_gets_the_page(settings):
     settings.JOBS = settings.JOBS | {"REDIS_URL": NOWHERE}
     response = browser().get("/jobs/parcel-1/")
     assert response.status_code == 503

@@ -1,4 +1,4 @@
-"""What is kept and what is refused while Redis or the archive is away (FAULTS.md F4, F6, F28, F35)."""
+"""Writes and reads while Redis or the archive does not answer (faults F4, F5, F6, F28, F35)."""
 
 import json
 import time
@@ -19,7 +19,7 @@ from .factories import NOWHERE, create_job, eventually, hash_of, plant, started_
 pytestmark = pytest.mark.usefixtures("database_file")
 
 
-def test_f04_a_heart_that_missed_the_last_changes_does_not_undo_them(redis_client):
+def test_f04_a_heartbeat_with_a_stale_copy_undoes_no_change(redis_client):
     job = create_job()
     seen_by_the_heart = JobRepository().find(job.id).record
     job.start()
@@ -35,7 +35,7 @@ def test_f04_a_heart_that_missed_the_last_changes_does_not_undo_them(redis_clien
 
 @pytest.fixture
 def unreadable_database(monkeypatch):
-    """Let the database refuse to be asked."""
+    """Let every query of the archive fail."""
 
     def refuse(self, *args, **kwargs):
         raise OperationalError("locked")
@@ -44,23 +44,23 @@ def unreadable_database(monkeypatch):
 
 
 @pytest.mark.usefixtures("unreadable_database")
-def test_f05_no_job_is_unknown_while_the_archive_is_away(redis_client):
+def test_f05_no_job_is_not_found_while_the_archive_is_down(redis_client):
     job = started_job()
     redis_client.flushall()
     for look in (Job(job.record).refresh, lambda: JobRepository().find(job.id)):
-        with pytest.raises(StoreUnavailable, match="cannot be asked"):
+        with pytest.raises(StoreUnavailable, match="could not be read from the archive"):
             look()
 
 
 @pytest.mark.usefixtures("unreadable_database")
-def test_f35_a_job_that_runs_needs_no_archive(redis_client):
+def test_f35_a_running_job_needs_no_archive(redis_client):
     job = started_job()
     redis_client.flushall()
     job.set_progress(1, 2)
     assert JobRepository().find(job.id).state == "running"
 
 
-def test_f04_a_cancel_on_what_the_heart_restored_stops_the_task(redis_client):
+def test_f04_a_cancel_of_a_restored_job_stops_the_task(redis_client):
     job = started_job()
     known = JobRepository().find(job.id).record
     job.set_progress(1, 2)
@@ -73,7 +73,7 @@ def test_f04_a_cancel_on_what_the_heart_restored_stops_the_task(redis_client):
             time.sleep(0.01)  # the throttle's interval has to pass
 
 
-def test_f06_a_replica_that_refuses_to_be_read_is_unavailable_and_no_damage(redis_client, caplog):
+def test_f06_a_replica_that_refuses_reads_is_an_outage_not_damage(redis_client, caplog):
     job = create_job()
     redis_client.config_set("replica-serve-stale-data", "no")
     redis_client.replicaof("127.0.0.1", 1)
@@ -87,7 +87,7 @@ def test_f06_a_replica_that_refuses_to_be_read_is_unavailable_and_no_damage(redi
     assert JobRepository().find(job.id).state == "pending"
 
 
-def test_f04_data_written_in_an_outage_is_readable_and_saved_later(
+def test_f04_data_written_during_an_outage_is_saved_when_redis_answers(
     settings,
 ):
     job, here = started_job(), settings.JOBS
@@ -102,10 +102,10 @@ def test_f04_data_written_in_an_outage_is_readable_and_saved_later(
 
 
 @pytest.mark.parametrize("is_back", [True, False], ids=["which is back", "which is still away"])
-def test_f04_data_written_in_an_outage_belongs_to_the_outcome(
+def test_f04_data_written_during_an_outage_is_saved_with_the_end(
     settings, is_back, monkeypatch, redis_client
 ):
-    monkeypatch.setattr(backlog, "PAUSE", 0.05)
+    monkeypatch.setattr(backlog, "RETRY_PAUSE", 0.05)
     job, here = started_job(), settings.JOBS
     settings.JOBS = here | {"REDIS_URL": NOWHERE}
     job.data["receipt"] = "kept"
@@ -120,7 +120,7 @@ def test_f04_data_written_in_an_outage_belongs_to_the_outcome(
     assert JobRepository().find(job.id).data["receipt"] == "kept"
 
 
-def test_f04_who_does_not_run_the_task_is_told_that_redis_is_away(settings):
+def test_f04_only_the_task_s_own_process_may_write_during_an_outage(settings):
     job = create_job()
     settings.JOBS = settings.JOBS | {"REDIS_URL": NOWHERE}
     with pytest.raises(StoreUnavailable):
@@ -128,7 +128,7 @@ def test_f04_who_does_not_run_the_task_is_told_that_redis_is_away(settings):
     assert dict(job.data) == {}
 
 
-def test_f04_kept_data_is_not_written_into_an_ended_job(settings):
+def test_f04_data_kept_in_an_outage_is_not_written_after_the_end(settings):
     job, here = started_job(), settings.JOBS
     settings.JOBS = here | {"REDIS_URL": NOWHERE}
     job.data["receipt"] = "too late"
@@ -139,14 +139,14 @@ def test_f04_kept_data_is_not_written_into_an_ended_job(settings):
     assert dict(JobRepository().find(job.id).data) == {}
 
 
-def test_f28_a_nul_in_a_text_becomes_a_mark_that_every_database_takes():
+def test_f28_a_nul_in_a_text_is_replaced():
     job = started_job()
     job.set_progress(1, 2, "half\0way")
     job.end(JobState.FAILED, "line\0line")
     assert (job.error, job.progress.message) == ("line\ufffdline", "half\ufffdway")
 
 
-def test_f28_what_somebody_planted_with_a_nul_is_archived_all_the_same(redis_client):
+def test_f28_a_planted_nul_does_not_prevent_archiving(redis_client):
     job = started_job()
     plant(redis_client, job, **{"note": "\0", "language": "\0", "part.\0": "1"})
     JobRepository().find(job.id).end(JobState.COMPLETE)
@@ -154,7 +154,7 @@ def test_f28_what_somebody_planted_with_a_nul_is_archived_all_the_same(redis_cli
     assert stored.state == "complete" and "\0" not in repr(stored)
 
 
-def test_f35_a_record_that_no_database_takes_keeps_no_other_waiting(monkeypatch, caplog):
+def test_f35_a_record_the_database_refuses_does_not_block_others(monkeypatch, caplog):
     bad, good = started_job(), started_job()
     really_store, asked = JobRecordQuerySet.store, set()
 
@@ -167,7 +167,7 @@ def test_f35_a_record_that_no_database_takes_keeps_no_other_waiting(monkeypatch,
         really_store(self, record)
 
     monkeypatch.setattr(JobRecordQuerySet, "store", store_some)
-    monkeypatch.setattr(backlog, "PAUSE", 0.05)
+    monkeypatch.setattr(backlog, "RETRY_PAUSE", 0.05)
     for job in (bad, good):
         job.complete()
     eventually(lambda: find_archived(good.id))

@@ -1,4 +1,4 @@
-"""Where jobs come from and are found again."""
+"""Creating jobs, and finding them again."""
 
 import asyncio
 import logging
@@ -52,7 +52,7 @@ def nested(levels):
 # Creating
 
 
-def test_a_job_is_created_with_everything_that_was_said_of_it():
+def test_a_new_job_keeps_every_value_it_was_given():
     user = create_user()
     job = repository.create(
         id="parcel-1",
@@ -76,26 +76,26 @@ def test_a_job_is_created_with_everything_that_was_said_of_it():
     assert known.version == job.version and known.created_at == job.created_at
 
 
-def test_a_job_gets_an_id_of_its_own_when_none_is_given():
+def test_a_job_without_an_id_gets_a_new_one():
     ids = {repository.create().id for _ in range(3)}
     assert len(ids) == 3 and all(map(is_id, ids))
 
 
-def test_the_usual_handler_is_the_plain_one():
+def test_the_default_handler_is_the_plain_one():
     assert type(repository.create().handler) is JobHandler
 
 
-def test_a_further_keyword_is_data_and_wins_over_the_dictionary():
+def test_a_keyword_is_data_and_wins_over_the_dictionary():
     assert repository.create(data={"parcel": "books"}, parcel="toys").data == {"parcel": "toys"}
 
 
-def test_a_job_remembers_the_language_and_the_address_of_its_page():
+def test_a_job_remembers_its_language_and_its_page_s_address():
     with override("de"):
         job = repository.create()
     assert (job.language, job.get_absolute_url()) == ("de", f"/jobs/{job.id}/")
 
 
-def test_a_project_without_the_routes_can_use_the_parts(settings):
+def test_a_project_without_our_routes_can_create_jobs(settings):
     settings.ROOT_URLCONF = "project.classrooms.urls"
     assert repository.find(repository.create().id).record.path == ""
 
@@ -109,7 +109,7 @@ def test_an_id_is_used_once(redis_client):
     assert repository.for_owner("visitor:bob") == []
 
 
-def test_an_id_that_is_in_the_archive_is_not_used_again(redis_client):
+def test_an_archived_id_is_not_used_again(redis_client):
     ended_job(id="parcel-1")
     redis_client.flushall()
     with pytest.raises(JobExists, match="parcel-1"):
@@ -117,7 +117,7 @@ def test_an_id_that_is_in_the_archive_is_not_used_again(redis_client):
     assert redis_client.dbsize() == 0
 
 
-def test_of_many_who_create_the_same_job_one_does():
+def test_of_many_simultaneous_creations_of_a_job_one_succeeds():
     results = at_once([lambda n=n: create_job(id="parcel-1", n=n) for n in range(8)])
     made = [result for result in results if not isinstance(result, JobExists)]
     assert len(made) == 1 and repository.find("parcel-1").data == made[0].data
@@ -151,16 +151,14 @@ def test_of_many_who_create_the_same_job_one_does():
         ({"handler_class": 7}, HandlerNotFound, "7"),
     ],
 )
-def test_what_cannot_be_a_job_is_refused_and_nothing_is_written(
-    redis_client, values, error, named
-):
+def test_an_invalid_job_is_refused_and_nothing_is_written(redis_client, values, error, named):
     with pytest.raises(error, match=named):
         create_job(**values)
     assert redis_client.dbsize() == 0
     assert not JobRecord.objects.exists()
 
 
-def test_text_as_tags_is_refused_and_not_taken_letter_by_letter():
+def test_a_text_as_tags_is_refused_not_split_into_letters():
     with pytest.raises((ValueError, TypeError)):
         create_job(tags="classroom:42")
 
@@ -170,7 +168,7 @@ def test_a_lone_surrogate_nul_and_emoji_are_kept():
     assert repository.find(job.id).data == {"parcel": "\ud800 \x00 😀", "\ud800\x00": 1}
 
 
-def test_a_store_that_is_away_is_an_error_at_create(settings):
+def test_create_without_the_store_is_an_error(settings):
     settings.JOBS = settings.JOBS | {"REDIS_URL": NOWHERE}
     with pytest.raises(StoreUnavailable):
         create_job()
@@ -192,7 +190,7 @@ async def test_a_job_is_created_and_found_from_asynchronous_code():
 
 
 @pytest.mark.parametrize("text", ["a", "x" * 128, "A-Z_0.9:z", "7", "..", "a.b"])
-def test_these_can_be_ids(text):
+def test_valid_ids_are_accepted(text):
     assert is_id(text)
 
 
@@ -216,7 +214,7 @@ STRANGE_IDS = [
 
 
 @pytest.mark.parametrize("text", STRANGE_IDS)
-def test_what_can_be_no_id_is_not_found_and_redis_is_not_asked(redis_client, text):
+def test_an_invalid_id_is_not_found_without_asking_redis(redis_client, text):
     assert not is_id(text)
 
     def look():
@@ -226,7 +224,7 @@ def test_what_can_be_no_id_is_not_found_and_redis_is_not_asked(redis_client, tex
     assert commands(redis_client, look) == []
 
 
-async def test_what_can_be_no_id_is_not_found_from_asynchronous_code_either():
+async def test_an_invalid_id_is_not_found_from_asynchronous_code():
     with pytest.raises(JobNotFound):
         await repository.afind("a/b")
 
@@ -252,7 +250,7 @@ def test_an_ended_job_is_found_after_redis_was_emptied(redis_client):
     assert (known.version, known.ended_at) == (job.version, job.ended_at)
 
 
-def test_an_ended_job_is_found_while_redis_is_away(settings):
+def test_an_ended_job_is_found_without_redis(settings):
     ended, alive = ended_job(), started_job()
     settings.JOBS = settings.JOBS | {"REDIS_URL": NOWHERE}
     assert repository.find(ended.id).state is JobState.COMPLETE
@@ -260,7 +258,7 @@ def test_an_ended_job_is_found_while_redis_is_away(settings):
         repository.find(alive.id)
 
 
-async def test_asynchronous_code_finds_in_the_archive_too(redis_client):
+async def test_asynchronous_code_finds_archived_jobs(redis_client):
     job = await sync_to_async(ended_job)()
     redis_client.flushall()
     assert (await repository.afind(job.id)).state is JobState.COMPLETE
@@ -269,7 +267,7 @@ async def test_asynchronous_code_finds_in_the_archive_too(redis_client):
     await reader.async_reader().close()
 
 
-async def test_asynchronous_code_enforces_deadlines_too(settings):
+async def test_asynchronous_code_enforces_deadlines(settings):
     settings.JOBS = settings.JOBS | {"START_TIMEOUT": 0.02}
     job = await sync_to_async(create_job)()
     await asyncio.sleep(0.03)
@@ -277,7 +275,7 @@ async def test_asynchronous_code_enforces_deadlines_too(settings):
     await reader.async_reader().close()
 
 
-async def test_asynchronous_code_falls_back_to_the_archive_while_redis_is_away(settings):
+async def test_asynchronous_code_falls_back_to_the_archive_without_redis(settings):
     ended, alive = await sync_to_async(ended_job)(), await sync_to_async(started_job)()
     settings.JOBS = settings.JOBS | {"REDIS_URL": NOWHERE}
     assert (await repository.afind(ended.id)).state is JobState.COMPLETE
@@ -285,7 +283,7 @@ async def test_asynchronous_code_falls_back_to_the_archive_while_redis_is_away(s
         await repository.afind(alive.id)
 
 
-def test_without_an_archive_a_job_is_gone_with_redis(redis_client, settings):
+def test_without_an_archive_a_job_vanishes_with_redis(redis_client, settings):
     settings.JOBS = settings.JOBS | {"ARCHIVE": False}
     job = ended_job()
     assert repository.find(job.id).state is JobState.COMPLETE
@@ -321,7 +319,7 @@ def test_ended_jobs_are_listed_after_redis_was_emptied(redis_client):
     assert [job.id for job in repository.for_owner(OWNER)] == [new.id, old.id]
 
 
-def test_a_user_who_was_a_visitor_sees_the_jobs_of_both():
+def test_a_user_sees_jobs_from_before_their_login():
     user = create_user()
     before, after = create_job(), create_job(owner=user)
     assert [job.id for job in repository.for_owners([owner_name(user), OWNER])] == [
@@ -338,7 +336,7 @@ def test_a_list_enforces_deadlines(settings):
     assert [job.state for job in repository.of_topic("tag:post")] == [JobState.EXPIRED]
 
 
-def test_one_damaged_job_does_not_hide_the_others_of_a_list(redis_client, caplog):
+def test_one_damaged_job_does_not_hide_others_in_a_list(redis_client, caplog):
     good, bad, wrong = create_job(), create_job(), create_job()
     plant(redis_client, bad, version="soon")
     redis_client.delete(f"jobs:{{{wrong.id}}}")
@@ -348,14 +346,14 @@ def test_one_damaged_job_does_not_hide_the_others_of_a_list(redis_client, caplog
     assert f"job {wrong.id}: damaged record" in caplog.text
 
 
-def test_a_list_takes_three_round_trips_however_long_it_is(redis_client):
+def test_a_list_of_any_length_takes_three_round_trips(redis_client):
     for _ in range(5):
         create_job()
     seen = commands(redis_client, lambda: repository.for_owner(OWNER))
     assert seen == ["ZREVRANGE", "TIME"] + ["HGETALL"] * 5
 
 
-def test_a_job_of_another_owner_that_was_planted_in_an_index_is_not_listed(redis_client):
+def test_another_owner_s_job_planted_in_an_index_is_not_listed(redis_client):
     job = create_job(owner="visitor:bob")
     redis_client.zadd("jobs:index:owner:visitor:ann", {job.id: 1})
     assert repository.for_owner(OWNER) == []
@@ -364,14 +362,14 @@ def test_a_job_of_another_owner_that_was_planted_in_an_index_is_not_listed(redis
 # Owners and listeners
 
 
-def test_owners_are_users_visitors_or_nobody():
+def test_an_owner_is_a_user_a_visitor_or_nobody():
     user = create_user()
     assert owner_name(user) == f"user:{user.pk}"
     assert owner_name(None) == owner_name(AnonymousUser()) == owner_name("") == ""
     assert owner_name("visitor:ann") == "visitor:ann" and owner_name("user:7") == "user:7"
 
 
-def test_nobody_has_no_jobs_whatever_scripts_have_started(redis_client):
+def test_nobody_owns_the_jobs_that_scripts_started(redis_client):
     ended = ended_job(owner=None)
     assert ended.owner == "" and JobRecord.objects.filter(owner="").exists()
     assert (
@@ -382,7 +380,7 @@ def test_nobody_has_no_jobs_whatever_scripts_have_started(redis_client):
     )
 
 
-def test_listeners_hear_of_a_new_job_that_can_be_found():
+def test_listeners_of_job_created_can_find_the_job():
     heard = []
 
     def listen(job, **_):

@@ -32,7 +32,7 @@ NEWLINE = "ws/jobs/a\nb/c"
 @pytest.mark.parametrize(
     "path", ["ws/jobs/a/b/", "ws/jobs/a", "ws/jobs//", "ws/jobs/a/b", NEWLINE]
 )
-def test_all_else_below_is_not_found(path):
+def test_any_other_address_below_ours_is_not_found(path):
     assert consumer_at(path)[0] is NotFoundConsumer
 
 
@@ -43,7 +43,7 @@ def test_other_paths_are_left_to_the_project(path):
 
 
 @pytest.mark.usefixtures("database_file")
-async def test_the_application_brings_the_session_and_does_not_load_it_before_it_must(monkeypatch):
+async def test_the_application_loads_the_session_only_when_needed(monkeypatch):
     loaded = []
     monkeypatch.setattr(SessionStore, "load", lambda self: loaded.append(self.session_key) or {})
     headers = [
@@ -72,7 +72,7 @@ async def test_the_application_brings_the_session_and_does_not_load_it_before_it
         ("/ws/jobs/", "/x"),
     ],
 )
-async def test_a_prefix_is_taken_off_and_one_that_a_client_has_made_up_does_no_harm(path, prefix):
+async def test_a_path_prefix_is_removed_and_a_forged_one_ignored(path, prefix):
     headers = [(b"host", b"testserver"), (b"origin", b"http://testserver")]
     communicator = WebsocketCommunicator(websocket_application, path, headers=headers)
     communicator.scope["root_path"] = prefix
@@ -82,8 +82,8 @@ async def test_a_prefix_is_taken_off_and_one_that_a_client_has_made_up_does_no_h
     await communicator.disconnect()
 
 
-def test_an_address_of_somebody_else_s_is_an_error_that_names_it():
-    with pytest.raises(ValueError, match="'/ws/other/' is no address of the jobs' sockets"):
+def test_a_foreign_address_raises_an_error_that_names_it():
+    with pytest.raises(ValueError, match="'/ws/other/' is not an address of the jobs' sockets"):
         websocket_application({"path": "/ws/other/"}, None, None)
 
 
@@ -113,7 +113,7 @@ async def heard(path, application):
 
 
 @pytest.mark.parametrize("application", [theirs, ASGIHandler()], ids=["own sockets", "none"])
-async def test_our_sockets_are_added_to_a_project_with_sockets_and_to_one_without(application):
+async def test_our_sockets_work_beside_a_project_s_own_application(application):
     assert await heard("/ws/jobs/", application) == {"event": "pong"}
 
 
@@ -124,21 +124,19 @@ async def test_a_project_s_own_sockets_stay_its_own():
 @pytest.mark.parametrize(
     ("path", "application"), [("/ws/", ASGIHandler()), ("/ws/jobs/a/b/", theirs)]
 )
-async def test_a_socket_that_nobody_serves_is_closed_so_that_the_browser_sees_why(
-    path, application
-):
+async def test_a_socket_to_an_unknown_address_is_closed_with_4404(path, application):
     communicator = socket_to(path, application)
     assert (await communicator.connect())[0]
     assert await communicator.receive_output() == {"type": "websocket.close", "code": 4404}
 
 
 @pytest.mark.parametrize("kind", ["http", "lifespan"])
-async def test_all_that_is_no_socket_is_left_to_the_project(kind):
+async def test_everything_but_sockets_is_left_to_the_project(kind):
     communicator = ApplicationCommunicator(
         with_sockets(theirs), {"type": kind, "path": "/ws/jobs/"}
     )
     assert await communicator.receive_output() == {"type": "theirs", "of": kind}
 
 
-def test_servers_see_that_it_is_an_application_of_one_call():
+def test_servers_recognise_a_single_callable_application():
     assert not is_double_callable(with_sockets(theirs))

@@ -1,4 +1,4 @@
-"""No part has a hole that is known: what SECURITY.md asks for is installed here, and is what the wheel demands."""
+"""No part has a known hole: the versions of SECURITY.md are installed and required."""
 
 import re
 import tomllib
@@ -28,7 +28,7 @@ REQUIRED = {
 
 
 def is_of_series(name, series):
-    """Tell whether the installed package is of this series; another series has its own row."""
+    """Return whether the installed package is of this series. Another series has its own row."""
     return not series or Version(version(name)).release[:2] == Version(series).release
 
 
@@ -37,7 +37,7 @@ def is_of_series(name, series):
     [(name, least) for name, series, least in PACKAGES if is_of_series(name, series)],
     ids=str,
 )
-def test_what_is_installed_has_no_hole_that_is_known(name, least):
+def test_no_installed_package_has_a_known_hole(name, least):
     assert Version(version(name)) >= least
 
 
@@ -46,12 +46,12 @@ def test_what_is_installed_has_no_hole_that_is_known(name, least):
     [(name, least) for name, series, least in PACKAGES if not series and name in REQUIRED],
     ids=str,
 )
-def test_the_wheel_demands_no_version_with_a_hole(name, least):
+def test_the_wheel_allows_no_version_with_a_known_hole(name, least):
     demanded = [part for part in REQUIRED[name].specifier if part.operator == ">="]
     assert min(Version(part.version) for part in demanded) >= least
 
 
-def test_the_embedded_server_has_no_hole_that_is_known(redis_client):
+def test_the_embedded_server_has_no_known_hole(redis_client):
     info = redis_client.info("server")
     kind = "Valkey" if "valkey_version" in info else "Redis"
     assert is_safe(Version(info.get("valkey_version") or info["redis_version"]), SERVERS[kind])
@@ -66,11 +66,11 @@ def test_a_server_is_measured_by_its_own_series(text, safe):
 
 
 def is_safe(installed, leasts):
-    """Tell whether a version is at or above the least of its series, or of a later series."""
+    """Return whether a version is safe in its series, or belongs to a newer series."""
     own = [least for least in leasts if least.release[:2] == installed.release[:2]]
     return installed >= own[0] if own else installed > max(leasts)
 
 
-def test_the_table_is_read():
+def test_the_table_of_versions_is_found():
     assert {"Django", "daphne", "redis"} <= {name for name, _series, _least in PACKAGES}
     assert set(SERVERS) == {"Valkey", "Redis"}

@@ -1,4 +1,4 @@
-"""A server process that is made quick: what is written to a page's socket leaves at once; nothing else changes."""
+"""A tuned server process sends a page's frames at once; nothing else changes."""
 
 import gc
 import socket
@@ -39,7 +39,7 @@ class Page(Protocol):
 
 @pytest.fixture
 def connect():
-    """Return a function that makes a real connection of Twisted's, the page's end of it, and its reactor."""
+    """Return a function that makes a Twisted connection, its other end, and its reactor."""
     ends = []
 
     def make(protocol=Page):
@@ -48,7 +48,7 @@ def connect():
         here.setblocking(False)
         there.settimeout(3)
         reactor = Reactor()
-        serving._write_at_once(reactor, Page)
+        serving.write_at_once(reactor, Page)
         connection = Server(
             here, protocol(), ("127.0.0.1", 0), SimpleNamespace(_realPortNumber=0), 0, reactor
         )
@@ -59,7 +59,7 @@ def connect():
         end.close()
 
 
-def test_what_is_written_has_been_sent_and_nobody_needs_to_watch(connect):
+def test_a_frame_is_sent_without_waking_the_reactor(connect):
     connection, page, reactor = connect()
     for frame in (b"first", b"second"):
         connection.write(frame)
@@ -67,7 +67,7 @@ def test_what_is_written_has_been_sent_and_nobody_needs_to_watch(connect):
     assert reactor.watched == []
 
 
-def test_what_the_kernel_does_not_take_is_left_to_the_reactor_in_order(connect):
+def test_the_reactor_sends_the_rest_in_order(connect):
     connection, page, reactor = connect()
     connection.write(b"a" * MUCH)
     assert reactor.watched == [connection]
@@ -80,7 +80,7 @@ def test_what_the_kernel_does_not_take_is_left_to_the_reactor_in_order(connect):
     assert received == b"a" * MUCH + b"b" and reactor.watched == []
 
 
-def test_a_connection_that_is_to_be_closed_is_left_to_the_reactor(connect):
+def test_closing_a_connection_is_left_to_the_reactor(connect):
     connection, page, reactor = connect()
     connection.write(b"goodbye")
     connection.loseConnection()
@@ -88,7 +88,7 @@ def test_a_connection_that_is_to_be_closed_is_left_to_the_reactor(connect):
     assert connection.doWrite() is not None  # by which the reactor knows that it has to close it
 
 
-def test_a_page_that_has_gone_is_left_to_the_reactor(connect):
+def test_a_vanished_page_is_left_to_the_reactor(connect):
     connection, page, reactor = connect()
     page.close()
     connection.write(b"too late")
@@ -96,7 +96,7 @@ def test_a_page_that_has_gone_is_left_to_the_reactor(connect):
     assert isinstance(connection.doWrite(), Exception)
 
 
-def test_other_connections_are_watched_as_ever(connect):
+def test_other_connections_stay_with_the_reactor(connect):
     connection, page, reactor = connect(Protocol)
     connection.write(b"a page by HTTP")
     assert reactor.watched == [connection]
@@ -105,20 +105,20 @@ def test_other_connections_are_watched_as_ever(connect):
         page.recv(100)
 
 
-def test_a_twisted_that_keeps_its_buffer_elsewhere_is_left_alone(connect):
+def test_a_twisted_with_another_buffer_is_left_alone(connect):
     connection, _page, reactor = connect()
     del connection._tempDataBuffer
     reactor.addWriter(connection)
     assert reactor.watched == [connection]
 
 
-def test_daphne_s_reactor_is_told_once_and_what_is_loaded_is_kept_from_the_collector(monkeypatch):
+def test_tuning_twice_changes_the_reactor_once_and_freezes_objects(monkeypatch):
     monkeypatch.setattr(daphne.server.reactor, "addWriter", daphne.server.reactor.addWriter)
     before = gc.get_freeze_count()
     try:
-        serving.make_quick()
+        serving.tune_server()
         once = daphne.server.reactor.addWriter
-        serving.make_quick()
+        serving.tune_server()
         assert daphne.server.reactor.addWriter is once and once.writes_at_once
         assert gc.get_freeze_count() > before
     finally:

@@ -11,7 +11,7 @@ from project.demo.supervisor import MOST_RESTARTS, Supervisor
 
 @pytest.fixture
 def stack():
-    """Return a stand-in for the stack, whose children are what their obituaries say."""
+    """Return a stand-in for the stack. Its children have only obituaries."""
     worker, server = (SimpleNamespace(obituary=f"{name} died") for name in ("worker", "server"))
     started = []
     return SimpleNamespace(
@@ -28,7 +28,7 @@ def supervisor(stack):
     return Supervisor(stack, say=lambda text: None)
 
 
-def test_worker_that_keeps_dying_is_waited_for_longer_and_given_up_at_last(supervisor, stack):
+def test_a_worker_that_keeps_dying_waits_longer_and_is_given_up(supervisor, stack):
     delays = []
     for _death in range(MOST_RESTARTS):
         supervisor.attend_to(stack.worker)
@@ -40,19 +40,19 @@ def test_worker_that_keeps_dying_is_waited_for_longer_and_given_up_at_last(super
         supervisor.attend_to(stack.worker)
 
 
-def test_worker_that_ran_well_for_long_is_forgiven(supervisor, stack, monkeypatch):
+def test_a_worker_that_ran_for_long_may_die_again(supervisor, stack, monkeypatch):
     monkeypatch.setattr("project.demo.supervisor.HEALTHY_AFTER", 0)
     for _death in range(MOST_RESTARTS + 1):
         supervisor.attend_to(stack.worker)
     assert supervisor.delay == 0.5
 
 
-def test_end_of_a_child_that_was_replaced_already_means_nothing(supervisor, stack):
+def test_the_end_of_a_replaced_child_is_ignored(supervisor, stack):
     supervisor.attend_to(SimpleNamespace(obituary="an earlier worker died"))
     assert supervisor.delay is None
 
 
-def test_end_of_any_other_part_is_the_end_of_all(supervisor, stack):
+def test_the_end_of_another_part_ends_everything(supervisor, stack):
     stack.exits.put(stack.children[0])
     with pytest.raises(ProcessError, match="server died"):
         supervisor.watch()

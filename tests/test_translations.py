@@ -1,7 +1,8 @@
-"""The translations are whole: every text of the app, the example and their templates, in every language, compiled.
+"""The translations of the app and the example are complete and compiled.
 
-Babel reads and writes the files, so no gettext need be installed. After a change of texts: edit the `.po` files, then
-`pybabel compile -d jobs/locale -D django` (for the example `-d project/classrooms/locale`).
+Babel reads and writes the files, so gettext need not be installed. After a change of texts, edit
+the `.po` files, then run `pybabel compile -d jobs/locale -D django` (for the example
+`-d project/classrooms/locale`).
 """
 
 import io
@@ -22,7 +23,7 @@ from jobs.states import JobState
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLE = ROOT / "project" / "classrooms"
 LANGUAGES = ["ar", "de"]
-# where the translations are, and where their texts are
+# from each folder of translations to the folders with its texts
 CATALOGS = {
     ROOT / "jobs" / "locale": [ROOT / "jobs", ROOT / "frontend" / "templates"],
     EXAMPLE / "locale": [EXAMPLE],
@@ -43,7 +44,7 @@ PLACE = re.compile(r"%\(\w+\)s")
 
 
 def sources(folder):
-    """Return the Python files of a folder, and its templates as gettext sees them, without their indentation."""
+    """Yield the Python files of a folder, and its templates in the form that gettext reads."""
     for file in sorted(folder.rglob("*.py")):
         if "tests" not in file.parts[len(ROOT.parts) :]:
             yield file.read_text()
@@ -52,7 +53,7 @@ def sources(folder):
 
 
 def message_ids(locale):
-    """Return every text that a catalog is for: a string, or singular and plural."""
+    """Return every text of a catalog: a string, or singular and plural."""
     texts = itertools.chain.from_iterable(map(sources, CATALOGS[locale]))
     found = (extract("python", io.BytesIO(source.encode()), KEYWORDS) for source in texts)
     return list(
@@ -72,12 +73,12 @@ def first(message_id):
 
 
 @pytest.mark.parametrize("locale", CATALOGS, ids=lambda locale: locale.parent.name)
-def test_the_languages_are_those_that_are_there(locale):
+def test_each_app_has_a_catalog_for_every_language(locale):
     assert sorted(folder.name for folder in locale.iterdir()) == LANGUAGES
 
 
 @pytest.mark.parametrize(("locale", "language"), EVERY)
-def test_every_text_is_translated_and_nothing_else(locale, language):
+def test_every_text_is_translated_and_no_other(locale, language):
     wanted = {first(message) for message in message_ids(locale)}
     messages = [message for message in catalog(locale, language) if message.id]
     translated = {first(message.id) for message in messages if not message.fuzzy}
@@ -95,7 +96,7 @@ def strings(message):
 
 
 @pytest.mark.parametrize(("locale", "language"), EVERY)
-def test_translations_keep_the_places_of_the_values(locale, language):
+def test_translations_keep_their_placeholders(locale, language):
     for message in catalog(locale, language):
         if message.id:
             for text in strings(message):
@@ -105,7 +106,7 @@ def test_translations_keep_the_places_of_the_values(locale, language):
 
 
 @pytest.mark.parametrize(("locale", "language"), EVERY)
-def test_the_compiled_file_is_that_of_the_source(locale, language):
+def test_compiled_catalogs_match_their_sources(locale, language):
     compiled = io.BytesIO()
     write_mo(compiled, catalog(locale, language))
     with (locale / language / "LC_MESSAGES" / "django.mo").open("rb") as file:
@@ -114,7 +115,7 @@ def test_the_compiled_file_is_that_of_the_source(locale, language):
     assert there == texts(read_mo(compiled))
 
 
-def test_pages_and_states_speak_the_language_that_is_active():
+def test_pages_and_states_use_the_active_language():
     with translation.override("de"):
         assert str(JobState.COMPLETE.label) == "Fertig"
         assert 'data-word-offline="Sie sind offline.' in render_to_string(

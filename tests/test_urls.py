@@ -27,7 +27,7 @@ def test_any_id_has_its_page(job_id):
 @pytest.mark.parametrize(
     "job_id", ["", "a/b", "x" * 129, "a b", "ü", "\x00", "a\n", "{}", "*", "%2e"]
 )
-def test_what_can_be_no_id_has_none(job_id):
+def test_an_invalid_id_has_no_page(job_id):
     with pytest.raises(NoReverseMatch):
         reverse("jobs:detail", args=[job_id])
 
@@ -35,6 +35,6 @@ def test_what_can_be_no_id_has_none(job_id):
 @pytest.mark.parametrize(
     "path", ["/jobs/a b/", "/jobs/a/other/", "/jobs/a/ready/x/", "/jobs/ü/", "/jobs/a\n/"]
 )
-def test_other_paths_below_are_not_ours(path):
+def test_other_paths_below_a_job_are_unknown(path):
     with pytest.raises(Resolver404):
         resolve(path)

@@ -1,4 +1,4 @@
-"""The routes, as browsers and scripts see them."""
+"""The routes, for browsers and for scripts."""
 
 import pytest
 from django.contrib.auth.models import Group
@@ -56,7 +56,7 @@ def hooks():
 
 
 def error_of(response):
-    """Return all that tells one answer from another."""
+    """Return everything that could differ between two answers."""
     headers = {
         name: value
         for name, value in response.headers.items()
@@ -84,14 +84,14 @@ def test_the_page_has_a_ticket_for_its_own_job(ann):
     assert bearer_of(ann.get(url(job)).context["ticket"]).topic == f"job:{job.id}"
 
 
-def test_what_a_job_says_is_escaped(ann):
+def test_texts_of_a_job_are_escaped(ann):
     job = started_job()
     job.end(JobState.FAILED, "<script>alert(1)</script>")
     page = ann.get(url(job)).content
     assert b"<script>alert" not in page and b"&lt;script&gt;alert" in page
 
 
-def test_the_page_of_an_ended_job_shows_no_cancel_and_a_claimed_one_its_link(ann):
+def test_an_ended_job_offers_no_cancel_and_a_claimed_one_its_link(ann):
     job = ended_job()
     assert not ann.get(url(job)).context["may_cancel"]
     ann.post(url(job, "ready/"))
@@ -119,7 +119,7 @@ def test_a_damaged_job_has_a_page_with_a_way_out(ann, redis_client, field):
 
 
 @pytest.mark.parametrize("number", ["Infinity", "1e400", "1" + "0" * 400])
-def test_a_number_without_bounds_in_redis_is_no_500(ann, redis_client, number):
+def test_a_huge_number_in_redis_causes_no_500(ann, redis_client, number):
     job = started_job()
     plant(redis_client, job, current=number, total="1")
     for headers in ({}, JSON):
@@ -129,7 +129,7 @@ def test_a_number_without_bounds_in_redis_is_no_500(ann, redis_client, number):
 # The frame
 
 
-def test_a_script_gets_202_and_when_to_ask_again_while_the_job_runs(ann):
+def test_a_script_gets_202_and_retry_after_until_the_end(ann):
     job = started_job()
     response = ann.get(url(job), **JSON)
     assert (response.status_code, response["Retry-After"]) == (202, "2")
@@ -165,14 +165,14 @@ def test_a_script_gets_200_when_the_job_has_ended(ann, state, event):
         ("rubbish;;;q=x", "text/html; charset=utf-8"),
     ],
 )
-def test_the_page_comes_in_the_form_that_is_preferred(ann, accept, kind):
+def test_the_answer_has_the_content_type_that_the_client_prefers(ann, accept, kind):
     response = ann.get(url(started_job()), HTTP_ACCEPT=accept)
     assert response.status_code < 300 and response["Content-Type"] == kind
 
 
 @pytest.mark.parametrize("headers", [{}, JSON], ids=["page", "frame"])
 @pytest.mark.parametrize(("method", "route"), ROUTES)
-def test_no_answer_is_kept_by_a_cache(ann, method, route, headers):
+def test_no_answer_may_be_cached(ann, method, route, headers):
     response = getattr(ann, method)(url(ended_job(), route), **headers)
     assert "no-store" in response["Cache-Control"]
     assert {"Accept", "Cookie"} <= set(response["Vary"].split(", "))
@@ -180,7 +180,7 @@ def test_no_answer_is_kept_by_a_cache(ann, method, route, headers):
 
 @pytest.mark.parametrize("headers", [{}, JSON], ids=["page", "frame"])
 @pytest.mark.parametrize(("method", "route"), ROUTES)
-def test_no_refusal_is_kept_by_a_cache_either(ann, method, route, headers):
+def test_no_refusal_may_be_cached(ann, method, route, headers):
     unknown = getattr(ann, method)(url("nobody", route), **headers)
     wrong_method = ann.put(url(started_job(), route), **headers)
     assert (unknown.status_code, wrong_method.status_code) == (404, 405)
@@ -188,14 +188,14 @@ def test_no_refusal_is_kept_by_a_cache_either(ann, method, route, headers):
         assert "no-store" in response["Cache-Control"]
 
 
-def test_the_project_s_own_page_tells_that_there_is_no_such_job(ann, settings):
+def test_a_missing_job_gets_the_project_s_own_404_page(ann, settings):
     settings.ROOT_URLCONF = "tests.own_urls"
     response = ann.get("/jobs/nobody/")
     assert response.status_code == 404 and b"our own page" in response.content
 
 
 @pytest.mark.parametrize("headers", [{}, JSON], ids=["page", "frame"])
-def test_the_list_is_not_kept_by_a_cache_either(ann, headers):
+def test_the_list_may_not_be_cached(ann, headers):
     assert "no-store" in ann.get("/jobs/", **headers)["Cache-Control"]
 
 
@@ -204,7 +204,7 @@ def test_the_list_is_not_kept_by_a_cache_either(ann, headers):
 @pytest.mark.parametrize(
     "make", [create_job, started_job, ended_job], ids=["pending", "running", "ended"]
 )
-def test_looking_changes_nothing(ann, redis_client, method, headers, make):
+def test_a_get_changes_nothing(ann, redis_client, method, headers, make):
     job = make()
     before = hash_of(redis_client, job)
     for path in (url(job), "/jobs/"):
@@ -213,20 +213,20 @@ def test_looking_changes_nothing(ann, redis_client, method, headers, make):
     assert hooks() == [] and not JobRecord.objects.exclude(claimed_at=None).exists()
 
 
-def test_data_is_not_in_page_or_frame_and_public_data_is(ann):
+def test_page_and_frame_show_public_data_but_not_data(ann):
     job = started_job(parcel="books", secret="hunter2")
     page, frame = ann.get(url(job)), ann.get(url(job), **JSON)
     assert b"hunter2" not in page.content + frame.content
     assert frame.json()["job"]["parcel"] == "books"
 
 
-# Who may
+# Rights
 
 
 @pytest.mark.parametrize("headers", [{}, JSON], ids=["page", "frame"])
 @pytest.mark.parametrize(("method", "route"), ROUTES)
 @pytest.mark.parametrize("session", [BOB, None], ids=["a stranger", "nobody"])
-def test_someone_else_s_job_is_answered_as_an_unknown_one(
+def test_another_person_s_job_is_answered_like_an_unknown_one(
     redis_client, session, method, route, headers
 ):
     job, client = started_job(), browser(session)
@@ -238,7 +238,7 @@ def test_someone_else_s_job_is_answered_as_an_unknown_one(
     assert hash_of(redis_client, job) == before
 
 
-def test_someone_else_s_jobs_are_not_in_my_list(ann, bob):
+def test_other_people_s_jobs_are_not_in_my_list(ann, bob):
     job = started_job()
     assert [one["id"] for one in ann.get("/jobs/", **JSON).json()["jobs"]] == [job.id]
     assert (
@@ -256,12 +256,12 @@ def test_someone_else_s_jobs_are_not_in_my_list(ann, bob):
     ],
     ids=["with the permission", "without", "with another", "inactive"],
 )
-def test_staff_sees_someone_else_s_page_only_with_the_permission(permissions, values, status):
+def test_staff_sees_another_person_s_page_only_with_the_permission(permissions, values, status):
     client = browser(user=staff("sam", *permissions, **values))
     assert client.get(url(started_job())).status_code == status
 
 
-def test_a_user_who_was_deactivated_sees_nothing_any_more():
+def test_a_deactivated_user_sees_no_jobs():
     ada = create_user()
     job, client = started_job(owner=ada), browser(user=ada)
     assert client.get(url(job)).status_code == 200
@@ -270,14 +270,14 @@ def test_a_user_who_was_deactivated_sees_nothing_any_more():
     assert client.get(url(job)).status_code == 404
 
 
-def test_a_visitor_s_jobs_are_still_theirs_after_login(ann):
+def test_visitors_keep_their_jobs_after_login(ann):
     job = started_job()
     ann.force_login(create_user())
     assert ann.get(url(job)).status_code == 200
     assert [one["id"] for one in ann.get("/jobs/", **JSON).json()["jobs"]] == [job.id]
 
 
-def test_staff_looks_on_and_the_owner_still_gets_the_parcel(ann):
+def test_staff_may_watch_but_not_claim(ann):
     job, client = ended_job(), browser(user=staff("sam", "view_job"))
     page = client.get(url(job))
     assert page.status_code == 200 and not page.context["may_claim"]
@@ -294,7 +294,7 @@ def test_a_job_without_an_owner_is_claimed_by_staff():
     assert client.post(url(job, "ready/"))["Location"] == "/parcels/"
 
 
-def test_the_bearer_of_a_ticket_looks_on_and_changes_nothing(bob):
+def test_the_bearer_of_a_ticket_may_only_watch(bob):
     job = started_job()
     bearer = {"headers": {"X-Job-Ticket": ticket(f"job:{job.id}")}}
     assert bob.get(url(job), **bearer).status_code == 200
@@ -323,7 +323,7 @@ def test_a_ticket_for_another_job_opens_nothing(bob):
 # Ready
 
 
-def test_the_page_calls_back_and_its_owner_is_sent_on_with_a_message(ann):
+def test_calling_back_runs_the_hook_and_redirects_the_owner(ann):
     job = ended_job()
     response = ann.post(url(job, "ready/"))
     assert (response.status_code, response["Location"]) == (303, "/parcels/")
@@ -333,19 +333,19 @@ def test_the_page_calls_back_and_its_owner_is_sent_on_with_a_message(ann):
     ]
 
 
-def test_a_script_that_calls_back_is_told_where_to_go(ann):
+def test_a_script_that_calls_back_gets_the_url(ann):
     response = ann.post(url(ended_job(), "ready/"), **JSON)
     assert (response.status_code, response.json()) == (200, {"url": "/parcels/"})
 
 
-def test_the_second_call_gets_the_same_place_and_runs_nothing(ann):
+def test_a_second_call_gets_the_same_place_and_runs_nothing(ann):
     job = ended_job()
     answers = [ann.post(url(job, "ready/"), **JSON).json()["url"] for _ in range(2)]
     answers.append(ann.post(url(job, "ready/"))["Location"])
     assert answers == ["/parcels/"] * 3 and hooks() == ["delivered 0"]
 
 
-def test_twenty_calls_at_once_run_the_hook_once_and_go_to_the_same_place():
+def test_twenty_simultaneous_calls_run_the_hook_once():
     job, cookies = ended_job(), browser(ANN).cookies
 
     def call():
@@ -372,13 +372,13 @@ def test_calling_back_too_early_leads_back_to_the_page(ann, make):
 
 
 @pytest.mark.parametrize("state", ["failed", "cancelled", "expired", "lost"])
-def test_any_other_end_runs_the_other_hook(ann, state):
+def test_any_other_end_runs_on_failed(ann, state):
     job = ended_job(JobState(state))
     assert ann.post(url(job, "ready/"))["Location"] == "/lost-parcels/"
     assert hooks() == ["not delivered 0"]
 
 
-def test_a_hook_that_raises_shows_a_way_out_and_not_its_text(ann, redis_client, caplog):
+def test_a_failed_hook_shows_a_way_out_but_not_its_error(ann, redis_client, caplog):
     job = ended_job(fragile=True)
     page = ann.post(url(job, "ready/"))
     frame = ann.post(url(job, "ready/"), **JSON)
@@ -400,7 +400,7 @@ def test_a_hook_that_raises_shows_a_way_out_and_not_its_text(ann, redis_client, 
 @pytest.mark.parametrize(
     "elsewhere", ["//evil.example/", "https://evil.example/", "javascript:alert(1)", "/\\evil"]
 )
-def test_nobody_is_sent_to_another_place(ann, elsewhere, caplog):
+def test_nobody_is_redirected_to_another_site(ann, elsewhere, caplog):
     job = ended_job(data={"next": elsewhere})
     assert ann.post(url(job, "ready/"))["Location"] == "/jobs/"
     assert ann.post(url(job, "ready/"), **JSON).json() == {"url": "/jobs/"}
@@ -408,7 +408,7 @@ def test_nobody_is_sent_to_another_place(ann, elsewhere, caplog):
 
 
 @pytest.mark.parametrize("after", ["before the hook", "after the hook"])
-def test_a_job_is_claimed_once_also_when_redis_is_emptied(ann, redis_client, after):
+def test_a_job_is_claimed_once_even_if_redis_is_emptied(ann, redis_client, after):
     job = ended_job()
     if after == "after the hook":
         ann.post(url(job, "ready/"))
@@ -452,7 +452,7 @@ def test_staff_may_cancel():
     assert again(job).state is JobState.CANCELLED
 
 
-def test_staff_may_have_a_deaf_task_killed_and_the_owner_may_not(ann, monkeypatch):
+def test_staff_may_kill_a_deaf_task_and_the_owner_may_not(ann, monkeypatch):
     killed = []
     monkeypatch.setattr(views, "terminate", lambda job: killed.append(job.id))
     sam, job = browser(user=staff("sam", "view_job")), started_job()
@@ -478,14 +478,14 @@ def test_a_post_without_the_token_is_forbidden_and_changes_nothing(redis_client,
     assert (hash_of(redis_client, job), hash_of(redis_client, pending)) == before and hooks() == []
 
 
-def test_a_post_with_the_page_s_token_is_taken():
+def test_a_post_with_the_page_s_token_is_accepted():
     client, job = browser(ANN, enforce_csrf_checks=True), ended_job()
     token = client.get(url(job)).context["csrf_token"]
     assert client.post(url(job, "cancel/"), {"csrfmiddlewaretoken": str(token)}).status_code == 303
     assert client.post(url(job, "ready/"), headers={"X-CSRFToken": str(token)}).status_code == 303
 
 
-def test_the_token_is_asked_for_even_where_the_project_has_no_such_middleware(settings):
+def test_the_token_is_required_even_without_django_s_csrf_middleware(settings):
     settings.MIDDLEWARE = [name for name in settings.MIDDLEWARE if "Csrf" not in name]
     client, job = browser(ANN, enforce_csrf_checks=True), create_job()
     assert client.post(url(job, "cancel/")).status_code == 403
@@ -494,7 +494,7 @@ def test_the_token_is_asked_for_even_where_the_project_has_no_such_middleware(se
 
 @pytest.mark.parametrize("method", ["get", "head", "put", "patch", "delete"])
 @pytest.mark.parametrize("route", ["ready/", "cancel/"])
-def test_ready_and_cancel_are_only_posted_to(ann, method, route):
+def test_ready_and_cancel_accept_only_post(ann, method, route):
     job = create_job() if route == "cancel/" else ended_job()
     assert getattr(ann, method)(url(job, route)).status_code == 405
     assert again(job).state is job.state and hooks() == []
@@ -502,7 +502,7 @@ def test_ready_and_cancel_are_only_posted_to(ann, method, route):
 
 @pytest.mark.parametrize("method", ["post", "put", "delete"])
 @pytest.mark.parametrize("path", ["/jobs/", "/jobs/parcel-1/"])
-def test_page_and_list_are_only_looked_at(ann, method, path):
+def test_page_and_list_accept_only_get(ann, method, path):
     create_job(id="parcel-1")
     assert getattr(ann, method)(path).status_code == 405
 
@@ -510,14 +510,14 @@ def test_page_and_list_are_only_looked_at(ann, method, path):
 # Deadlines
 
 
-def test_a_page_tells_of_a_job_that_nobody_has_started_in_time(ann, settings):
+def test_the_page_of_a_job_nobody_started_in_time_shows_expired(ann, settings):
     settings.JOBS = settings.JOBS | {"START_TIMEOUT": 0.02}
     job = create_job()
     eventually(lambda: ann.get(url(job), **JSON).json()["event"] == "expired")
     assert ann.get(url(job)).context["frame"]["state"] == "expired"
 
 
-def test_a_list_tells_of_a_job_whose_worker_is_gone(ann, settings):
+def test_the_list_shows_a_job_without_its_worker_as_lost(ann, settings):
     settings.JOBS = settings.JOBS | {"LOST_AFTER": 0.02}
     started_job()
     eventually(
@@ -537,16 +537,16 @@ def test_the_list_shows_my_newest_jobs_first(ann):
     assert response.context["socket_path"] == "/ws/jobs/" and response.status_code == 200
 
 
-def test_a_list_of_nothing_is_a_page_too():
+def test_an_empty_list_is_a_page():
     assert browser().get("/jobs/").status_code == 200
 
 
-# Outages and rubbish
+# Outages and invalid input
 
 
 @pytest.mark.parametrize("path", ["/jobs/parcel-1/", "/jobs/"])
 @pytest.mark.parametrize("without", ["", "jobs.middleware.StoreUnavailableMiddleware"])
-def test_a_store_that_is_away_is_a_plain_page_that_says_so(ann, settings, path, without):
+def test_without_the_store_a_plain_page_says_so(ann, settings, path, without):
     settings.MIDDLEWARE = [name for name in settings.MIDDLEWARE if name != without]
     settings.JOBS = settings.JOBS | {"REDIS_URL": NOWHERE}
     response = ann.get(path)
@@ -554,7 +554,7 @@ def test_a_store_that_is_away_is_a_plain_page_that_says_so(ann, settings, path, 
     assert b"Traceback" not in response.content
 
 
-def test_an_ended_job_is_shown_and_claimed_while_the_store_is_away(ann, settings):
+def test_an_ended_job_is_shown_and_claimed_without_the_store(ann, settings):
     job = ended_job()
     settings.JOBS = settings.JOBS | {"REDIS_URL": NOWHERE}
     assert ann.get(url(job)).status_code == 200
@@ -562,7 +562,7 @@ def test_an_ended_job_is_shown_and_claimed_while_the_store_is_away(ann, settings
     assert hooks() == ["delivered 0"]
 
 
-def test_a_project_that_demands_login_everywhere_lets_visitors_see_their_jobs(ann, settings):
+def test_login_required_everywhere_still_lets_visitors_see_their_jobs(ann, settings):
     settings.MIDDLEWARE = [
         *settings.MIDDLEWARE,
         "django.contrib.auth.middleware.LoginRequiredMiddleware",
@@ -570,7 +570,7 @@ def test_a_project_that_demands_login_everywhere_lets_visitors_see_their_jobs(an
     assert ann.get(url(started_job())).status_code == 200
 
 
-def test_hooks_have_a_transaction_of_their_own_whatever_the_project_says():
+def test_hooks_run_in_a_transaction_of_their_own():
     assert getattr(views.ReadyView.as_view(), "_non_atomic_requests", set()) == {"default"}
 
 
@@ -585,7 +585,7 @@ TEXT = st.text(st.characters(max_codepoint=255, exclude_characters="\r\n"), max_
     st.sampled_from(["testserver", "evil.example", "", "a b", "testserver:99999"]),
     TEXT,
 )
-def test_nothing_that_a_client_sends_is_a_500(method, route, accept, host, cookie):
+def test_no_request_causes_a_500(method, route, accept, host, cookie):
     client = browser()
     client.raise_request_exception = False
     for job in ("parcel-1", "x" * 129):
@@ -597,7 +597,7 @@ def test_nothing_that_a_client_sends_is_a_500(method, route, accept, host, cooki
 
 @pytest.fixture
 def database_full(monkeypatch):
-    """Have the database refuse every connection, from the session on."""
+    """Let the database refuse every connection, even for the session."""
 
     def refuse(self):
         raise OperationalError("FATAL: sorry, too many clients already")
@@ -605,11 +605,11 @@ def database_full(monkeypatch):
     monkeypatch.setattr("django.contrib.sessions.backends.db.SessionStore.load", refuse)
 
 
-ROUTES = [("get", ""), ("get", "{}/"), ("post", "{}/ready/"), ("post", "{}/cancel/")]
-
-
 @pytest.mark.parametrize("headers", [{}, JSON], ids=["page", "json"])
-@pytest.mark.parametrize(("method", "path"), ROUTES)
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("get", ""), ("get", "{}/"), ("post", "{}/ready/"), ("post", "{}/cancel/")],
+)
 def test_f45_a_database_that_refuses_connections_is_a_503(
     ann, database_full, method, path, headers
 ):

@@ -1,4 +1,4 @@
-"""The wheel: what a project that installs the package really gets."""
+"""What a project really gets that installs the wheel."""
 
 import ast
 import json
@@ -15,7 +15,9 @@ import json, sys
 import django
 from django.conf import settings
 settings.configure(
-    INSTALLED_APPS=["django.contrib.auth", "django.contrib.contenttypes", "django.contrib.staticfiles", "jobs"],
+    INSTALLED_APPS=[
+        "django.contrib.auth", "django.contrib.contenttypes", "django.contrib.staticfiles", "jobs"
+    ],
     STATIC_URL="static/",
     TEMPLATES=[{"BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True}],
 )
@@ -37,7 +39,7 @@ def names(wheel):
 
 
 def files(*path):
-    """Return the files below a folder of the checkout, by their names relative to it."""
+    """Return the names of the files below a folder of the checkout."""
     folder = ROOT.joinpath(*path)
     found = {file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file()}
     return {name for name in found if not name.endswith((".pyc", ".keep"))}
@@ -90,13 +92,8 @@ def test_a_project_s_type_checker_sees_the_types_of_the_installed_app(installed_
 
 
 def test_what_the_app_imports_is_what_the_wheel_depends_on(wheel):
-    own = {
-        *sys.stdlib_module_names,
-        "jobs",
-        "kombu",
-        "billiard",
-        "asgiref",
-    }  # celery's and Django's own
+    of_celery_and_django = {"kombu", "billiard", "asgiref"}
+    own = {*sys.stdlib_module_names, "jobs", *of_celery_and_django}
     trees = [
         ast.parse((ROOT / "jobs" / name).read_text())
         for name in files("jobs")

@@ -1,4 +1,4 @@
-"""The wheel, built once, and environments in which it is installed as somebody would, without the network."""
+"""Helpers to install the wheel in an environment of its own, without the network."""
 
 import os
 import subprocess
@@ -15,22 +15,23 @@ sys.exit({function}())
 
 
 def run(*command, **options):
-    """Run a command to its good end, and return what it printed."""
+    """Run a command that must succeed, and return what it printed."""
     result = subprocess.run(command, capture_output=True, text=True, **options)
     assert result.returncode == 0, result.stdout + result.stderr
     return result.stdout
 
 
 def clean_environment(**more):
-    """Return the shell's variables without those that would lead Python or Django elsewhere."""
+    """Return the shell's variables without those that redirect Python or Django."""
     ours = ("PYTHON", "DJANGO_", "VIRTUAL_ENV", "PIP_", "COV_", "PYTEST")
     return {name: value for name, value in os.environ.items() if not name.startswith(ours)} | more
 
 
 def give_dependencies(environment: Path) -> None:
-    """Let an environment see our dependencies, where we have them, and their commands, as pip would install both.
+    """Let an environment see our dependencies and their commands, as if pip had installed them.
 
-    It sees them by path, whose own .pth files are not read: so not the checkout.
+    A path file leads to them. Python does not read the .pth files behind such a path, so the
+    environment does not see the checkout.
     """
     site = next(environment.glob("lib/python*/site-packages"))
     (site / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")

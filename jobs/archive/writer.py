@@ -32,8 +32,8 @@ class _Stall:
 def archive(record: Record) -> bool:
     """Write an ended job to the database. Return whether it is there; log why it is not.
 
-    After a write that waited in vain, the next `STALL_PAUSE` seconds are not tried at all. So many
-    jobs that end together wait only once.
+    After a write that waited in vain, no write is tried for `STALL_PAUSE` seconds. Jobs that end
+    together therefore wait only once.
     """
     if not jobs_settings().ARCHIVE or monotonic() - _Stall.at < STALL_PAUSE:
         return False

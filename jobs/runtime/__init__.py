@@ -1,1 +1,1 @@
-"""What one process keeps: threads, timers and late writes."""
+"""What one process keeps: values, threads, timers and late writes."""

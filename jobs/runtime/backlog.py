@@ -1,6 +1,6 @@
-"""What could not be written while the store or the archive was away, kept by this process until it is taken.
+"""Retries writes that the store or the archive did not take, until they succeed.
 
-One thread for each of the four, made when it is first needed and again in a forked child.
+This process has four backlogs, each with a thread that runs while there is something to write.
 """
 
 import threading
@@ -19,14 +19,15 @@ from .per_process import per_process
 
 logger = get_logger(__name__)
 
-PAUSE = 1.0  # seconds between two tries
-WITHDRAWALS = 1000  # jobs at most that are to be taken back; what is more expires
+RETRY_PAUSE = 1.0  # seconds between two tries
+MAX_WITHDRAWALS = 1000  # jobs; the others stay in Redis until they expire
 
 
 class Backlog:
-    """Runs actions, each until it no longer raises `retry_on`; what is more than the limit is left undone.
+    """Runs actions in another thread, each until it no longer raises `retry_on`.
 
-    They run in order, unless one need not wait for another: then the rest goes on while the first cannot be done.
+    Actions above the limit are dropped. An ordered backlog runs an action only after the one
+    before it has succeeded. In any other, the rest goes on while one action has to wait.
     """
 
     def __init__(
@@ -43,7 +44,7 @@ class Backlog:
         self._is_running = False
 
     def add(self, action: Callable[[], None]) -> None:
-        """Run it later, from another thread; what it raises besides is logged."""
+        """Run the action soon. Any error other than `retry_on` is logged, and ends the action."""
         with self._lock:
             if len(self._actions) >= self._limit:
                 return
@@ -57,11 +58,11 @@ class Backlog:
             if self._is_done(self._actions[0]):
                 self._actions.popleft()
             elif self._is_ordered:
-                sleep(PAUSE)
+                sleep(RETRY_PAUSE)
             else:
                 with self._lock:
                     self._actions.rotate(-1)
-                sleep(PAUSE / len(self._actions))
+                sleep(RETRY_PAUSE / len(self._actions))
 
     def _is_done(self, action: Callable[[], None]) -> bool:
         with no_fork():
@@ -85,28 +86,28 @@ class Backlog:
 
 @per_process
 def backlog() -> Backlog:
-    """Return this process's backlog of what the store shall take."""
+    """Return this process's backlog of writes to the store."""
     return Backlog()
 
 
 @per_process
 def leased_backlog() -> Backlog:
-    """Return this process's backlog of what waits for the end of a claim; each job waits for its own."""
+    """Return this process's backlog of writes that wait until a claim of their job ends."""
     return Backlog(is_ordered=False)
 
 
 def backlog_for(problem: StoreUnavailable) -> Backlog:
-    """Return the backlog for what the store did not take because of this problem."""
+    """Return the backlog for a write that failed with this problem."""
     return leased_backlog() if isinstance(problem, ClaimInProgress) else backlog()
 
 
 @per_process
 def archive_backlog() -> Backlog:
-    """Return this process's backlog of what the archive shall take."""
+    """Return this process's backlog of writes to the archive."""
     return Backlog(DatabaseError)
 
 
 @per_process
 def withdrawals() -> Backlog:
-    """Return this process's backlog of jobs whose creation was not answered, and which the store shall take back."""
-    return Backlog(limit=WITHDRAWALS)
+    """Return this process's backlog of jobs to withdraw, because their creation got no answer."""
+    return Backlog(limit=MAX_WITHDRAWALS)

@@ -12,10 +12,10 @@ T = TypeVar("T")
 
 
 def outside_event_loops(action: Callable[[], T], timeout: float | None = None) -> T:
-    """Run the action, in a thread of its own if an event loop runs here, and wait for it.
+    """Run the action and return its result; in a new thread if an event loop runs in this one.
 
-    Inside a running loop neither the ORM nor `async_to_sync` works. The thread is waited for at
-    most `timeout` seconds; then `TimeoutError` is raised, and the action goes on.
+    Inside a running loop neither the ORM nor `async_to_sync` works. Raises `TimeoutError` if the
+    thread takes more than `timeout` seconds; the action goes on nevertheless.
     """
     if not is_in_event_loop():
         return action()
@@ -36,7 +36,7 @@ def is_in_event_loop() -> bool:
 
 
 def then_disconnect(action: Callable[[], T]) -> T:
-    """Run the action in a thread that ends after it, and close the thread's connections."""
+    """Run the action, then close this thread's connections, because the thread ends after it."""
     try:
         return action()
     finally:

@@ -1,8 +1,9 @@
 """Keeps a process from forking while one of its threads uses a database connection.
 
-SQLite keeps the locks of a process in its memory as well as in the file. A child that is forked in the middle of a
-transaction inherits them, with no one to give them up, and waits for itself for ever (sqlite.org/howtocorrupt.html,
-2.6). It concerns the worker's parent, which replaces a dead process at the moment when it archives that one's job.
+SQLite keeps the locks of a process in its memory as well as in the file. A child that is forked
+in the middle of a transaction inherits these locks, but not the thread that would release them.
+Its first query then never ends (sqlite.org/howtocorrupt.html, 2.6). The worker's parent is
+affected: it replaces a dead child at the same moment at which it archives that child's job.
 """
 
 import os
@@ -12,11 +13,11 @@ from contextlib import contextmanager
 
 from .per_process import per_process
 
-FORK_WAIT = 10.0  # seconds that a fork waits at most
+FORK_WAIT = 10.0  # seconds that a fork waits for such a thread
 
 
 class _Fork(threading.local):
-    """What a forking thread has to give back."""
+    """Whether the forking thread holds the lock, and has to release it."""
 
     is_held = False
 
@@ -31,7 +32,7 @@ def _lock() -> threading.Lock:
 
 @contextmanager
 def no_fork() -> Iterator[None]:
-    """Let forks wait until the end of the block; the connection has to be closed in it."""
+    """Make forks wait until the end of the block. Close the connection inside the block."""
     with _lock():
         yield
 

@@ -1,4 +1,4 @@
-"""Synchronous code, called from an event loop."""
+"""Calls synchronous code from an event loop."""
 
 import asyncio
 from collections.abc import Callable
@@ -14,25 +14,25 @@ from .per_process import per_process
 P = ParamSpec("P")
 T = TypeVar("T")
 
-ARCHIVE_THREADS = 4  # so many slow queries at a time, each with a database connection of its own
-ARCHIVE_PATIENCE = 2.0  # seconds that a socket waits for the archive
+ARCHIVE_THREADS = 4  # slow queries at a time, each with its own database connection
+ARCHIVE_TIMEOUT = 2.0  # seconds that a socket waits for the archive
 
 
 async def in_thread(action: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Run it in the thread where Django's database connections are.
+    """Run the action in the thread that has Django's database connections.
 
-    Connections that are broken or too old are closed before, as before a request.
+    Broken and outdated connections are closed first, as before a request.
     """
     return await sync_to_async(_with_fresh_connections)(action, *args, **kwargs)
 
 
 async def in_archive_thread(action: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Run what may have to wait for the archive's database, where no other socket waits behind it.
+    """Run an action that may wait for the archive's database, without delaying other sockets.
 
-    Raises `TimeoutError` after `ARCHIVE_PATIENCE` seconds; the action goes on all the same.
+    Raises `TimeoutError` after `ARCHIVE_TIMEOUT` seconds; the action goes on nevertheless.
     """
     run = _archive_threads().submit(_then_close_connections, partial(action, *args, **kwargs))
-    return await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(run)), ARCHIVE_PATIENCE)
+    return await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(run)), ARCHIVE_TIMEOUT)
 
 
 def _with_fresh_connections(action: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

@@ -1,4 +1,4 @@
-"""Calls something at most so many times a second, and never forgets the last call."""
+"""Limits how often an action runs, and never drops the last call."""
 
 import threading
 from collections.abc import Callable
@@ -6,7 +6,11 @@ from time import monotonic
 
 
 class Throttle:
-    """Runs `action` at once if its time has come, else once when it comes, from a timer's thread."""
+    """Runs an action at most `per_second` times a second.
+
+    A call that comes too early is made up for: `action_later` runs at the end of the interval, in
+    the thread of a timer, once for all such calls.
+    """
 
     def __init__(
         self, per_second: float, action: Callable[[], None], action_later: Callable[[], None]
@@ -19,7 +23,7 @@ class Throttle:
         self._lock = threading.Lock()
 
     def __call__(self) -> None:
-        """Run the action now, or see to it that it is run within the interval."""
+        """Run the action now, or at the end of the interval."""
         if self._timer is None and self._is_due():
             self._action()
 
@@ -37,11 +41,11 @@ class Throttle:
             return False
 
     def pause(self, seconds: float) -> None:
-        """Let nothing through for a while; what is called meanwhile runs after it."""
+        """Run nothing for some seconds; a call during that time runs after them."""
         self._next = monotonic() + seconds
 
     def stop(self) -> None:
-        """Forget the call that waits, if any; may be called twice."""
+        """Drop the call that waits, if any. May be called twice."""
         with self._lock:
             if self._timer is not None:
                 self._timer.cancel()

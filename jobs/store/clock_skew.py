@@ -1,7 +1,6 @@
 """How far Redis's clock is ahead of this machine's clock."""
 
 import time
-from collections.abc import Callable
 from typing import NamedTuple
 
 from . import server
@@ -19,12 +18,9 @@ class ClockSkew(NamedTuple):
         return self.seconds if abs(self.seconds) > self.took else 0.0
 
 
-def clock_skew(read_clock: Callable[[], int] = server.clock) -> ClockSkew:
-    """Measure the difference; raises `StoreUnavailable`.
-
-    `read_clock` asks Redis for its time in microseconds.
-    """
+def clock_skew() -> ClockSkew:
+    """Measure the difference, in one round trip. Raises `StoreUnavailable`."""
     before = time.time()
-    clock = read_clock() / 1_000_000
+    clock = server.clock() / 1_000_000
     took = time.time() - before
     return ClockSkew(clock - before - took / 2, took)

@@ -70,7 +70,7 @@ def _is_done() -> threading.Event:
 
 
 def _compare_and_leave() -> None:
-    marker = json.dumps(_ours())
+    marker = json.dumps(our_marker())
     with store_errors():
         client().set(_key(), marker, nx=True, ex=MARKER_TTL)
         stored: Any = client().get(_key())
@@ -90,18 +90,19 @@ def _key() -> str:
     return keys.key("project")
 
 
-def _ours() -> dict[str, str]:
+def our_marker() -> dict[str, str]:
+    """Return what all processes of this project share, without giving away a secret."""
     database = connections[DEFAULT_DB_ALIAS]
     config = database.settings_dict
     return {
         "package": settings.ROOT_URLCONF.partition(".")[0],
         "secret": _secret(settings.SECRET_KEY),
         "host": _digest(f"{config['HOST']}:{config['PORT']}"),
-        "name": _digest(_name_of(database)),
+        "name": _digest(database_name(database)),
     }
 
 
-def _name_of(database: Any) -> str:
+def database_name(database: Any) -> str:
     """Return the name of the database, or "" for one in memory, whose name says nothing."""
     name = str(database.settings_dict["NAME"] or "")
     if database.vendor != "sqlite":
@@ -118,7 +119,7 @@ def _other_project_in(stored: str | None) -> str:
 
 
 def _is_another(theirs: dict[str, str]) -> bool:
-    ours = _ours()
+    ours = our_marker()
     if not ours.keys() <= theirs.keys():  # no marker, or one of another version of this package
         return False
     same_secret = theirs["secret"] in map(

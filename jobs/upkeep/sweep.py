@@ -48,11 +48,11 @@ def sweep() -> Swept:
 
 def _sweep_page(ids: Sequence[str], swept: Swept) -> set[str]:
     """Return the ids that the next sweep has to visit again."""
-    glances = dict(zip(ids, statuses.statuses(ids), strict=True))
+    found = dict(zip(ids, statuses.statuses(ids), strict=True))
     alive = {
-        job_id for job_id, glance in glances.items() if glance.is_alive and not glance.is_overdue
+        job_id for job_id, status in found.items() if status.is_alive and not status.is_overdue
     }
-    others = [job_id for job_id, glance in glances.items() if glance.state and job_id not in alive]
+    others = [job_id for job_id, status in found.items() if status.state and job_id not in alive]
     jobs = JobRepository().read_all(others)
     for job in jobs:
         if job.is_overdue:

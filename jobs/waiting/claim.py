@@ -13,8 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from time import monotonic, sleep
 
-from django.contrib.messages.storage import default_storage
-from django.db import InterfaceError, OperationalError, transaction
+from django.db import transaction
 from django.http import HttpRequest
 from django.utils import timezone
 
@@ -29,6 +28,7 @@ from jobs.logs import get_logger
 from jobs.models import JobRecord
 from jobs.states import JobState
 
+from .hook import DATABASE_BUSY, run_hook
 from .leases import give_back, lease_keeper, take_lease
 from .redirects import safe_url
 
@@ -37,13 +37,6 @@ logger = get_logger(__name__)
 CLAIM_WAIT_SECONDS = 25.0  # for another claim; proxies and pages give up after 30
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 0.5  # seconds between two looks at another claim
 OUTCOME_TRIES = 5  # times that the outcome may change while it is being claimed
-
-# The database is locked, has too many connections, or does not answer.
-DATABASE_BUSY = OperationalError, InterfaceError
-
-
-class ClaimFailed(JobError):
-    """The handler's hook raised. Its transaction was rolled back, so it may be tried again."""
 
 
 class NotEnded(JobError):
@@ -68,7 +61,7 @@ def claim(job: Job, request: HttpRequest) -> str:
         return safe_url(job.claimed_url, job, request)
     with _lease_kept(job, token):
         if not jobs_settings().ARCHIVE:
-            url = _run_hook(job, request)
+            url = run_hook(job, request)
             _unless_redis_fails(job, lambda: mark_claimed(job, url, token))
             return url
         url = _claim_in_archive(job, request, token)
@@ -156,7 +149,7 @@ def _claim_row(job: Job, request: HttpRequest, token: str) -> str:
             return ""
         if job.state is JobState.LOST:
             _require_still_lost(job, token)
-        url = _run_hook(job, request)
+        url = run_hook(job, request)
         row.update(claimed_url=url)
         return url
 
@@ -193,33 +186,6 @@ def _settle_outcome(job: Job, request: HttpRequest) -> str:
         with suppress(JobEnded):  # it was claimed a moment ago: the next try finds the place
             job.apply(transitions.archived_outcome(row.to_record()), is_archived=True)
     return ""
-
-
-def _run_hook(job: Job, request: HttpRequest) -> str:
-    try:
-        with transaction.atomic():
-            return safe_url(_place_after_hook(job, request), job, request)
-    except Exception as error:
-        logger.exception("job %s: the hook of %s failed", job.id, job.handler_class)
-        _drop_messages(request)
-        if isinstance(error, DATABASE_BUSY):
-            raise
-        raise ClaimFailed(f"The hook of job {job.id} failed.") from error
-
-
-def _place_after_hook(job: Job, request: HttpRequest) -> str:
-    handler = job.handler
-    if job.state is JobState.COMPLETE:
-        handler.on_ready(request)
-        return handler.next_url(request)
-    handler.on_failed(request)
-    return handler.failed_url(request)
-
-
-def _drop_messages(request: HttpRequest) -> None:
-    """Drop the messages that a failed hook has added, because its next run adds them again."""
-    if hasattr(request, "_messages"):
-        request._messages = default_storage(request)
 
 
 def _unless_redis_fails(job: Job, write: Callable[[], None]) -> None:

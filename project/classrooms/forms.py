@@ -58,7 +58,8 @@ class RosterForm(forms.Form):
         if roster.size > MAX_ROSTER:
             raise ValidationError(
                 _(
-                    "The file is larger than 5 MB. Split it, and import the parts one after the other."
+                    "The file is larger than 5 MB. "
+                    "Split it, and import the parts one after the other."
                 )
             )
         return roster

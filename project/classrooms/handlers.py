@@ -1,4 +1,4 @@
-"""What the waiting pages of the example say, and what happens when their jobs have ended."""
+"""What the example's waiting pages say, and what happens when a job ends."""
 
 from django.contrib import messages
 from django.urls import reverse
@@ -14,7 +14,7 @@ from .models import RosterUpload
 
 
 class TransferHandler(JobHandler):
-    """Back to the classroom, which is empty now."""
+    """Leads back to the classroom, which is empty then."""
 
     header = _("Moving the students")
     message = _("You can leave this page; we will tell you.")
@@ -24,15 +24,15 @@ class TransferHandler(JobHandler):
         return reverse("classrooms:detail", args=[self.job.data["classroom_id"]])
 
     def failed_url(self, request):
-        """Return the same page: it shows who has been moved and who has not."""
+        """Return the same page, because it shows who was moved and who was not."""
         return self.next_url(request)
 
     def retry_url(self, request):
-        """Return the form that starts it; those who are left in the classroom can be moved then."""
+        """Return the form that starts it, because it can move those who are left."""
         return self.next_url(request)
 
     def rerun(self, request):
-        """Let the office move those who are left, in the admin; who has been moved is moved."""
+        """Let the office move those who are left, from the admin."""
         return start_again(tasks.transfer_students, self.job)
 
     def on_ready(self, request):
@@ -40,7 +40,7 @@ class TransferHandler(JobHandler):
         messages.success(request, _("It was so nice."))
 
     def on_failed(self, request):
-        """Say why the students, or some of them, are where they were."""
+        """Say why some students were not moved."""
         messages.error(request, self.job.error or _("The transfer was stopped."))
 
 
@@ -59,7 +59,7 @@ class DrillHandler(JobHandler):
 
 
 class ImportHandler(JobHandler):
-    """On to the classroom with its new students, or to the report of what is wrong with the file."""
+    """Leads to the classroom with its new students, or to the report about the file."""
 
     message = _("Every line is checked first. Nobody is enrolled unless all lines are in order.")
 

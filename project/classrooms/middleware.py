@@ -1,15 +1,18 @@
-"""The strict Content-Security-Policy under which every page of the project works (Django 5.2 has none of its own)."""
+"""The strict Content-Security-Policy of every page, because Django 5.2 has none of its own."""
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponseBase
 from django.utils.deprecation import MiddlewareMixin
 
-POLICY = "default-src 'self'; base-uri 'self'; form-action 'self'; frame-ancestors 'none'; object-src 'none'"
-DEBUG_PAGES = {404, 500}  # Django's own pages for developers are made of inline styles and scripts
+POLICY = (
+    "default-src 'self'; base-uri 'self'; form-action 'self'; "
+    "frame-ancestors 'none'; object-src 'none'"
+)
+DEBUG_PAGES = {404, 500}  # Django's own pages for developers use inline styles and scripts
 
 
 class ContentSecurityPolicyMiddleware(MiddlewareMixin):
-    """Allow what this host serves, and nothing else: no inline script, no inline style, no frame."""
+    """Allows only what this host serves: no inline script, no inline style, no frame."""
 
     def process_response(
         self, request: HttpRequest, response: HttpResponseBase

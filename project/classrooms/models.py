@@ -1,4 +1,4 @@
-"""The example's small world: schools, their classrooms, the students in them, and the rosters that teachers upload."""
+"""The example's small world: schools, classrooms, students, and rosters that teachers upload."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,7 @@ from django.db import models
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
-REPORTED_PROBLEMS = 100  # enough to see what is wrong with a file; the rest is counted
+REPORTED_PROBLEMS = 100  # enough to see what is wrong with a file; the others are only counted
 
 
 class School(models.Model):
@@ -58,7 +58,7 @@ class Classroom(models.Model):
 
     @property
     def tag(self):
-        """The tag of the jobs that change who sits here; colleagues listen to it."""
+        """The tag of the jobs that change who sits here. Colleagues watch it."""
         return f"classroom:{self.pk}"
 
     def siblings(self):
@@ -97,9 +97,10 @@ class Student(models.Model):
 
 
 class RosterUpload(models.Model):
-    """A file of students that a teacher has uploaded, and what became of it.
+    """A file of students that a teacher uploaded, and what became of it.
 
-    The file waits here for the worker, so that only the row's key travels; once it is settled, its content is dropped.
+    The file waits here for the worker, so that the message holds the row's key only.
+    After the import, the content is dropped.
     """
 
     classroom = models.ForeignKey(
@@ -108,9 +109,8 @@ class RosterUpload(models.Model):
     name = models.CharField(_("file name"), max_length=200)
     content = models.BinaryField(_("content"))
     imported = models.PositiveIntegerField(_("students imported"), null=True, editable=False)
-    problems = models.JSONField(
-        _("problems"), default=list, editable=False
-    )  # [{"line": 7, "text": "…"}, …]
+    # [{"line": 7, "text": "…"}, …]
+    problems = models.JSONField(_("problems"), default=list, editable=False)
     problem_count = models.PositiveIntegerField(_("number of problems"), default=0, editable=False)
     created_at = models.DateTimeField(_("uploaded"), auto_now_add=True)
 
@@ -137,7 +137,7 @@ class RosterUpload(models.Model):
         return self.problem_count - len(self.problems)
 
     def accept(self, students: Sequence[Student]):
-        """Enrol the students. The caller wraps this in a transaction, so that all are enrolled or none."""
+        """Enrol the students. The caller opens a transaction, so that all are enrolled or none."""
         for student in students:
             student.classroom = self.classroom
         Student.objects.bulk_create(students, batch_size=500)
@@ -145,7 +145,7 @@ class RosterUpload(models.Model):
         self._settle()
 
     def reject(self, problems: Sequence[dict[str, int | str]]):
-        """Keep the report, the first hundred problems by line, and enrol nobody."""
+        """Keep the first hundred problems as the report, and enrol nobody."""
         self.problems = list(problems[:REPORTED_PROBLEMS])
         self.problem_count = len(problems)
         self._settle()

@@ -1,4 +1,4 @@
-"""Read a roster: a CSV file in UTF-8, one student per line. A mistake is reported by its line, never mended."""
+"""Read a roster: a CSV file in UTF-8, one student a line. Mistakes are reported, never mended."""
 
 import csv
 import io
@@ -17,7 +17,7 @@ Row = tuple[int, list[str]]  # the line, and its values
 
 
 class Roster:
-    """The students of a file, and what is wrong with it: `check` fills `students` and `problems`."""
+    """The students of a file and its problems: `check` fills `students` and `problems`."""
 
     def __init__(self, content: bytes):
         self.students: list[Student] = []
@@ -26,7 +26,7 @@ class Roster:
         self._rows = self._below_header(self._split(self._decode(content)))
 
     def check(self) -> Iterator[tuple[int, int]]:
-        """Check the rows; after each batch, yield how many are done and how many there are."""
+        """Check the rows. After each batch, yield how many are done and how many there are."""
         total = len(self._rows)
         for start in range(0, total, BATCH):
             batch = self._rows[start : start + BATCH]
@@ -76,7 +76,7 @@ class Roster:
         return rows[1:]
 
     def _check_row(self, line: int, values: list[str]) -> str | None:
-        """Keep the row's student or report what is wrong; return the e-mail address if there is one."""
+        """Keep the row's student or report a problem. Return the e-mail address, if any."""
         if len(values) != len(COLUMNS):
             counts = {"found": len(values), "expected": len(COLUMNS)}
             self._report(line, _("There are %(found)s values instead of %(expected)s.") % counts)

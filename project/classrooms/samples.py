@@ -1,4 +1,4 @@
-"""Made-up students, the same on every machine: for the sample data, and for the sample files of the import page."""
+"""Made-up students for the sample data and the sample files, the same on every machine."""
 
 import csv
 import io
@@ -9,14 +9,15 @@ from django.utils.text import slugify
 from .roster import COLUMNS
 
 GIVEN = """
-    Amelia Noah Olivia Kofi Isla Yusuf Zoë Oliver Priya Arthur Leila Mateo Freya Hamza Ivy Tomasz Aisha Finn Chloé
-    Dylan Mei Jakub Nia Samuel Lucía Rhys Zainab Theo Ingrid Ravi Orla Elijah Sofia Callum Amara Hugo Hana Idris
-    Matilda Kwame Elif Rowan Anaïs Jonah Marta Caleb Thandiwe
+    Amelia Noah Olivia Kofi Isla Yusuf Zoë Oliver Priya Arthur Leila Mateo Freya Hamza Ivy Tomasz
+    Aisha Finn Chloé Dylan Mei Jakub Nia Samuel Lucía Rhys Zainab Theo Ingrid Ravi Orla Elijah
+    Sofia Callum Amara Hugo Hana Idris Matilda Kwame Elif Rowan Anaïs Jonah Marta Caleb Thandiwe
 """
 FAMILY = """
-    Okafor Bennett Nguyen Hughes Patel O’Brien Kowalska Mensah Clarke Silva Ahmed Fletcher Rossi Campbell Tanaka
-    Novák Walsh Haddad Morgan Jiménez Osei Barker Lindqvist Khan Doyle Ferreira Shaw Petrov Adeyemi Griffiths
-    Müller Chowdhury Reid Santos Yılmaz Holloway Dubois Mwangi Armstrong Iyer Keane Demir Whitfield
+    Okafor Bennett Nguyen Hughes Patel O’Brien Kowalska Mensah Clarke Silva Ahmed Fletcher Rossi
+    Campbell Tanaka Novák Walsh Haddad Morgan Jiménez Osei Barker Lindqvist Khan Doyle Ferreira
+    Shaw Petrov Adeyemi Griffiths Müller Chowdhury Reid Santos Yılmaz Holloway Dubois Mwangi
+    Armstrong Iyer Keane Demir Whitfield
 """
 FIRST_NAMES, LAST_NAMES = GIVEN.split(), FAMILY.split()
 FIRST_BIRTHDAY = date(2012, 9, 1)

@@ -20,13 +20,11 @@ class RosterError(JobError):
 
 @job_task(
     handler_class="project.classrooms.handlers.TransferHandler",
-    unique_on=(
-        "classroom_id",
-        "target_id",
-    ),  # a double click, or a second tab, gets the job that runs
+    # A double click or a second tab gets the job that already runs.
+    unique_on=("classroom_id", "target_id"),
 )
 def transfer_students(self, classroom_id, target_id):
-    """Move the students to another classroom, one by one; a cancel takes effect between two of them."""
+    """Move the students one by one. A cancel takes effect between two of them."""
     students = Student.objects.filter(classroom_id=classroom_id)
     for n, student in enumerate(students, start=1):
         student.move_to(target_id)
@@ -37,9 +35,9 @@ def transfer_students(self, classroom_id, target_id):
 
 @job_task(handler_class="project.classrooms.handlers.ImportHandler")
 def import_roster(self, upload_id):
-    """Enrol all students of an uploaded file, or nobody when anything is wrong with it.
+    """Enrol all students of an uploaded file, or nobody if anything is wrong with it.
 
-    A file that is settled already is not read again: a message may be delivered twice.
+    A settled file is not read a second time, because a message may be delivered twice.
     """
     upload = RosterUpload.objects.select_related("classroom").get(pk=upload_id)
     if not upload.is_settled:
@@ -55,7 +53,7 @@ def import_roster(self, upload_id):
 
 @job_task(handler_class="project.classrooms.handlers.DrillHandler")
 def fail(self):
-    """Get so far and no farther; the person reads the text."""
+    """Fail with a text for the person who waits."""
     self.job.set_progress(1, 3, _("Looking for the key"))
     time.sleep(10 * settings.DEMO_PACE)
     raise JobError(_("The key to the bell was not found."))
@@ -63,14 +61,14 @@ def fail(self):
 
 @job_task(handler_class="project.classrooms.handlers.DrillHandler")
 def stumble(self):
-    """Fail in a way that nobody has foreseen: the person reads a reference, the log has the rest."""
+    """Fail unexpectedly: the person reads a reference, and the log has the rest."""
     time.sleep(10 * settings.DEMO_PACE)
     raise RuntimeError("the bell has fallen off the wall")
 
 
 @job_task(handler_class="project.classrooms.handlers.DrillHandler")
 def be_slow(self):
-    """Take a while, and report little: the page tells how long it usually takes, and that it can be cancelled."""
+    """Take long and report little, so that the page shows the usual time and a cancel button."""
     for n in range(600):
         self.job.set_progress(n, None, _("Counting the children"))
         time.sleep(settings.DEMO_PACE)
@@ -78,14 +76,14 @@ def be_slow(self):
 
 @job_task(handler_class="project.classrooms.handlers.DrillHandler", max_retries=2)
 def try_again(self):
-    """Fail twice, with a pause, and then go well."""
+    """Fail twice, with pauses, and then succeed."""
     if self.request.retries < 2:
         raise self.retry(countdown=max(1, 100 * settings.DEMO_PACE))
 
 
 @job_task(handler_class="project.classrooms.handlers.DrillHandler")
 def walk_down(self, floor):
-    """Clear one floor: a part of a group."""
+    """Clear one floor, as one part of a group."""
     time.sleep((10 + floor) * settings.DEMO_PACE)
 
 
@@ -100,7 +98,8 @@ def settle(upload, roster):
     except IntegrityError as error:
         raise RosterError(
             _(
-                "Nothing was imported: somebody else enrolled some of these students meanwhile. Upload the file again."
+                "Nothing was imported: somebody else enrolled some of these students meanwhile. "
+                "Upload the file again."
             )
         ) from error
 

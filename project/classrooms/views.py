@@ -1,4 +1,4 @@
-"""The teachers' pages. A classroom, and all that hangs on it, exists only for the teacher who teaches it."""
+"""The teachers' pages. A classroom and its contents exist only for its own teacher."""
 
 from celery import group
 from django.contrib.auth.decorators import login_required
@@ -31,7 +31,7 @@ DRILLS = {
 
 
 def my_classroom(request, pk):
-    """Return the classroom if the user teaches it; for anybody else there is none (404)."""
+    """Return the classroom if the user teaches it, or answer 404."""
     return get_object_or_404(
         Classroom.objects.select_related("school"), pk=pk, teacher=request.user
     )
@@ -40,7 +40,7 @@ def my_classroom(request, pk):
 @require_safe
 @login_required
 def classroom_list(request):
-    """List the classrooms that the user teaches, and those of the colleagues, to look on."""
+    """List the classrooms that the user teaches, and those of colleagues to watch."""
     classrooms = request.user.classrooms.select_related("school").annotate(
         student_count=Count("students")
     )
@@ -61,7 +61,7 @@ def detail(request, pk):
 @require_POST
 @login_required
 def transfer(request, pk):
-    """Start the job that moves all students to another classroom of the school, and wait for it."""
+    """Start the job that moves all students to another classroom, and show its waiting page."""
     classroom = my_classroom(request, pk)
     form = TransferForm(classroom, request.POST)
     if not form.is_valid():
@@ -77,7 +77,7 @@ def transfer(request, pk):
 @require_safe
 @login_required
 def watch(request, pk):
-    """Show a colleague of the same school what is going on in a classroom, live; by a ticket for its tag."""
+    """Show a colleague of the same school a classroom's jobs live, by a ticket for its tag."""
     classroom = get_object_or_404(classrooms_at_my_schools(request), pk=pk)
     return render(request, "classrooms/watch.html", {"classroom": classroom})
 
@@ -94,7 +94,7 @@ def classrooms_at_my_schools(request):
 @require_http_methods(["GET", "HEAD", "POST"])
 @login_required
 def drills(request):
-    """Offer a job for each situation, and start one; its page is the waiting page, or for the group this one."""
+    """Offer a job for each situation, and start one. The group waits on a page of our own."""
     if request.method == "POST" and (kind := request.POST.get("kind")) in DRILLS:
         job = start_drill(request, kind)
         return redirect("classrooms:drill", job.id) if kind == "group" else redirect(job)
@@ -104,7 +104,7 @@ def drills(request):
 @require_safe
 @login_required
 def drill(request, job_id):
-    """Wait for a drill inside a page of our own: the tag `job_waiting` puts all of the waiting page there."""
+    """Wait for a drill on a page of our own, where `job_waiting` renders the waiting page."""
     try:
         job = viewer_of(request).find(job_id)
     except JobNotFound:
@@ -113,7 +113,7 @@ def drill(request, job_id):
 
 
 def start_drill(request, kind):
-    """Start a job of this kind; the evacuation is one job for a whole group of tasks."""
+    """Start a job of this kind. The evacuation is one job for a whole group of tasks."""
     if kind == "group":
         floors = group(walk_down.s(floor=floor) for floor in range(5))
         return start_canvas(request, floors, handler_class=DrillHandler)
@@ -136,7 +136,7 @@ def classroom_page(request, classroom, form):
 @require_http_methods(["GET", "HEAD", "POST"])
 @login_required
 def import_students(request, pk):
-    """Take a roster, start the job that imports it, and wait for it."""
+    """Take a roster, start the job that imports it, and show its waiting page."""
     classroom = my_classroom(request, pk)
     form = RosterForm(request.POST, request.FILES) if request.method == "POST" else RosterForm()
     if form.is_valid():
@@ -146,7 +146,7 @@ def import_students(request, pk):
 
 @transaction.atomic
 def keep_and_import(request, classroom, file):
-    """Keep the file and start its job: both, or neither."""
+    """Store the file and start its job, both or neither."""
     upload = RosterUpload.objects.create(classroom=classroom, name=file.name, content=file.read())
     return import_roster.submit_job(
         request,
@@ -170,7 +170,7 @@ def report(request, pk):
 @require_safe
 @login_required
 def dashboard(request):
-    """Show the user's jobs as they go on; the page listens to them, so there is nothing to look up here."""
+    """Show the user's jobs live. The page subscribes to them, so this view reads nothing."""
     return render(request, "classrooms/dashboard.html")
 
 
@@ -194,11 +194,11 @@ def sample_with_mistakes(request, pk):
 
 
 def last_student_pk():
-    """Return the number from which on the samples' addresses are not taken."""
+    """Return the number after which no sample address is taken."""
     return Student.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
 
 
 def csv_file(name, text):
-    """Answer with a file to be saved."""
+    """Answer with a file to save."""
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}
     return HttpResponse(text, content_type="text/csv; charset=utf-8", headers=headers)

@@ -1,4 +1,4 @@
-"""The main job done once without a person: over HTTP and a WebSocket, against the processes that really run."""
+"""Do the main job once without a person, over HTTP and a WebSocket, with real processes."""
 
 import json
 import re
@@ -23,7 +23,7 @@ class CheckError(ProcessError):
 
 
 class Check:
-    """A teacher moves the students of one classroom to another; each of `STEPS` returns what it found."""
+    """A teacher moves a classroom's students to another one. Each step returns what it found."""
 
     STEPS = (
         "log_in",
@@ -44,7 +44,7 @@ class Check:
         self.visitor = self.open.enter_context(closing(Visitor(base_url)))
 
     def run(self) -> None:
-        """Do all steps and print when each was done; raise CheckError at the first that fails."""
+        """Do all steps and print when each was done. Raise CheckError at the first that fails."""
         start = before = time.perf_counter()
         self.say("  at ms    took  step")
         try:
@@ -143,7 +143,7 @@ class Check:
         return f"all {len(arrived)}"
 
     def emails(self) -> set[str]:
-        """Return the students on this page and on those that follow it, by their e-mail addresses."""
+        """Return the e-mail addresses of the students on this page and the next ones."""
         found = {text for text in self.visitor.page.texts if "@" in text}
         following = next(
             (href for href, rel in self.visitor.page.links.items() if rel == "next"), None

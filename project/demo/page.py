@@ -1,4 +1,4 @@
-"""What a person finds on an HTML page: links, forms and words."""
+"""Read an HTML page as a person does: links, forms and texts."""
 
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 
 @dataclass
 class Form:
-    """A form: where it is sent, what it holds, and what its selects offer."""
+    """A form: its action, its values, and the options of its selects."""
 
     action: str
     fields: dict[str, str] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""A stack that nobody else can meet: for the check, and for the tests."""
+"""A stack that shares nothing with anything else, for the check and for the tests."""
 
 import tempfile
 from collections.abc import Callable

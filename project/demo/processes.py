@@ -1,8 +1,9 @@
 """Child processes that never outlive this one, however it ends.
 
-Each child leads a process group of its own. A shell in that group reads from a pipe whose other end is held here: when
-this process ends, or lets go of the pipe, the shell kills the whole group, the children's children too. It works where
-there is a POSIX shell. (Linux's PR_SET_PDEATHSIG misses grandchildren, and fires when the thread that forked ends.)
+Each child leads a process group of its own. A shell in that group reads from a pipe, and this
+process holds the other end. When this process ends or closes the pipe, the shell kills the whole
+group, including the children's children. It works wherever there is a POSIX shell.
+(Linux's PR_SET_PDEATHSIG misses grandchildren, and fires when the thread that forked ends.)
 """
 
 import re
@@ -20,20 +21,23 @@ exec 3<&0 </dev/null
 ( { trap '' HUP INT TERM; read -r _ <&3; kill -9 0; } & )
 exec "$@" 3<&-
 """
-KEPT_LINES = 200  # of a child's output, to tell why it died
-LAST_WORDS = 2.0  # seconds to read the rest of the output; a task may have started a process that left the group
+KEPT_LINES = 200  # of a child's output, to show why it died
+# Seconds to read the rest of the output. It may never end: a process that a task started may have
+# left the group.
+LAST_WORDS = 2.0
 
 
 class ProcessError(Exception):
-    """A process could not be started, has ended, or was not ready in time. The message is one line, for a person."""
+    """A process did not start, has ended, or was not ready in time. The message is one line."""
 
 
 class Child:
     """A command that runs from now until `stop`, or until this process ends.
 
-    It `has_ended` when its whole group has: they share one output, and that is at its end. `on_line(child, line)` and
-    `on_exit(child)` are called from threads of the child's own. It inherits the files `keep_open`, whose numbers have
-    to be above 9, out of the shell's way.
+    It `has_ended` when its whole group has ended, because then their shared output ends.
+    `on_line(child, line)` and `on_exit(child)` are called from threads of this class.
+    The command inherits the files `keep_open`. Their numbers must be above 9, because the shell
+    uses the lower ones.
     """
 
     def __init__(
@@ -72,7 +76,7 @@ class Child:
 
     @property
     def last_words(self) -> str:
-        """Return the last line that it printed; after an exception, that is what was raised."""
+        """Return the last line that it printed. After an exception, that line names it."""
         return next(
             (line for line in reversed(self.lines) if line.strip()), "it printed nothing"
         ).strip()
@@ -89,7 +93,7 @@ class Child:
         return f"{self.name} {how}: {self.last_words}"
 
     def await_line(self, pattern: str, seconds: float) -> re.Match[str]:
-        """Wait until it prints a line in which the pattern is found."""
+        """Wait until it prints a line that matches the pattern."""
         search = re.compile(pattern).search
         with self._news:
             self._news.wait_for(lambda: self.has_ended or any(map(search, self.lines)), seconds)
@@ -103,12 +107,12 @@ class Child:
         return found
 
     def await_exit(self, seconds: float) -> bool:
-        """Wait until it has ended and its output is read; tell whether it has."""
+        """Wait until it has ended and its output is read. Return whether it has ended."""
         with self._news:
             return self._news.wait_for(lambda: self.has_ended, seconds)
 
     def await_success(self, seconds: float) -> None:
-        """Wait until it has ended well."""
+        """Wait until it has ended without an error."""
         if not self.await_exit(seconds):
             raise ProcessError(
                 f"{self.name} took longer than {seconds:g} seconds: {self.last_words}"
@@ -121,15 +125,15 @@ class Child:
         self._process.send_signal(number)
 
     def stop(self, grace: float = 5.0) -> None:
-        """Ask it to end, and end its whole group when it has, or when the grace (seconds) is over."""
+        """Ask it to end. After that, or after `grace` seconds, kill its whole group."""
         self.signal(signal.SIGTERM)
-        self.signal(signal.SIGCONT)  # one that is paused could not hear
+        self.signal(signal.SIGCONT)  # a paused process would not get the signal
         self.await_exit(grace)
         self.kill()
         self._reaper.join()
 
     def kill(self) -> None:
-        """End its whole group at once, without waiting for it."""
+        """Kill its whole group at once, without waiting for it."""
         self._process.stdin.close()
 
     def _read(self, on_line: Callable[["Child", str], object]) -> None:

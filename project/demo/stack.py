@@ -1,4 +1,4 @@
-"""The processes that make up the project: Redis, the database, a Celery worker and daphne, all on this machine."""
+"""The processes of the project on this machine: Redis, the database, a worker and daphne."""
 
 import fcntl
 import os
@@ -30,13 +30,14 @@ EVERYWHERE = "0.0.0.0"  # noqa: S104 - an address to listen on, not to reach any
 
 
 class Stack:
-    """Everything that the project needs to run; `start` and `stop` may both be called twice.
+    """Everything that the project needs to run. `start` and `stop` may both be called twice.
 
-    Without a `redis_url` it brings a Redis of its own. Port 0 is any free one. A child that ends is put into `exits`.
+    Without a `redis_url` it starts a Redis of its own. Port 0 is any free port.
+    A child that ends is put into `exits`.
     """
 
     application = "project.asgi:application"
-    grace = 5.0  # seconds for the worker to finish what it is at
+    grace = 5.0  # seconds for the worker to finish its tasks
 
     def __init__(
         self,
@@ -50,8 +51,8 @@ class Stack:
         self.port = port
         self.exits: queue.SimpleQueue[Child] = queue.SimpleQueue()
         self.redis = None if redis_url else EmbeddedServer(on_exit=self.exits.put)
-        self.server_options: list[str] = []  # further ones of daphne's
-        self.worker_options: list[str] = []  # further ones of Celery's worker
+        self.server_options: list[str] = []  # added to daphne's own
+        self.worker_options: list[str] = []  # added to the worker's own
         self.redis_url = redis_url
         self.extra_env = env or {}
         self.on_line = on_line
@@ -78,13 +79,13 @@ class Stack:
 
     @property
     def children(self) -> list[Child]:
-        """Return those that should be running, the one that is needed least first."""
+        """Return the children that should be running, in the order in which they are stopped."""
         return [
             child for child in (self.server, self.worker, self.redis and self.redis.child) if child
         ]
 
     def start(self) -> None:
-        """Start all of it and return when pages are served and jobs are taken."""
+        """Start everything, and return when pages are served and the worker takes jobs."""
         try:
             self.listen()
             self.start_redis()
@@ -109,12 +110,12 @@ class Stack:
             self.listener = None
 
     def kill(self) -> None:
-        """End all of it at once, without waiting; `stop` has then nothing to wait for."""
+        """Kill everything at once. After that, `stop` has nothing to wait for."""
         for child in self.children:
             child.kill()
 
     def listen(self) -> None:
-        """Take the port before anything else is done; who comes early waits until the server answers."""
+        """Listen before anything else starts. Early clients wait until the server answers."""
         if self.listener or self.server:
             return
         try:
@@ -187,7 +188,7 @@ class Stack:
             )
         finally:
             os.close(number)
-            self.listener.close()  # now only the server's: when it ends, the port is closed
+            self.listener.close()  # now only the server has it, so its end closes the port
             self.listener = None
 
     def await_server(self) -> None:
@@ -205,7 +206,8 @@ class Stack:
             raise ProcessError(reason) from error
         if answer.status_code >= 400:
             raise ProcessError(
-                f"server answers {self.base_url} with {answer.status_code}: {self.server.last_words}"
+                f"server answers {self.base_url} with {answer.status_code}: "
+                f"{self.server.last_words}"
             )
 
 
@@ -214,9 +216,7 @@ def check_redis(url: str) -> None:
     try:
         with redis.Redis.from_url(url, socket_timeout=5, socket_connect_timeout=5) as client:
             client.ping()
-    except (
-        ValueError
-    ) as error:  # its text repeats a part of the address, which may be one of the password
+    except ValueError as error:  # its text repeats a part of the address, maybe of the password
         raise ProcessError(
             "REDIS_URL is malformed; give it like redis://:password@host:6379/0."
         ) from error
@@ -227,7 +227,7 @@ def check_redis(url: str) -> None:
 
 
 def without_password(url: str) -> str:
-    """Return the address as it may be shown; what stands behind "?" may be a password, too."""
+    """Return the address without its password, which may also stand behind the "?"."""
     address = url.partition("?")[0]
     password = urlsplit(address).password
     return address.replace(f":{password}@", ":***@") if password else address

@@ -1,4 +1,4 @@
-"""Keeps a stack running until a signal comes or a part of it is beyond help."""
+"""Keep a stack running until a signal comes or one of its parts cannot be restarted."""
 
 import queue
 import signal
@@ -10,16 +10,17 @@ from .processes import Child, ProcessError
 from .stack import Stack
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-LONGEST_DELAY = 16.0  # seconds before a worker that died again is started again
-HEALTHY_AFTER = 60.0  # seconds; a worker that ran for so long is forgiven its earlier deaths
+LONGEST_DELAY = 16.0  # seconds before a worker that keeps dying is restarted
+HEALTHY_AFTER = 60.0  # seconds; after that the worker's earlier deaths no longer count
 MOST_RESTARTS = 8  # in a row
 
 
 @contextmanager
 def running(stack: Stack, say: Callable[[str], object]) -> Iterator[None]:
-    """Run the stack inside the block; the first signal ends the block, a second one kills what has not stopped yet.
+    """Run the stack inside the block.
 
-    A third one ends this process on the spot, and with it whatever may still run.
+    The first signal ends the block. A second one kills what has not stopped yet.
+    A third one ends this process at once, and with it every child.
     """
 
     def hurry(number, frame):
@@ -52,9 +53,10 @@ def running(stack: Stack, say: Callable[[str], object]) -> Iterator[None]:
 
 
 class Supervisor:
-    """Watches the stack's children: a worker that ends is started again, the end of any other part is the end of all.
+    """Watches the stack's children: it restarts a worker that ends, and gives up on other parts.
 
-    The worker needs it: it exits when Redis restarts while a task with `acks_late` runs (celery/kombu issue 970).
+    A worker needs that, because it exits if Redis restarts while a task with `acks_late` runs
+    (celery/kombu issue 970).
     """
 
     def __init__(self, stack: Stack, say: Callable[[str], object]):
@@ -62,12 +64,11 @@ class Supervisor:
         self.say = say
         self.started_at = time.monotonic()
         self.restarts = 0
-        self.delay: float | None = (
-            None  # seconds until the worker is started again; None while it runs
-        )
+        # Seconds until the worker is restarted, or None while it runs
+        self.delay: float | None = None
 
     def watch(self) -> None:
-        """Watch until a child ends for good, which is raised."""
+        """Watch until a child ends for good, and raise `ProcessError` then."""
         while True:
             try:
                 self.attend_to(self.stack.exits.get(timeout=self.delay))
@@ -75,14 +76,14 @@ class Supervisor:
                 self.replace_worker()
 
     def attend_to(self, child: Child) -> None:
-        """Do what the end of this child calls for."""
+        """Plan a new worker, or give up if another part ended."""
         if child is self.stack.worker:
             self.plan_replacement(child)
         elif child in self.stack.children:
             raise ProcessError(child.obituary)
 
     def plan_replacement(self, worker: Child) -> None:
-        """Choose a delay that grows from death to death, or give up."""
+        """Choose a delay that grows with each death, or give up."""
         if time.monotonic() - self.started_at > HEALTHY_AFTER:
             self.restarts = 0
         if self.restarts == MOST_RESTARTS:

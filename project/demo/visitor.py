@@ -1,4 +1,4 @@
-"""A person with a browser and no script: opens pages, sends forms, keeps cookies."""
+"""A person with a browser without scripts: opens pages, sends forms, keeps cookies."""
 
 from urllib.parse import urljoin, urlsplit
 
@@ -16,7 +16,7 @@ class VisitError(ProcessError):
 
 
 class Visitor:
-    """Someone who looks at one `page` at an `address` after the other, by way of an httpx `client`."""
+    """A person who visits pages: the current one is `page`, at `address`."""
 
     def __init__(self, base_url: str):
         self.client = httpx.Client(base_url=base_url, timeout=PATIENCE, trust_env=False)
@@ -40,14 +40,14 @@ class Visitor:
         self.page = Page(answer.text)
 
     def form_to(self, ending: str) -> Form:
-        """Return the form of this page whose action ends so."""
+        """Return the form of this page whose action has this ending."""
         form = next((form for form in self.page.forms if form.action.endswith(ending)), None)
         if form is None:
             raise VisitError(f"{self.address} has no form that is sent to …{ending}")
         return form
 
     def submit(self, form: Form, **fields: str) -> str:
-        """Send a form of this page and return the place that the answer redirects to."""
+        """Send a form of this page, and return the path that the answer redirects to."""
         target = urljoin(self.address, form.action)
         answer = self.client.post(target, data={**form.fields, **fields})
         if not answer.is_redirect:

@@ -18,10 +18,9 @@ from jobs.upkeep.sweep import Swept, sweep
 from jobs.waiting.claim import claim
 from tests.factories import ANN, JSON, browser, ended_job, request_of, user
 
-BEFORE = datetime(
-    2026, 10, 25, 0, 30, tzinfo=UTC
-)  # 02:30 in Madrid, half an hour before it is 02:00 again
-AFTER = datetime(2026, 10, 25, 1, 30, tzinfo=UTC)  # 02:30 again
+# In Madrid it is 02:30 twice on this day, because the clock goes back from 03:00 to 02:00.
+BEFORE = datetime(2026, 10, 25, 0, 30, tzinfo=UTC)
+AFTER = datetime(2026, 10, 25, 1, 30, tzinfo=UTC)
 
 
 @pytest.fixture(autouse=True)
@@ -30,11 +29,11 @@ def naive(settings):
     settings.USE_TZ = False
 
 
-def test_a_moment_is_stored_in_the_local_time_of_the_project():
+def test_a_moment_is_stored_in_the_project_s_local_time():
     assert database_time(datetime(2026, 7, 1, 10, tzinfo=UTC)) == datetime(2026, 7, 1, 12)
 
 
-def test_a_stored_moment_is_read_back_as_it_was():
+def test_a_stored_moment_is_read_back_unchanged():
     for read in (
         datetime(2026, 7, 1, 10, tzinfo=UTC),
         datetime(2026, 12, 1, 10, 0, 0, 7, tzinfo=UTC),
@@ -42,13 +41,13 @@ def test_a_stored_moment_is_read_back_as_it_was():
         assert aware_time(database_time(read)) == read
 
 
-def test_with_time_zones_a_moment_is_stored_as_it_is(settings):
+def test_with_time_zones_a_moment_is_stored_unchanged(settings):
     settings.USE_TZ = True
     assert database_time(AFTER) is AFTER
     assert aware_time(AFTER) == AFTER
 
 
-def test_seconds_are_real_ones_when_the_clock_goes_forward_or_back():
+def test_durations_are_right_when_the_clock_goes_forward_or_back():
     spring = datetime(2026, 3, 29, 0, 30, tzinfo=UTC)
     for start in (spring, BEFORE):
         end = start + timedelta(hours=2)
@@ -80,7 +79,7 @@ def test_f51_without_time_zones_the_times_of_a_job_are_aware(redis_client):
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("ended_at", [BEFORE, AFTER])
-def test_f51_an_outcome_of_a_repeated_hour_is_claimed(redis_client, ended_at):
+def test_f51_a_job_that_ended_in_a_repeated_hour_can_be_claimed(redis_client, ended_at):
     job = ended_job(handler_class=JobHandler)
     at = int(ended_at.timestamp()) * 1_000_000
     record = job.record.replace(created_at=at - 7, started_at=at - 5, ended_at=at, version=at)
@@ -94,7 +93,7 @@ def test_f51_an_outcome_of_a_repeated_hour_is_claimed(redis_client, ended_at):
 
 
 @pytest.mark.django_db
-def test_f51_without_time_zones_the_sweep_knows_what_is_archived():
+def test_f51_without_time_zones_the_sweep_archives_only_what_is_missing():
     ended_job()
     assert sweep() == Swept()
     ended_job()
@@ -103,7 +102,7 @@ def test_f51_without_time_zones_the_sweep_knows_what_is_archived():
 
 
 @pytest.mark.django_db
-def test_f51_without_time_zones_the_purge_keeps_what_is_young():
+def test_f51_without_time_zones_the_purge_keeps_young_jobs():
     old, young = ended_job(), ended_job()
     JobRecord.objects.filter(pk=old.id).update(ended_at=timezone.now() - timedelta(days=31))
     assert sum(purge(30, 100)) == 1
@@ -111,7 +110,7 @@ def test_f51_without_time_zones_the_purge_keeps_what_is_young():
 
 
 @pytest.mark.django_db
-def test_f51_without_time_zones_the_past_is_told():
+def test_f51_without_time_zones_history_and_durations_are_right():
     forget()
     handler = [ended_job().handler_class for _ in range(5)][0]
     ended_job(JobState.FAILED)

@@ -1,4 +1,4 @@
-"""What is usual for a kind of job, from the archive."""
+"""How long the jobs of a handler usually wait and run."""
 
 from datetime import timedelta
 
@@ -24,7 +24,7 @@ def nothing_known():
 
 
 def archive(wait, run, state="complete", handler=HANDLER, ago=0):
-    """Put an ended job into the archive that waited and ran for so many seconds."""
+    """Put an ended job into the archive that waited and ran this long, in seconds."""
     ended = timezone.now() - timedelta(seconds=ago)
     started = ended - timedelta(seconds=run)
     number = JobRecord.objects.count()
@@ -40,14 +40,14 @@ def archive(wait, run, state="complete", handler=HANDLER, ago=0):
     )
 
 
-def test_half_and_nine_of_ten_jobs_have_needed_at_most():
+def test_durations_are_given_for_half_and_nine_tenths_of_the_jobs():
     for n in range(10):
         archive(wait=n, run=10 * n)
     assert [round(seconds, 3) for seconds in typical_durations(HANDLER)] == [5, 9, 50, 90]
     assert str(typical_durations(HANDLER)) == "5.0 9.0 50.0 90.0"
 
 
-def test_nothing_is_said_of_a_kind_that_has_hardly_been_seen():
+def test_durations_are_unknown_for_a_handler_with_few_jobs():
     for _ in range(durations.MIN_SAMPLE - 1):
         archive(wait=1, run=1)
     archive(wait=1, run=1, handler="tests.handlers.BrokenHandler")
@@ -55,7 +55,7 @@ def test_nothing_is_said_of_a_kind_that_has_hardly_been_seen():
     assert str(typical_durations(HANDLER)) == "- - - -"
 
 
-def test_failures_do_not_make_it_look_quick():
+def test_failed_jobs_do_not_count_as_fast_ones():
     for _ in range(durations.MIN_SAMPLE):
         archive(wait=2, run=60)
         archive(wait=2, run=0, state="failed")
@@ -63,7 +63,7 @@ def test_failures_do_not_make_it_look_quick():
     assert (typical_durations(HANDLER).wait_p90, typical_durations(HANDLER).run_p50) == (2, 60)
 
 
-def test_only_the_last_jobs_count():
+def test_only_the_newest_jobs_count():
     for n in range(durations.SAMPLE_SIZE):
         archive(wait=0, run=1, ago=n)
     for n in range(30):
@@ -71,7 +71,7 @@ def test_only_the_last_jobs_count():
     assert typical_durations(HANDLER).run_p90 == 1
 
 
-def test_the_archive_is_asked_once_a_minute_by_one_query_with_an_index(monkeypatch):
+def test_the_archive_is_asked_once_a_minute_with_an_index(monkeypatch):
     for _ in range(5):
         archive(wait=1, run=1)
     now = 1000.0
@@ -87,13 +87,13 @@ def test_the_archive_is_asked_once_a_minute_by_one_query_with_an_index(monkeypat
     assert "jobs_handler_ended" in plan
 
 
-def test_without_an_archive_nothing_is_known(settings, django_assert_num_queries):
+def test_without_an_archive_durations_are_unknown(settings, django_assert_num_queries):
     settings.JOBS = {**settings.JOBS, "ARCHIVE": False}
     with django_assert_num_queries(0):
         assert typical_durations(HANDLER) == Durations()
 
 
-def test_an_archive_that_cannot_be_read_does_not_break_the_page(monkeypatch, caplog):
+def test_an_unreadable_archive_does_not_break_the_page(monkeypatch, caplog):
     def fail(self, *names):
         raise OperationalError("no such table")
 

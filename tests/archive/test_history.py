@@ -1,4 +1,4 @@
-"""What the archive tells of the past."""
+"""How jobs ended on each of the last days."""
 
 from datetime import UTC, date, datetime, timedelta
 
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.django_db
 
 
 def ended(state, at, number=1):
-    """Make rows of jobs that ended at a moment."""
+    """Archive jobs that ended at this moment."""
     rows = [
         JobRecord(
             pk=f"{state} {at} {n}", state=state, version=1, created_at=at, ended_at=at, stored={}
@@ -23,7 +23,7 @@ def ended(state, at, number=1):
     JobRecord.objects.bulk_create(rows)
 
 
-def test_the_last_days_are_told_apart_and_counted_by_state():
+def test_each_of_the_last_days_counts_its_jobs_by_state():
     now = timezone.now()
     ended("complete", now, 3)
     ended("failed", now)
@@ -40,7 +40,7 @@ def test_the_last_days_are_told_apart_and_counted_by_state():
     assert set(before.counts) == ENDED
 
 
-def test_a_day_is_one_of_the_current_time_zone(settings, monkeypatch):
+def test_days_follow_the_current_time_zone(settings, monkeypatch):
     noon = datetime(2026, 3, 29, 10, tzinfo=UTC)  # the day of the clock change in Madrid: 23 hours
     monkeypatch.setattr("django.utils.timezone.now", lambda: noon)
     for hours in (0, 22.5, 23.5):
@@ -50,7 +50,7 @@ def test_a_day_is_one_of_the_current_time_zone(settings, monkeypatch):
     assert (today.date, today.total) == (date(2026, 3, 29), 1)
 
 
-def test_each_day_is_one_query_that_an_index_answers(django_assert_num_queries):
+def test_each_day_costs_one_query_that_an_index_answers(django_assert_num_queries):
     with django_assert_num_queries(5):
         list(last_days(5))
     newest = JobRecord.objects.filter(ended_at__gte=timezone.now()).values("state")

@@ -1,4 +1,4 @@
-"""The archive: what has ended, as it was in Redis."""
+"""The rows of the archive: jobs that have ended, as they were in Redis."""
 
 from datetime import UTC, datetime
 
@@ -32,11 +32,11 @@ def archived(**values):
     return JobRecord.objects.get(pk=values.get("id", "parcel-1"))
 
 
-def test_a_job_comes_out_of_the_archive_as_it_went_in():
+def test_a_job_comes_out_of_the_archive_unchanged():
     assert archived().to_record() == ENDED
 
 
-def test_the_columns_that_are_asked_for_stand_by_themselves():
+def test_queried_values_have_columns_of_their_own():
     row = archived()
     assert (row.state, row.owner, row.handler_class) == (
         "failed",
@@ -54,33 +54,33 @@ def test_a_job_that_never_started_has_no_start():
     assert archived(started_at=0).started_at is None
 
 
-def test_archiving_twice_is_archiving_once():
+def test_archiving_a_job_twice_makes_one_row():
     archived()
     archived()
     assert JobRecord.objects.count() == 1
 
 
-def test_a_later_outcome_takes_the_place_of_an_earlier_one():
+def test_a_later_outcome_replaces_lost():
     archived(state=JobState.LOST)
     assert (
         archived(state=JobState.COMPLETE, version=NOON + 10).to_record().state is JobState.COMPLETE
     )
 
 
-def test_an_earlier_outcome_that_comes_late_changes_nothing():
+def test_an_older_outcome_that_arrives_late_changes_nothing():
     archived()
     assert archived(state=JobState.LOST, version=NOON + 8).state == "failed"
     assert archived(state=JobState.LOST, version=NOON + 9).state == "failed"
 
 
-def test_an_outcome_that_has_been_claimed_stays():
+def test_a_claimed_outcome_stays():
     archived(state=JobState.LOST)
     JobRecord.objects.update(claimed_at=timezone.now(), claimed_url="/lost/")
     row = archived(state=JobState.COMPLETE, version=NOON + 10)
     assert (row.state, row.claimed_url) == ("lost", "/lost/")
 
 
-def test_a_claim_is_part_of_what_comes_out():
+def test_an_archived_job_knows_its_claim():
     archived()
     moment = datetime(2026, 11, 1, 12, 0, 1, 234567, tzinfo=UTC)
     JobRecord.objects.update(claimed_at=moment, claimed_url="/parcels/")
@@ -98,14 +98,14 @@ def test_an_owner_s_jobs_are_listed_newest_first():
     ]
 
 
-def test_a_name_that_is_too_long_for_its_column_is_kept_whole_in_the_record():
+def test_a_name_too_long_for_its_column_stays_whole_in_the_record():
     path = "shop.handlers." + "Long" * 100
     row = archived(handler_class=path)
     assert len(row.handler_class) == 255
     assert row.to_record().handler_class == path
 
 
-def test_a_damaged_row_is_a_failed_job():
+def test_a_damaged_row_is_read_as_a_failed_job():
     archived()
     JobRecord.objects.update(stored={"state": "complete", "version": "x"})
     assert JobRecord.objects.get().to_record().state is JobState.FAILED
@@ -115,7 +115,7 @@ def test_the_permission_to_watch_every_job_is_declared():
     assert ("view_job", "Can watch every job") in JobRecord._meta.permissions
 
 
-def test_the_migrations_are_those_of_the_models():
+def test_migrations_match_the_models():
     from django.core.management import call_command
 
     call_command("makemigrations", "jobs", check=True, dry_run=True, verbosity=0)

@@ -45,7 +45,7 @@ def test_a_job_that_was_never_archived_is_not_found():
 def test_a_full_database_lets_a_job_end_and_archives_it_later(
     broken_database, monkeypatch, caplog
 ):
-    monkeypatch.setattr("jobs.runtime.backlog.PAUSE", 0.01)
+    monkeypatch.setattr("jobs.runtime.backlog.RETRY_PAUSE", 0.01)
     job = ended_job()
     assert job.refresh().state is JobState.COMPLETE
     assert f"job {job.id}: could not be archived" in caplog.text
@@ -64,7 +64,7 @@ def test_only_the_error_of_the_archive_is_logged(monkeypatch, caplog):
     assert "the disk is full" in caplog.text and "event loop" not in caplog.text
 
 
-def test_a_database_that_cannot_be_read_is_logged(monkeypatch, caplog):
+def test_an_unreadable_archive_is_logged_and_reported(monkeypatch, caplog):
     def refuse(*_args, **_kwargs):
         raise OperationalError("locked")
 

@@ -39,7 +39,7 @@ class Clients:
         return time.monotonic() - start
 
     def expect(self, count: int) -> None:
-        """Forget what was heard; from now on so many frames are wanted."""
+        """Forget what was heard, and count the wanted frames from zero."""
         self._run(self._expect(count))
 
     def heard(self, seconds: float) -> dict[str, int]:

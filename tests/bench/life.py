@@ -36,8 +36,8 @@ class Lives:
     def lead_lives(self, port: int, count: int) -> dict[str, Any]:
         """Return the milliseconds of each life and of each bare task, and the store's part.
 
-        `round_trips` is what the store's Redis has read from all its clients meanwhile, the
-        beats of the idle ones among it, for one life.
+        `round_trips` is what the store's Redis has read from all its clients, for one life. It
+        includes the heartbeats of idle clients.
         """
         page = Page(port)
         for _ in range(WARM_UP):

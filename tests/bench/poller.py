@@ -17,7 +17,7 @@ def request(port: int, path: str, cookie: str) -> bytes:
 
 
 class Poller(asyncio.Protocol):
-    """One open page; `on_done(nanoseconds)` is called when it is told that its job is done."""
+    """One open page; calls `on_done(nanoseconds)` when the answer says that its job is done."""
 
     def __init__(self, request: bytes, on_done: Callable[[int], None]) -> None:
         self._loop = asyncio.get_running_loop()

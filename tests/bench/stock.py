@@ -27,7 +27,7 @@ class Stock:
     """Fills the store of this process; the method is called from the bench."""
 
     def store_jobs(self, count: int) -> int:
-        """Store so many jobs that run; returns how many keys Redis then has."""
+        """Store running jobs; returns how many keys Redis then has."""
         client = redis.Redis.from_url(settings.REDIS_URL)
         copy = client.register_script(COPY)
         names = [keys.job_key(running_job().id), keys.index_key(indexes.ALL)]

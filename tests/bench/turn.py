@@ -91,7 +91,7 @@ class Turn:
         self.figures["delivery_us"], self.figures["fanout_ms"] = median(busy), median(lasted)
 
     def start(self, count: int) -> Started:
-        """Have the worker start so many jobs, which it knows until the pages are closed."""
+        """Have the worker start jobs, which it keeps until the pages are closed."""
         jobs: Started = self.setup.worker.call("start_jobs", count)
         self._started += [job_id for job_id, *_rest in jobs]
         return jobs
@@ -217,7 +217,7 @@ def together(
 
 
 def walk_in_slices(turns: Sequence[Turn], jobs: int) -> None:
-    """End so many jobs of each at a walk, some at a time, one after the other."""
+    """End jobs of each subject at a walk, a slice at a time, in turn."""
     ends = [jobs * number // SLICES for number in range(SLICES + 1)]
     for number, (start, end) in enumerate(pairwise(ends)):
         for turn in rotated(turns, number) if turns else ():

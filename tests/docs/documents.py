@@ -1,7 +1,8 @@
-"""What stands in our documents: code blocks, files and commands, as they are printed.
+"""Read code blocks, files and commands from our documents, as they are printed.
 
-A block whose first line is a comment with a path is a file (with "(add)": what is to be added to its end); a block of
-commands whose first line is a comment about a terminal runs there until the reader stops it.
+A block whose first line is a comment with a path is a file. With "(add)" after the path, it is
+added to the end of that file. A block of commands whose first line is a comment about a terminal
+runs in that terminal until the reader stops it.
 """
 
 import re
@@ -20,23 +21,23 @@ class Block(NamedTuple):
 
     @property
     def file(self) -> str:
-        """The path of the file that it is, or ""."""
+        """The path of the block's file, or ""."""
         found = FILE.match(self.text)
         return found[1] if found else ""
 
     @property
     def is_addition(self) -> bool:
-        """Whether it goes to the end of a file that is there."""
+        """Whether the block is added to the end of an existing file."""
         found = FILE.match(self.text)
         return bool(found and found[2])
 
     @property
     def is_terminal(self) -> bool:
-        """Whether it is for a terminal of its own."""
+        """Whether the block runs in a terminal of its own."""
         return bool(TERMINAL.match(self.text))
 
     def write(self, folder: Path) -> None:
-        """Write the file, or add to it, below a folder."""
+        """Write the file below a folder, or add to it."""
         path = folder / self.file
         path.write_text((path.read_text() if self.is_addition else "") + self.text)
 
@@ -59,5 +60,5 @@ def blocks(document: str, language: str = "") -> list[Block]:
 
 
 def files(document: str) -> list[Block]:
-    """Return those blocks that are files."""
+    """Return the blocks that are files."""
     return [block for block in blocks(document) if block.file]

@@ -1,4 +1,4 @@
-"""A project of somebody's own with the files that a document prints, as printed."""
+"""A new project with the files that a document prints, as printed."""
 
 import os
 import subprocess
@@ -6,7 +6,7 @@ import sys
 
 from .documents import ROOT, blocks
 
-# A checkout is not a wheel: its templates and static files lie elsewhere (and a test's host is `testserver`).
+# A checkout keeps templates and static files elsewhere than a wheel. Tests use `testserver`.
 EDITABLE = f"""
 TEMPLATES[0]["DIRS"] = [{str(ROOT / "frontend" / "templates")!r}]
 STATICFILES_DIRS = [{str(ROOT / "frontend" / "static")!r}]
@@ -24,7 +24,7 @@ client = Client()
 
 
 class Project:
-    """`mysite` with the app `reports`, as `startproject` and `startapp` make them, in an empty folder."""
+    """`mysite` with the app `reports`, as made by `startproject` and `startapp`."""
 
     def __init__(self, folder):
         self.folder = folder
@@ -33,24 +33,24 @@ class Project:
         (folder / "reports" / "templates" / "reports").mkdir(parents=True)
 
     def copy(self, *documents):
-        """Write the files that documents print, or sections of them ("docs/x.md#Heading"), one after the other."""
+        """Write the files of documents or sections ("docs/x.md#Heading"), in order."""
         for block in (block for document in documents for block in blocks(document) if block.file):
             block.write(self.folder)
         return self
 
     def add(self, file, text):
-        """Add to the end of a file."""
+        """Add a text to the end of a file."""
         with (self.folder / file).open("a") as target:
             target.write(text)
         return self
 
     def write(self, file, text):
-        """Write a file in place of what is there."""
+        """Write a file, and replace one of the same name."""
         (self.folder / file).write_text(text)
         return self
 
     def python(self, *arguments):
-        """Run Python in the project, on the embedded server, to its good end; return what it printed."""
+        """Run Python in the project with the tests' Redis, and return what it printed."""
         settings = self.folder / "mysite" / "settings.py"
         settings.write_text(settings.read_text().replace(REDIS, os.environ["REDIS_URL"]))
         if EDITABLE not in settings.read_text():
@@ -68,5 +68,5 @@ class Project:
         return done.stdout + done.stderr
 
     def drive(self, script):
-        """Run a script in which `client` is a browser and the database is there."""
+        """Run a script that has a test client as `client`, and a migrated database."""
         return self.python("-c", PREPARED + script)

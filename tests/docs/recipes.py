@@ -1,4 +1,4 @@
-"""The recipes of docs/frontend.md, as they are printed."""
+"""The recipes of docs/frontend.md, as printed."""
 
 import re
 from pathlib import Path
@@ -16,7 +16,7 @@ FRAGMENT = re.search(r"```html\n({% if job.is_ended.*?)```", DOCS, re.DOTALL)[1]
 
 
 def render(request, name, context):
-    """Render the fragment as it is printed."""
+    """Render the fragment as printed."""
     return HttpResponse(Template(FRAGMENT).render(Context(context)))
 
 

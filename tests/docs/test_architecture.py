@@ -1,4 +1,4 @@
-"""docs/architecture.md names only what there is, and its row is the one that the test of layers holds."""
+"""docs/architecture.md names only things that exist, and shows the row of test_layers.py."""
 
 import re
 from importlib import import_module
@@ -16,14 +16,14 @@ DJANGO_S = {"lua", "md", "py"}
 
 
 @pytest.mark.parametrize(("module", "name"), [pair for pair in NAMED if pair[1] not in DJANGO_S])
-def test_every_function_that_the_page_names_is_there(module, name):
+def test_every_function_that_the_page_names_exists(module, name):
     found = import_module("jobs." + module.replace("/", "."))
     for part in name.split("."):
         found = getattr(found, part)
 
 
 @pytest.mark.parametrize("path", FILES)
-def test_every_folder_that_the_page_names_is_there(path):
+def test_every_folder_that_the_page_names_exists(path):
     assert (ROOT / path).exists() or (ROOT / "jobs" / path).exists()
 
 

@@ -1,6 +1,6 @@
-"""The documents are true: their code is code, a test runs it, the site builds, and the reference is the code's.
+"""The documents are true: their code runs, the site builds, and the reference matches the code.
 
-The convention: `tests/docs/documents.py` reads the blocks; each document with code is named by the test that runs it.
+`tests/docs/documents.py` reads the blocks. The test that runs a document's code names it.
 """
 
 import ast
@@ -43,7 +43,7 @@ DJANGO_TASKS = "django.tasks" if django.VERSION < (6,) else "nothing is missing"
 
 
 def every(*languages):
-    """Return all blocks of the languages, for a parametrised test, each with its document."""
+    """Return all blocks of these languages as parameters, each with its document as id."""
     found = [
         (name, block)
         for name in DOCUMENTS
@@ -71,16 +71,17 @@ def test_a_block_is_of_a_language_that_the_site_can_show(name):
 
 
 @pytest.mark.parametrize("block", every("python"))
-def test_what_python_code_imports_is_there(block):
+def test_what_python_code_imports_exists(block):
     for node in ast.walk(ast.parse(block.text)):
         if isinstance(node, ast.ImportFrom) and node.level == 0 and is_installed(node.module):
             module = importlib.import_module(node.module)
-            assert all(hasattr(module, alias.name) or importlib.import_module(f"{node.module}.{alias.name}")
-                       for alias in node.names)  # fmt: skip
+            missing = [alias.name for alias in node.names if not hasattr(module, alias.name)]
+            for name in missing:
+                importlib.import_module(f"{node.module}.{name}")
 
 
 def is_installed(module):
-    """Say whether it is not one of the printed project's own, or of a Django that is not here."""
+    """Return False for a module of the printed project or of a newer Django."""
     return module.split(".")[0] not in ("reports", "mysite") and not module.startswith(
         DJANGO_TASKS
     )
@@ -92,7 +93,7 @@ def test_html_is_a_template(block):
 
 
 @pytest.mark.parametrize("block", every("sh"))
-def test_commands_can_be_read_by_a_shell_and_are_commands(block):
+def test_commands_are_valid_and_exist(block):
     assert (
         subprocess.run(["/bin/sh", "-n"], input=block.text, text=True, capture_output=True).stderr
         == ""
@@ -129,7 +130,7 @@ def test_the_site_builds_without_a_warning_and_needs_no_network(tmp_path):
 
 
 def first_cells(heading):
-    """Return the first cells of the tables of a section, without their backquotes."""
+    """Return the first cells of a section's tables, without their backquotes."""
     section = re.search(rf"^## {heading}\n(.*?)(?=^## |\Z)", REFERENCE, re.MULTILINE | re.DOTALL)[
         1
     ]
@@ -137,18 +138,18 @@ def first_cells(heading):
 
 
 def names(cells):
-    """Return the single words that stand in backquotes."""
+    """Return the single words in backquotes."""
     return [word for cell in cells for word in re.findall(r"`(\w+)`", cell)]
 
 
-def test_the_settings_table_is_the_codes():
+def test_the_settings_table_matches_the_code():
     table = dict(re.findall(r"^\| `([A-Z_]+)` \| `([^`]*)` \|", REFERENCE, re.MULTILINE))
     defaults = JobsSettings()
     values = {name: getattr(defaults, name) for name in defaults.__slots__}
     assert table == {name: repr(value).replace("'", '"') for name, value in values.items()}
 
 
-def test_the_states_are_the_codes_and_so_is_what_may_follow():
+def test_the_states_and_their_transitions_match_the_code():
     rows = dict(re.findall(r"^\| `(\w+)` \| [^|]* \| ([^|]*) \|$", REFERENCE, re.MULTILINE))
     assert list(rows)[: len(JobState)] == list(JobState)
     for state, following in TRANSITIONS.items():
@@ -159,7 +160,7 @@ def test_the_states_are_the_codes_and_so_is_what_may_follow():
 
 
 @pytest.mark.django_db
-def test_the_events_the_fields_and_the_codes_are_the_codes():
+def test_events_fields_and_error_codes_match_the_code():
     words = names(first_cells("The socket"))
     told = [
         events.CREATED,
@@ -183,12 +184,12 @@ def test_the_events_the_fields_and_the_codes_are_the_codes():
     assert words[-len(codes) :] == [str(code) for code in codes]
 
 
-def test_texts_are_cut_where_the_reference_says():
+def test_texts_are_cut_at_the_documented_length():
     cut = {int(number) for number in re.findall(r"cut at (\d+)", REFERENCE)} | {1000}
     assert cut == set(text.LONGEST.values())
 
 
-def test_the_links_between_documents_lead_somewhere():
+def test_links_between_documents_lead_somewhere():
     links = [
         (ROOT / name).parent / target
         for name in DOCUMENTS

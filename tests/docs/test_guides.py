@@ -1,4 +1,4 @@
-"""The guides and recipes are true: each snippet runs in a project as the tutorial makes it, old ways and new."""
+"""The guides and recipes are true: each snippet runs in the tutorial's project."""
 
 import django
 import pytest
@@ -8,7 +8,7 @@ from .printed import Project
 
 TUTORIAL = "docs/tutorial.md"
 
-# Celery as the old ways need it: a result backend; and, for the test, tasks that run at once.
+# The old ways need a result backend. The test needs tasks that run immediately.
 OLD_CELERY = """
 INSTALLED_APPS += ["celery_progress"]
 CELERY_RESULT_BACKEND = "cache+memory://"
@@ -21,7 +21,11 @@ urlpatterns = [
     path("export/", views.export),
     path("reports/", lambda request: None),
     path("celery-progress/", include("celery_progress.urls")),
-    path("status/<str:task_id>/", getattr(views, "export_status", None) or views.export, name="export_status"),
+    path(
+        "status/<str:task_id>/",
+        getattr(views, "export_status", None) or views.export,
+        name="export_status",
+    ),
 ]
 """
 NEW_URLS = """
@@ -45,18 +49,19 @@ assert client.post(waiting_page + "ready/", follow=True).content == b""
 """
 
 
-def test_what_celery_progress_did_before(tmp_path):
+def test_the_old_code_with_celery_progress_works(tmp_path):
     project = Project(tmp_path).copy(TUTORIAL, "docs/from-celery-progress.md#Before")
     project.add("mysite/settings.py", OLD_CELERY).write("mysite/urls.py", OLD_URLS)
     project.drive("""
 import re
 page = client.post("/export/", {"year": "2026"}).content.decode()
 answer = client.get(re.search(r'"(/celery-progress/[^"]+)"', page)[1]).json()
-assert (answer["complete"], answer["success"], answer["result"]) == (True, True, "report-2026.csv"), answer
+found = answer["complete"], answer["success"], answer["result"]
+assert found == (True, True, "report-2026.csv"), answer
 """)
 
 
-def test_what_polling_did_before(tmp_path):
+def test_the_old_code_with_polling_works(tmp_path):
     project = Project(tmp_path).copy(TUTORIAL, "docs/from-polling.md#Before")
     project.add("mysite/settings.py", OLD_CELERY).write("mysite/urls.py", OLD_URLS)
     project.drive("""
@@ -68,14 +73,14 @@ assert client.get("/status/nobody-ever-had-this/").json() == {"state": "PENDING"
 
 
 @pytest.mark.parametrize("guide", ["docs/from-celery-progress.md", "docs/from-polling.md"])
-def test_the_same_task_after(tmp_path, guide):
+def test_the_new_code_of_a_guide_works(tmp_path, guide):
     project = Project(tmp_path).copy(TUTORIAL, f"{guide}#After").write("mysite/urls.py", NEW_URLS)
     assert "no issues" in project.python("manage.py", "check")
     project.drive(DRIVE_NEW)
 
 
 @pytest.mark.parametrize("block", files("docs/testing.md"), ids=lambda block: block.file)
-def test_the_tests_of_the_guide_to_testing_pass(tmp_path, block):
+def test_the_tests_in_the_testing_guide_pass(tmp_path, block):
     project = Project(tmp_path).copy(TUTORIAL)
     project.add("reports/tasks.py", "\ntime.sleep = lambda seconds: None\n")
     block.write(tmp_path)
@@ -121,7 +126,7 @@ assert stranger.get(answer["Location"]).status_code == 404
         ("django-ninja", "", "client.post('/api/exports/?year=2026')"),
     ],
 )
-def test_an_api_answers_202_with_where_and_when_to_ask_again(tmp_path, section, settings, post):
+def test_an_api_answers_202_with_location_and_retry_after(tmp_path, section, settings, post):
     project = (
         Project(tmp_path)
         .copy(TUTORIAL, f"docs/recipes.md#{section}")
@@ -142,13 +147,17 @@ def post(name, **headers):
     client = Client()
     client.force_login(User.objects.get_or_create(username=name)[0])
     with patch("jobs.tasks.JobTask.apply_async", return_value=None):
-        answer = client.post("/api/exports-once/", {"year": 2026}, content_type="application/json", headers=headers)
+        answer = client.post(
+            "/api/exports-once/", {"year": 2026}, content_type="application/json", headers=headers
+        )
     assert answer.status_code == 202, answer.content
     return answer.json()["id"]
 
 first = post("ann", **{"Idempotency-Key": "k1"})
 assert post("ann", **{"Idempotency-Key": "k1"}) == first
-assert first not in (post("ann", **{"Idempotency-Key": "k2"}), post("bob", **{"Idempotency-Key": "k1"}), post("ann"))
+another_key = post("ann", **{"Idempotency-Key": "k2"})
+another_user = post("bob", **{"Idempotency-Key": "k1"})
+assert first not in (another_key, another_user, post("ann"))
 job = JobRepository().find(first)
 job.start(), job.complete()
 assert post("ann", **{"Idempotency-Key": "k1"}) != first
@@ -156,7 +165,7 @@ assert post("ann", **{"Idempotency-Key": "k1"}) != first
 
 
 @pytest.mark.skipif(django.VERSION < (6,), reason="django.tasks came with Django 6.0")
-def test_a_task_of_djangos_own_is_waited_for(tmp_path):
+def test_a_django_task_has_a_waiting_page(tmp_path):
     project = Project(tmp_path).copy(TUTORIAL, "docs/recipes.md#Django tasks")
     project.drive("""
 waiting_page = client.post("/export/", {"year": "2026"})["Location"]
@@ -173,7 +182,7 @@ DATABASES["default"]["OPTIONS"] = {"transaction_mode": "IMMEDIATE"}
 
 
 @pytest.mark.skipif(django.VERSION < (6,), reason="django.tasks came with Django 6.0")
-def test_a_task_of_djangos_own_is_run_as_a_job_by_another_process(tmp_path):
+def test_another_process_runs_a_django_task_as_a_job(tmp_path):
     project = Project(tmp_path).copy(TUTORIAL, "docs/recipes.md#Django tasks")
     project.add("mysite/settings.py", DATABASE_BACKEND)
     project.drive("""
@@ -210,7 +219,7 @@ assert "opens /ws/jobs/" in find_route()
 
 
 @pytest.mark.parametrize("blocks_taken", [2, 3], ids=["below", "in the router"])
-def test_sockets_of_the_projects_own_stay_beside_those_of_jobs(tmp_path, blocks_taken):
+def test_the_projects_own_sockets_work_beside_ours(tmp_path, blocks_taken):
     project = Project(tmp_path).copy(TUTORIAL)
     for block in files("docs/recipes.md#Sockets of your own")[:blocks_taken]:
         block.write(tmp_path)

@@ -1,4 +1,4 @@
-"""docs/operate.md is true: its tables are those of the code, and its snippets run."""
+"""docs/operate.md is true: its tables match the code, and its snippets run."""
 
 import logging.config
 import re
@@ -20,7 +20,7 @@ TEXT = (ROOT / "docs" / "operate.md").read_text()
 
 
 def first_cells(pattern):
-    """Return what stands in the first cell of the tables' rows."""
+    """Return the first cells of all table rows."""
     return re.findall(rf"^\| `{pattern}` \|", TEXT, re.MULTILINE)
 
 
@@ -59,13 +59,13 @@ def test_every_command_is_in_the_table():
     }
 
 
-def test_the_doctor_s_steps_are_those_that_are_shown():
+def test_the_page_shows_the_doctor_s_steps():
     shown = re.findall(r"^(?:ok   |wrong) (\w+): ", TEXT, re.MULTILINE)
     assert shown == [*STEPS, *STEPS_WITH_URL]
     assert FOREIGN_ORIGIN.endswith(".invalid")
 
 
-def test_the_logging_that_is_shown_names_the_job():
+def test_the_printed_logging_names_the_job():
     snippet = re.search(r"LOGGING = (\{.*?\n\})", TEXT, re.DOTALL)[1].replace("    ...\n", "")
     settings = eval(snippet)  # noqa: S307 - our own document
     configurator = logging.config.DictConfigurator(settings)
@@ -76,7 +76,7 @@ def test_the_logging_that_is_shown_names_the_job():
 
 
 @pytest.mark.django_db(transaction=True)
-def test_the_handler_that_is_shown_can_run_its_jobs_again():
+def test_the_printed_handler_can_run_its_jobs_again():
     (snippet,) = [
         block.text for block in blocks("docs/operate.md", "python") if "start_again" in block.text
     ]
@@ -95,5 +95,5 @@ def test_the_handler_that_is_shown_can_run_its_jobs_again():
 @pytest.mark.parametrize(
     "name", ["jobs.metrics.expose", "jobs.health.health", "jobs.apps.MeasuredJobsConfig"]
 )
-def test_what_is_named_is_there(name):
+def test_what_the_page_names_exists(name):
     assert name in TEXT and import_string(name)

@@ -1,4 +1,4 @@
-"""The README is true: its code works as printed in a project that has Celery, and it stays short."""
+"""The README is true and short: its code works as printed in a project with Celery."""
 
 import re
 
@@ -9,7 +9,7 @@ from .printed import Project
 
 README = (ROOT / "README.md").read_text()
 
-# What a project has before it reads the README: a Celery app, and an app with a URL.
+# What a project has before its author reads the README: a Celery app, and an app with a URL.
 BEFORE = """
 import os
 INSTALLED_APPS += ["reports"]
@@ -37,7 +37,7 @@ assert "opens /ws/jobs/" in find_route()
 
 @pytest.fixture
 def project(tmp_path):
-    """A project that has Celery, with the README's files in it."""
+    """Return a project with Celery and the README's files."""
     project = Project(tmp_path).add("mysite/settings.py", BEFORE)
     for block in files("docs/tutorial.md"):
         if block.file in ("mysite/celery.py", "mysite/__init__.py"):
@@ -54,7 +54,7 @@ def test_the_readmes_code_works_as_printed(project):
     project.drive(DRIVE)
 
 
-def test_what_is_to_be_copied_is_short():
+def test_the_code_to_copy_is_short():
     lines = [
         line for block in files("README.md") for line in block.text.splitlines() if line.strip()
     ]
@@ -62,7 +62,7 @@ def test_what_is_to_be_copied_is_short():
     assert len(lines) <= 55
 
 
-def test_a_newcomer_reads_what_it_is_sees_a_picture_and_runs_one_command():
+def test_the_readme_opens_with_purpose_picture_and_one_command():
     what, picture, command, code = (
         README.index(mark) for mark in ("**I want**", "![", "```sh", "```python")
     )
@@ -71,7 +71,7 @@ def test_a_newcomer_reads_what_it_is_sees_a_picture_and_runs_one_command():
     assert blocks("README.md", "sh")[0].text.strip().endswith("manage.py demo")
 
 
-def test_its_pictures_and_documents_are_there():
+def test_the_readmes_pictures_and_documents_exist():
     targets = re.findall(r"\]\((?!https?:)([^)#]+)", README)
     assert targets
     assert [target for target in targets if not (ROOT / target).is_file()] == []

@@ -1,4 +1,7 @@
-"""The recipes of docs/frontend.md as printed: what they ask of the server; tests/system/test_host.py has the browser."""
+"""What the recipes of docs/frontend.md ask of the server.
+
+tests/system/test_host.py tries them in a browser.
+"""
 
 import pytest
 from django.http import Http404
@@ -19,13 +22,13 @@ urlpatterns = [
 
 @pytest.fixture
 def ask(settings):
-    """Return a function that asks as HTMX does."""
+    """Return a function that sends a request like HTMX."""
     settings.ROOT_URLCONF = "tests.docs.test_recipes"
     headers = {"HX-Request": "true"}
     return lambda job, session=ANN: export_status(request_of(session, headers=headers), job.id)
 
 
-def test_htmx_asks_again_while_the_job_runs(ask):
+def test_htmx_polls_while_the_job_runs(ask):
     job = create_job(handler_class="jobs.handlers.JobHandler")
     job.start()
     job.set_progress(1, 4)
@@ -34,7 +37,7 @@ def test_htmx_asks_again_while_the_job_runs(ask):
     assert f'hx-get="/exports/{job.id}/"' in answer.text and "25 %" in answer.text
 
 
-def test_htmx_stops_at_the_end_and_has_a_link_on(ask):
+def test_htmx_stops_at_the_end_and_shows_a_link(ask):
     answer = ask(job := ended_job())
     assert f'href="/jobs/{job.id}/"' in answer.text
     assert "hx-get" not in answer.text
@@ -45,7 +48,7 @@ def test_htmx_shows_strangers_nothing(ask):
         ask(create_job(), BOB)
 
 
-def test_fetch_is_told_when_to_ask_again_until_the_end():
+def test_fetch_learns_when_to_poll_until_the_end():
     job = create_job()
     client = browser(ANN)
     answer = client.get(f"/jobs/{job.id}/", **JSON)

@@ -1,4 +1,4 @@
-"""SECURITY.md is true: of what is stored where, and of the rights in Redis that are enough."""
+"""SECURITY.md is true about what is stored where, and which Redis rights are enough."""
 
 import re
 
@@ -25,7 +25,7 @@ RULE = re.search(
 
 @pytest.fixture
 def limited_url(redis_client):
-    """The address of the tests' Redis for a user who may do what SECURITY.md says and nothing else."""
+    """Return the address of the tests' Redis for a user with the rights of SECURITY.md only."""
     name, password, rules = RULE.groups()
     redis_client.execute_command(
         "ACL", "SETUSER", name, "reset", "on", f">{password}", *rules.split()
@@ -37,14 +37,14 @@ def limited_url(redis_client):
 
 @pytest.fixture
 def limited(settings, limited_url):
-    """Jobs and the channel layer as that user."""
+    """Let jobs and the channel layer connect as that user."""
     settings.JOBS = settings.JOBS | {"REDIS_URL": limited_url}
     layer = settings.CHANNEL_LAYERS["default"]
     settings.CHANNEL_LAYERS = {"default": layer | {"CONFIG": {"hosts": [limited_url]}}}
 
 
 @pytest.mark.usefixtures("limited")
-def test_a_job_needs_no_more_of_redis_than_its_keys_and_channels():
+def test_a_job_needs_only_its_keys_and_channels_in_redis():
     assert run_job(send_parcel, request_of(dict(ANN)), parcel="books").state == "complete"
     records.beat([create_job().id], 45)
     assert server.check_write()[0] > 0
@@ -52,7 +52,7 @@ def test_a_job_needs_no_more_of_redis_than_its_keys_and_channels():
 
 
 @pytest.mark.usefixtures("limited", "nothing_left")
-async def test_nor_does_a_page():
+async def test_a_page_needs_only_its_keys_and_channels_in_redis():
     job = await sync_to_async(create_job)()
     async with JobCommunicator(ANN, job.id) as page:
         await page.event("created")
@@ -61,7 +61,7 @@ async def test_nor_does_a_page():
         await page.event("ready")
 
 
-def test_that_user_reaches_nothing_else(limited_url, redis_client, settings):
+def test_the_limited_user_reaches_nothing_else(limited_url, redis_client, settings):
     redis_client.set("session:1", "secret")
     settings.JOBS = settings.JOBS | {"REDIS_URL": limited_url}
     for command in (["GET", "session:1"], ["FLUSHALL"], ["CONFIG", "GET", "*"], ["KEYS", "*"]):
@@ -71,7 +71,7 @@ def test_that_user_reaches_nothing_else(limited_url, redis_client, settings):
         client.client().set("session:1", "forged")
 
 
-def test_redis_holds_a_job_and_three_kinds_of_lists_and_forgets_them_all(redis_client):
+def test_redis_holds_a_job_and_its_lists_and_forgets_them_all(redis_client):
     job = submit("books")
     keys = {key.decode(): redis_client.ttl(key) for key in redis_client.keys("jobs:*")}
     lists = ["jobs:index:all", "jobs:index:owner:visitor:ann", "jobs:index:tag:post"]

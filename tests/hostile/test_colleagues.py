@@ -44,7 +44,7 @@ def test_h17_a_pickle_in_a_record_is_never_opened(ann, field, redis_client, tmp_
     for headers in ({}, JSON):
         assert ann.get(f"/jobs/{job.id}/", **headers).status_code < 500
     assert not place.exists()
-    pickle.loads(redis_client.hget(f"jobs:{{{job.id}}}", field)).close()  # noqa: S301 - whoever did so would be found
+    pickle.loads(redis_client.hget(f"jobs:{{{job.id}}}", field)).close()  # noqa: S301 - code that does so would be found
     assert place.exists()
 
 

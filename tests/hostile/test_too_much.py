@@ -92,7 +92,7 @@ def ten_jobs_a_second(settings, monkeypatch):
 
 
 async def answers_of(socket, number, **target):
-    """Subscribe so many times, and return what the answers were, without the frames of jobs."""
+    """Subscribe `number` times, and return the answers without the frames of jobs."""
     answers = []
     while len(answers) < number:
         await socket.send_json_to({"action": "subscribe", **target})

@@ -1,4 +1,7 @@
-"""Plays schedules: `python -m tests.interleaving --seed 7`, or `--seeds 1 20000`, shared by a process for each CPU."""
+"""Plays schedules: `python -m tests.interleaving --seed 7`, or `--seeds 1 20000`.
+
+A process for each CPU plays its part of them.
+"""
 
 import argparse
 import importlib
@@ -41,7 +44,7 @@ class Tally(NamedTuple):
 
 
 def main() -> int:
-    """Play, print what went wrong with the command that plays it again, and return 1 unless all went well."""
+    """Play, and print how to repeat what went wrong. Return 1 unless all went well."""
     options = parse()
     is_in_memory = MEMORY.is_dir() and "TMPDIR" not in os.environ
     with tempfile.TemporaryDirectory(
@@ -114,7 +117,7 @@ def start(first: int, count: int, seconds: float, folder: str) -> Child:
 
 
 def await_tally(child: Child) -> Tally:
-    """Wait until a process has played, and return what it told; one that died has played nothing."""
+    """Wait until a process has played, and return what it printed. A dead one played nothing."""
     while not child.await_exit(60):
         pass
     if told := TALLY.fullmatch(child.last_words):

@@ -1,7 +1,7 @@
-"""One play: a worker, its parent's heart, two people, a reader, a canceller, the clock, and what may go wrong.
+"""One play: a worker and its heart, two people, a reader, a canceller, the clock, and faults.
 
-Every call of the store and of the archive is a point at which the others may move. What background threads do in a
-server or a worker (late writes, the renewal of leases) is done by actors here.
+Every call of the store and of the archive is a point at which the others may move. Actors do what
+background threads do in a server or a worker: late writes, and the renewal of leases.
 """
 
 from collections.abc import Callable
@@ -28,7 +28,7 @@ from jobs.runtime import backlog
 from jobs.states import ENDED, JobState
 from jobs.store import client, keys, records
 from jobs.store.kept_connection import kept_connection
-from jobs.waiting import claim
+from jobs.waiting import claim, hook
 from jobs.waiting.leases import lease_keeper
 
 from .stage import Stage
@@ -101,7 +101,7 @@ def a_request() -> HttpRequest:
 
 
 def archived_row(job_id: str) -> tuple[str, bool] | None:
-    """Return the state that the archive has, and whether it is claimed; the ORM would take ten times as long."""
+    """Return the state in the archive, and whether it is claimed. Ten times as fast as the ORM."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT state, claimed_at FROM jobs_jobrecord WHERE id = %s", [job_id])
         row = cursor.fetchone()
@@ -136,7 +136,9 @@ def prepare() -> None:
 
 
 class Remembered:
-    """Asks the archive, unless it would answer as before: no row has changed since, and no transaction is open.
+    """Asks the archive, unless no row has changed since the last question.
+
+    No transaction may be open either.
 
     Two of three questions are of that kind, and they took a sixth of the time of a schedule.
     """
@@ -328,7 +330,7 @@ class Play:
                 if job.is_ended:
                     return claim.claim(job, a_request())
                 wait("waits for the end")
-            except (StoreUnavailable, JobNotFound, claim.NotEnded, claim.ClaimFailed) as error:
+            except (StoreUnavailable, JobNotFound, claim.NotEnded, hook.ClaimFailed) as error:
                 wait(f"is refused: {type(error).__name__}")
         return ""
 
@@ -439,7 +441,8 @@ class Play:
         in_redis = state_in_redis(self.job_id)
         if not last and (archived or in_redis):
             wrong.append(
-                f"nobody can claim: Redis has {in_redis or 'nothing'}, the archive {archived or 'nothing'}"
+                f"nobody can claim: Redis has {in_redis or 'nothing'}, "
+                f"the archive {archived or 'nothing'}"
             )
         if archived and not Seen.was_emptied and in_redis and in_redis != archived:
             wrong.append(f"Redis says {in_redis}, the archive {archived}")
@@ -463,6 +466,6 @@ def run(seed: int) -> list[str]:
 
 
 def account() -> list[str]:
-    """Return every move of the last play, and how each actor ended; without the job's id, which is new each time."""
+    """Return every move of the last play and how each actor ended, without the job's random id."""
     ends = [f"{actor.name} ended: {actor.result!r}" for actor in stage.actors]
     return [line.replace(Seen.job_id, "(id)") for line in [*stage.trace, *ends]]

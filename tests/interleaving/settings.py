@@ -1,4 +1,4 @@
-"""Settings of the interleavings: nothing ends by itself, because the clock is one of the actors."""
+"""Settings of the interleavings. Nothing ends by itself, because the clock is an actor."""
 
 import os
 
@@ -13,6 +13,7 @@ JOBS = JOBS | {"READY_LEASE": HOUR, "LOST_AFTER": HOUR, "PROGRESS_PER_SECOND": 1
 DATABASES["default"]["NAME"] = os.environ["INTERLEAVING_DATABASE"]
 DATABASES["default"]["OPTIONS"] = {
     "transaction_mode": "IMMEDIATE",
-    "init_command": "PRAGMA journal_mode=MEMORY; PRAGMA synchronous=OFF; PRAGMA temp_store=MEMORY;",
-    "timeout": 0,  # who holds the lock stands still while another actor moves: waiting would be for ever
+    "init_command": "PRAGMA journal_mode=MEMORY; PRAGMA synchronous=OFF; "
+    "PRAGMA temp_store=MEMORY;",
+    "timeout": 0,  # its holder stands still while another actor moves, so nobody can wait for it
 }

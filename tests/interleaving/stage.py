@@ -1,7 +1,7 @@
-"""A stage on which actors move one at a time: each a greenlet of its own, from one point to the next.
+"""A stage on which actors move one at a time. Each is a greenlet that moves from point to point.
 
-Which one moves is drawn from the schedule's seed, so the same seed gives the same play. Greenlets instead of threads,
-because to wake a thread costs more than most moves do.
+The schedule's seed decides who moves, so the same seed gives the same play. Waking a thread would
+cost more than most moves do, so the actors are greenlets.
 """
 
 from bisect import bisect

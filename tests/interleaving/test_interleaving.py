@@ -1,4 +1,4 @@
-"""Some schedules of the real code, and a proof that they find what they are for; `.ci/run` plays 20,000 of them."""
+"""Schedules of the real code find what they are for. `.ci/run` plays 20,000 of them."""
 
 import os
 import signal

@@ -299,7 +299,7 @@ def test_an_end_during_an_outage_is_archived_and_stored_later(settings, monkeypa
     def hang_up(**_):
         connections.close_all()  # of the backlog's thread, which does not (see test_backlog)
 
-    monkeypatch.setattr(backlog, "PAUSE", 0.01)
+    monkeypatch.setattr(backlog, "RETRY_PAUSE", 0.01)
     signals.job_ended.connect(hang_up)
     job, here = started_job(), settings.JOBS
     settings.JOBS = here | {"REDIS_URL": NOWHERE}

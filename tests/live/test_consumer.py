@@ -1,4 +1,4 @@
-"""The socket: who may open it, what it takes, and what it answers to rubbish."""
+"""The socket: who may open it, what it accepts, and what it answers to rubbish."""
 
 import asyncio
 import json
@@ -103,7 +103,7 @@ async def test_a_socket_from_elsewhere_says_nothing_about_a_job():
         "/ws/jobs/a\nb/",
     ],
 )
-async def test_an_address_below_ours_that_is_no_job_is_closed_as_not_found(path):
+async def test_an_address_that_names_no_job_is_closed_as_not_found(path):
     assert await outcome_of(socket_at(path)) == NOT_FOUND
 
 
@@ -122,7 +122,7 @@ async def test_a_logged_in_owner_hears_by_the_session_cookie_s_session():
         assert (await page.event("started"))["id"] == job.id
 
 
-async def test_staff_with_the_permission_sees_someone_else_s_job_and_without_it_does_not():
+async def test_staff_need_the_permission_to_see_someone_else_s_job():
     job = await started_job()
     for name, permissions, code in [("sam", ["view_job"], None), ("tom", [], NOT_FOUND)]:
         member = await in_thread(factories.staff, name, *permissions)
@@ -131,9 +131,7 @@ async def test_staff_with_the_permission_sees_someone_else_s_job_and_without_it_
 
 
 @pytest.mark.parametrize("path", ["/ws/jobs/{id}/", "/ws/jobs/"])
-async def test_a_store_that_is_away_closes_the_socket_with_a_code_that_says_try_later(
-    settings, path
-):
+async def test_a_store_that_is_down_closes_the_socket_with_try_later(settings, path):
     settings.JOBS = settings.JOBS | {"REDIS_URL": NOWHERE}
     communicator = socket_at(path.format(id="parcel-1"))
     await communicator.connect(timeout=3)
@@ -210,7 +208,7 @@ BAD_FRAMES = [
 
 
 @pytest.mark.parametrize("text", BAD_FRAMES, ids=lambda text: repr(text)[:40])
-async def test_a_bad_frame_is_answered_with_an_error_and_the_socket_goes_on(text, caplog):
+async def test_a_bad_frame_gets_an_error_and_the_socket_stays_open(text, caplog):
     async with JobCommunicator(ANN) as page:
         await page.send_to(text_data=text)
         answer = await page.next()
@@ -228,7 +226,7 @@ async def test_a_job_whose_name_can_be_none_is_not_found(job_id):
         assert (answer["event"], answer["code"], answer["job"]) == ("error", "not_found", job_id)
 
 
-async def test_a_bad_frame_does_not_harm_what_the_page_listens_to():
+async def test_a_bad_frame_does_not_end_a_subscription():
     job = await started_job()
     async with JobCommunicator(ANN, job.id) as page:
         await page.event("started")
@@ -262,7 +260,7 @@ async def test_more_frames_a_second_than_allowed_close_the_socket(settings):
         assert await page.close_code() == TOO_MANY
 
 
-async def test_frames_that_come_slowly_enough_go_on_for_ever(settings, monkeypatch):
+async def test_frames_within_the_limit_are_answered_every_time(settings, monkeypatch):
     settings.JOBS = settings.JOBS | {"MAX_FRAMES_PER_SECOND": 5}
     clock = iter(range(1000))
     monkeypatch.setattr("jobs.live.consumer.monotonic", lambda: next(clock) / 4)
@@ -271,7 +269,7 @@ async def test_frames_that_come_slowly_enough_go_on_for_ever(settings, monkeypat
             assert await page.ask(action="ping") == {"event": "pong"}
 
 
-async def test_there_are_so_many_subscriptions_to_a_socket_and_no_more(settings):
+async def test_a_socket_may_have_a_limited_number_of_subscriptions(settings):
     settings.JOBS = settings.JOBS | {"MAX_SUBSCRIPTIONS": 2}
     jobs = [await started_job() for _ in range(3)]
     async with JobCommunicator(ANN) as page:
@@ -289,7 +287,17 @@ async def test_there_are_so_many_subscriptions_to_a_socket_and_no_more(settings)
         await page.event("started")
 
 
-async def test_subscribing_again_to_the_same_is_not_one_more(settings):
+async def test_a_spent_budget_is_answered_with_the_seconds_to_wait(settings):
+    settings.JOBS = settings.JOBS | {"MAX_JOBS_PER_SECOND": 1}
+    async with JobCommunicator(ANN) as page:
+        for _ in range(11):  # each reads one list; ten are allowed at once
+            assert (await page.subscribe(mine=True))["event"] == "subscribed"
+        answer = await page.subscribe(mine=True)
+    assert (answer["code"], answer["mine"], answer["retry_after"]) == ("too_many", True, 1)
+    assert answer["detail"] == "Too many jobs at once. Subscribe again in 1 seconds."
+
+
+async def test_subscribing_twice_to_one_job_counts_once(settings):
     settings.JOBS = settings.JOBS | {"MAX_SUBSCRIPTIONS": 1}
     job = await started_job()
     async with JobCommunicator(ANN, job.id) as page:
@@ -312,7 +320,7 @@ def test_any_text_is_a_frame_of_the_protocol_or_a_bad_frame(text):
     assert action in ("ping", "subscribe", "unsubscribe") and len(target) == (action != "ping")
 
 
-# What is told
+# What a page gets
 
 
 async def test_data_is_never_in_a_frame_and_public_data_is():
@@ -325,14 +333,14 @@ async def test_data_is_never_in_a_frame_and_public_data_is():
     assert first[1]["job"]["parcel"] == last["job"]["parcel"] == "books"
 
 
-async def test_what_a_handler_publishes_does_not_replace_a_core_key():
+async def test_public_data_does_not_replace_a_core_key():
     job = await started_job()
     async with JobCommunicator(ANN, job.id) as page:
-        told = await page.event("started")
-        assert (told["id"], told["state"]) == (job.id, "running")
+        shown = await page.event("started")
+        assert (shown["id"], shown["state"]) == (job.id, "running")
 
 
-async def test_a_job_that_has_failed_tells_what_its_owner_may_know():
+async def test_a_failed_job_shows_the_error_meant_for_its_owner():
     job = await ended_job(JobState.FAILED, "The parcel is too heavy.")
     async with JobCommunicator(ANN, job.id) as page:
         assert (await page.event("failed"))["error"] == "The parcel is too heavy."
@@ -356,7 +364,7 @@ async def test_a_page_that_has_left_is_forgotten():
     assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
-async def test_a_push_that_comes_while_a_socket_is_closing_is_lost_quietly(caplog):
+async def test_a_push_to_a_closing_socket_is_dropped_without_a_log(caplog):
     job = await started_job()
     async with JobCommunicator(ANN, job.id) as page:
         await page.event("started")
@@ -368,10 +376,8 @@ async def test_a_push_that_comes_while_a_socket_is_closing_is_lost_quietly(caplo
 
 
 @pytest.mark.parametrize("gone", [RuntimeError("Attempt to send on a closed protocol"), OSError()])
-async def test_a_push_to_a_socket_that_has_gone_unheard_is_lost_quietly_and_others_hear(
-    caplog, gone
-):
-    """As daphne (autobahn's `Disconnected`) and the ASGI specification have it."""
+async def test_a_push_to_a_vanished_socket_is_dropped_and_others_hear(caplog, gone):
+    """Each server has its own error: autobahn's `Disconnected` in daphne, `OSError` in ASGI."""
     job, tried = await started_job(), []
 
     async def receive():
@@ -418,5 +424,5 @@ async def test_a_killed_pubsub_connection_costs_a_page_nothing_but_a_moment(
         assert (await page.event("ready", timeout=3))["state"] == "complete"
 
 
-async def test_a_reader_for_sockets_is_shared_by_all_of_a_server():
+async def test_all_sockets_of_a_server_share_one_reader():
     assert reader.async_reader() is reader.async_reader()

@@ -1,4 +1,4 @@
-"""Whoever logs out, is deactivated or changes the password stops listening."""
+"""A user who logs out, is deactivated or changes the password stops listening."""
 
 import pytest
 from django.contrib.auth import get_user_model
@@ -17,40 +17,40 @@ pytestmark = pytest.mark.usefixtures("database_file")
 
 
 @pytest.fixture
-def told(monkeypatch):
+def closed(monkeypatch):
     """Return the owners whose sockets are to be closed."""
     owners = []
     monkeypatch.setattr(publisher, "broadcast", lambda message: owners.append(message["owner"]))
     return owners
 
 
-def test_logging_out_closes_the_sockets_of_the_user_and_of_the_visitor(told):
+def test_logging_out_closes_the_sockets_of_the_user_and_of_the_visitor(closed):
     ada = user()
     client = browser(ANN, ada)
     client.post("/accounts/logout/")
-    assert told == [f"user:{ada.pk}", "visitor:ann"]
+    assert closed == [f"user:{ada.pk}", "visitor:ann"]
 
 
-def test_a_logout_of_nobody_closes_nothing(told):
+def test_a_logout_of_nobody_closes_nothing(closed):
     browser().post("/accounts/logout/")
-    assert told == []
+    assert closed == []
 
 
 @pytest.mark.parametrize("change", [{"is_active": False}, {"password": "new"}, {"is_staff": True}])
-def test_a_change_of_the_user_closes_the_sockets(told, change):
+def test_a_change_of_the_user_closes_the_sockets(closed, change):
     ada = user()
     for name, value in change.items():
         setattr(ada, name, value)
     ada.save()
-    assert told == [f"user:{ada.pk}"]
+    assert closed == [f"user:{ada.pk}"]
 
 
-def test_a_new_user_and_a_login_close_nothing(told):
+def test_a_new_user_and_a_login_close_nothing(closed):
     ada = user()
     ada.last_login = timezone.now()
     ada.save(update_fields=["last_login"])
     browser(user=ada)
-    assert told == []
+    assert closed == []
 
 
 def test_closing_goes_to_every_server_process(monkeypatch):
@@ -60,14 +60,14 @@ def test_closing_goes_to_every_server_process(monkeypatch):
     assert sent == [{"type": "job.logout", "owner": "user:7"}]
 
 
-def test_listening_twice_is_listening_once(told):
+def test_listening_twice_is_listening_once(closed):
     logout.connect()
     ada = user()
     ada.save()
-    assert told == [f"user:{ada.pk}"]
+    assert closed == [f"user:{ada.pk}"]
 
 
-def test_a_channel_layer_that_is_away_does_not_keep_anybody_from_logging_out(settings):
+def test_logging_out_works_while_the_channel_layer_is_down(settings):
     settings.CHANNEL_LAYERS = {}
     assert browser(user=user()).post("/accounts/logout/").status_code == 302
     assert get_user_model().objects.exists()
@@ -77,7 +77,7 @@ def test_a_channel_layer_that_is_away_does_not_keep_anybody_from_logging_out(set
 
 
 @isolate_apps("django.contrib.auth", "django.contrib.contenttypes")
-def test_a_change_through_a_proxy_that_was_made_later_closes_the_sockets(told):
+def test_a_change_through_a_proxy_that_was_made_later_closes_the_sockets(closed):
     class Member(get_user_model()):
         class Meta:
             proxy = True
@@ -87,11 +87,11 @@ def test_a_change_through_a_proxy_that_was_made_later_closes_the_sockets(told):
     member = Member.objects.get(pk=ada.pk)
     member.set_password("new")
     member.save()
-    assert told == [f"user:{ada.pk}"]
+    assert closed == [f"user:{ada.pk}"]
 
 
 @isolate_apps("django.contrib.auth", "django.contrib.contenttypes")
-def test_a_change_through_a_child_s_table_closes_the_sockets_of_the_user(told):
+def test_a_change_through_a_child_s_table_closes_the_sockets_of_the_user(closed):
     class Badge(models.Model):  # noqa: DJ008
         badge_id = models.AutoField(primary_key=True)
 
@@ -105,33 +105,33 @@ def test_a_change_through_a_child_s_table_closes_the_sockets_of_the_user(told):
     post_save.send(
         Guard, instance=Guard(id=7, badge_id=3), created=False, update_fields=None, using="default"
     )
-    assert told == ["user:7"]
+    assert closed == ["user:7"]
 
 
-def test_a_deleted_user_s_sockets_are_closed(told):
+def test_a_deleted_user_s_sockets_are_closed(closed):
     ada = user()
     name = f"user:{ada.pk}"
     get_user_model().objects.filter(pk=ada.pk).delete()
-    assert told == [name]
+    assert closed == [name]
 
 
-def test_sockets_are_closed_when_others_can_see_the_change(told):
+def test_sockets_are_closed_when_others_can_see_the_change(closed):
     ada = user()
     with transaction.atomic():
         ada.save()
-        assert told == []
-    assert told == [f"user:{ada.pk}"]
+        assert closed == []
+    assert closed == [f"user:{ada.pk}"]
 
 
-def test_a_change_that_is_rolled_back_closes_nothing(told):
+def test_a_change_that_is_rolled_back_closes_nothing(closed):
     ada = user()
     with pytest.raises(ValueError, match="no"), transaction.atomic():
         ada.save()
         raise ValueError("no")
-    assert told == []
+    assert closed == []
 
 
-def test_other_models_keep_their_fast_delete(told):
+def test_other_models_keep_their_fast_delete(closed):
     assert not post_delete.has_listeners(JobRecord) and post_delete.has_listeners(get_user_model())
 
 

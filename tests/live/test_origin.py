@@ -55,7 +55,7 @@ def test_any_other_may_not(origin, host, scheme):
 
 
 @pytest.mark.parametrize("header", [(b"origin", b"http://testserver"), (b"host", b"testserver")])
-def test_two_headers_of_a_name_are_none(header):
+def test_a_header_that_is_there_twice_is_ignored(header):
     assert not opened(more=[header])
 
 
@@ -84,7 +84,7 @@ def test_trusted_origins_of_the_project_may(settings, origin, trusted):
     assert opened(origin) is trusted
 
 
-def test_behind_a_proxy_the_scheme_and_the_host_are_those_that_it_forwards(settings):
+def test_behind_a_proxy_its_forwarded_scheme_and_host_count(settings):
     forwarded = [(b"x-forwarded-proto", b"https"), (b"x-forwarded-host", b"school.example")]
     assert not opened("https://school.example", "inner", more=forwarded)
     settings.ALLOWED_HOSTS = ["school.example"]

@@ -1,17 +1,20 @@
-"""What a socket listens to: join first, then read, then tell."""
+"""What a page subscribes to: the server joins first, then reads, then sends."""
 
 import asyncio
 import itertools
-from dataclasses import replace
 from time import monotonic
 
 import pytest
 from asgiref.sync import sync_to_async
 from django.core import signing
 
+from jobs import access
 from jobs.access import TICKET_SALT, Viewer, ticket
+from jobs.conf import jobs_settings
 from jobs.live import subscription
+from jobs.live.close_codes import LOGGED_OUT, NOT_FOUND
 from jobs.live.consumer import JobConsumer
+from jobs.live.subscription import Subscription
 from jobs.push.envelope import message_of
 from jobs.push.hub import hub
 from jobs.repository import JobRepository
@@ -39,7 +42,7 @@ create_job, started_job, ended_job = map(sync_to_async, (create_job, started_job
 
 
 async def push(version, job_id, topic=None, frame='{"event":"old"}'):
-    """Have the hub hand out a push, as it came from a worker."""
+    """Have the hub hand out a push, as if a worker had sent it."""
     message = message_of(frame, [topic or f"job:{job_id}"], job_id) | {"version": str(version)}
     await hub().hand_out(message)
 
@@ -49,53 +52,54 @@ async def push(version, job_id, topic=None, frame='{"event":"old"}'):
 
 @pytest.fixture
 def alias():
-    """Return the id of a draft in whose place a job of Ann's runs, and that job."""
+    """Return the id of a draft, and the job of Ann's that runs in its place."""
     job, draft = factories.create_job(), factories.draft()
     JobRepository().store_alias(draft, job)
     return draft.id, job
 
 
-async def test_a_page_that_asks_for_an_alias_hears_the_job_that_runs(alias):
-    asked, job = alias
+async def test_a_page_that_subscribes_to_an_alias_hears_the_running_job(alias):
+    draft, job = alias
     async with JobCommunicator(ANN) as page:
-        assert await page.subscribe(job=asked) == {"event": "subscribed", "job": asked}
+        assert await page.subscribe(job=draft) == {"event": "subscribed", "job": draft}
         assert (await page.event("created"))["id"] == job.id
         await in_thread(job.start)
         frame = await page.next()
         assert (frame["event"], frame["job"]["id"], frame["for"]) == (
             "started",
             job.id,
-            [{"job": asked}],
+            [{"job": draft}],
         )
         await in_thread(job.complete)
         assert (await page.event("ready"))["id"] == job.id
 
 
-async def test_an_alias_is_nobody_else_s(alias):
+async def test_an_alias_is_closed_to_strangers(alias):
     async with JobCommunicator(BOB, alias[0]) as page:
-        assert await page.close_code() == 4404
+        assert await page.close_code() == NOT_FOUND
 
 
-async def test_a_ticket_for_an_alias_opens_the_job_that_runs(alias):
-    asked, job = alias
+async def test_a_ticket_for_an_alias_opens_the_running_job(alias):
+    draft, job = alias
     async with JobCommunicator(BOB) as page:
-        await page.subscribe(job=asked, ticket=ticket(f"job:{asked}"))
+        await page.subscribe(job=draft, ticket=ticket(f"job:{draft}"))
         assert (await page.event("created"))["id"] == job.id
     assert hub().watchers() == set()
 
 
-async def test_who_may_listen_to_an_alias_still_may_when_asked_again(alias):
+async def test_the_rights_on_an_alias_can_be_renewed(alias, monkeypatch):
     async with JobCommunicator(ANN, alias[0]) as page:
         await page.event("created")
         (subscription,) = hub().watchers()
-        subscription._viewer = replace(subscription._viewer, as_of=-1e9)  # a ticket's age ago
+        age = jobs_settings().TICKET_AGE - 1
+        monkeypatch.setattr(access, "monotonic", lambda: monotonic() + age)
         await subscription.reconcile()
         assert (await page.next())["event"] == "ticket"
 
 
-async def test_a_push_that_was_lost_of_an_alias_is_made_up_for(alias):
-    asked, job = alias
-    async with JobCommunicator(ANN, asked) as page:
+async def test_a_lost_push_of_an_alias_is_found_by_reconciling(alias):
+    draft, job = alias
+    async with JobCommunicator(ANN, draft) as page:
         await page.event("created")
         with drop_pushes():
             await in_thread(job.start)
@@ -104,7 +108,7 @@ async def test_a_push_that_was_lost_of_an_alias_is_made_up_for(alias):
         assert (await page.event("started"))["id"] == job.id
 
 
-async def test_a_page_is_told_that_it_listens_and_then_how_the_job_is():
+async def test_a_page_gets_subscribed_and_then_the_state_of_the_job():
     job = await started_job()
     async with JobCommunicator(ANN) as page:
         assert await page.subscribe(job=job.id) == {"event": "subscribed", "job": job.id}
@@ -156,17 +160,21 @@ async def test_an_end_between_joining_and_reading_is_heard_once(monkeypatch):
         assert await page.receive_nothing()
 
 
-async def test_an_end_between_reading_and_telling_is_heard_once_and_last(monkeypatch):
-    job = await started_job()
-    really_find = JobRepository.afind
+async def test_an_end_between_reading_and_sending_is_heard_once_and_last(monkeypatch):
+    job, pushed = await started_job(), asyncio.Event()
+    really_find, really_deliver = JobRepository.afind, Subscription.deliver
+
+    async def deliver(self, *push):
+        await really_deliver(self, *push)
+        pushed.set()
 
     async def afind(self, job_id):
         found = await really_find(self, job_id)
         await in_thread(job.complete)
-        async with asyncio.timeout(3):
-            while not any(subscription._held for subscription in hub().watchers()):
-                await asyncio.sleep(0.01)
+        await asyncio.wait_for(pushed.wait(), 3)
         return found
+
+    monkeypatch.setattr(Subscription, "deliver", deliver)
 
     monkeypatch.setattr(JobRepository, "afind", afind)
     async with JobCommunicator(ANN, job.id) as page:
@@ -178,7 +186,7 @@ async def test_an_end_between_reading_and_telling_is_heard_once_and_last(monkeyp
         assert await page.receive_nothing()
 
 
-async def test_more_pushes_than_can_be_held_while_reading_do_not_matter(monkeypatch):
+async def test_a_page_gets_the_state_even_if_too_many_pushes_were_held(monkeypatch):
     monkeypatch.setattr(subscription, "HELD_PUSHES", 2)
     job = await started_job()
     really_find = JobRepository.afind
@@ -219,7 +227,7 @@ async def test_someone_else_s_job_is_answered_as_an_unknown_one(session):
         assert hub().watchers() == set()
 
 
-async def test_a_job_past_its_deadline_is_told_as_it_is(settings):
+async def test_a_job_past_its_deadline_is_sent_as_lost(settings):
     settings.JOBS = settings.JOBS | {"LOST_AFTER": 0.03}
     job = await started_job()
     await asyncio.sleep(0.04)
@@ -227,7 +235,7 @@ async def test_a_job_past_its_deadline_is_told_as_it_is(settings):
         assert [(await page.next())["event"] for _ in range(2)] == ["subscribed", "lost"]
 
 
-async def test_subscribing_twice_tells_the_state_again_and_each_event_once():
+async def test_subscribing_twice_sends_the_state_again_and_each_event_once():
     job = await started_job()
     async with JobCommunicator(ANN, job.id) as page:
         await page.event("started")
@@ -238,7 +246,7 @@ async def test_subscribing_twice_tells_the_state_again_and_each_event_once():
         assert await page.receive_nothing()
 
 
-async def test_a_page_that_listens_to_a_job_in_two_ways_hears_each_event_once():
+async def test_a_job_in_two_subscriptions_is_heard_once():
     job = await started_job()
     async with JobCommunicator(ANN, job.id) as page:
         await page.subscribe(mine=True)
@@ -251,7 +259,7 @@ async def test_a_page_that_listens_to_a_job_in_two_ways_hears_each_event_once():
         assert await page.receive_nothing()
 
 
-async def test_who_has_unsubscribed_hears_nothing_more():
+async def test_a_page_that_has_unsubscribed_hears_nothing_more():
     job, other = await started_job(), await started_job()
     async with JobCommunicator(ANN, job.id) as page:
         await page.subscribe(job=other.id)
@@ -276,7 +284,7 @@ async def test_unsubscribing_from_nothing_is_harmless():
 # Many jobs
 
 
-async def test_my_jobs_start_with_those_that_are_alive_or_unseen_oldest_first():
+async def test_my_jobs_start_with_the_alive_and_unseen_oldest_first():
     first, second, seen = await started_job(), await ended_job(), await ended_job()
     await in_thread(mark_claimed, seen, "/parcels/")
     await create_job(owner="visitor:bob")
@@ -299,7 +307,7 @@ async def test_a_new_job_of_mine_is_heard_and_someone_else_s_is_not():
         assert (frame["event"], frame["job"]["id"]) == ("created", job.id)
 
 
-async def test_a_list_hears_of_a_job_that_is_lost(settings):
+async def test_a_list_hears_that_a_job_is_lost(settings):
     settings.JOBS = settings.JOBS | {"LOST_AFTER": 0.2, "RECONCILE_SECONDS": 0.05}
     job = await started_job()
     async with JobCommunicator(ANN) as page:
@@ -308,7 +316,7 @@ async def test_a_list_hears_of_a_job_that_is_lost(settings):
         assert (await page.event("lost"))["id"] == job.id
 
 
-async def test_nobody_has_jobs_of_their_own():
+async def test_a_session_without_an_owner_has_no_jobs():
     async with JobCommunicator({}) as page:
         assert (await page.subscribe(mine=True))["code"] == "not_found"
 
@@ -344,7 +352,7 @@ async def test_one_damaged_job_does_not_hide_my_others(redis_client):
 # Reconciling
 
 
-async def test_an_end_whose_push_was_lost_is_found_by_looking_again(settings, redis_client):
+async def test_an_end_whose_push_was_lost_is_found_by_reconciling(settings, redis_client):
     settings.JOBS = settings.JOBS | {"RECONCILE_SECONDS": 0.05}
     job = await started_job()
     async with JobCommunicator(ANN, job.id) as page:
@@ -358,7 +366,7 @@ async def test_an_end_whose_push_was_lost_is_found_by_looking_again(settings, re
         assert await page.receive_nothing()
 
 
-async def test_looking_again_takes_one_reading_for_all_who_wait(monkeypatch):
+async def test_reconciling_reads_all_watched_jobs_in_one_call(monkeypatch):
     jobs = [await started_job() for _ in range(3)]
     async with JobCommunicator(ANN) as page:
         for job in jobs:
@@ -375,7 +383,7 @@ async def test_looking_again_takes_one_reading_for_all_who_wait(monkeypatch):
         assert calls == [sorted(job.id for job in jobs)]
 
 
-async def test_a_page_whose_job_is_gone_everywhere_for_longer_than_a_heartbeat_is_told(
+async def test_a_job_that_stays_missing_longer_than_a_heartbeat_is_not_found(
     redis_client, settings
 ):
     settings.JOBS = settings.JOBS | {"HEARTBEAT": 0}
@@ -390,7 +398,7 @@ async def test_a_page_whose_job_is_gone_everywhere_for_longer_than_a_heartbeat_i
         assert hub().watchers() == set()
 
 
-async def test_a_page_waits_for_a_job_that_its_worker_has_still_to_write_anew(redis_client):
+async def test_a_page_waits_for_a_job_that_its_worker_will_rewrite(redis_client):
     job = await started_job()
     async with JobCommunicator(ANN, job.id) as page:
         await page.event("started")
@@ -401,7 +409,7 @@ async def test_a_page_waits_for_a_job_that_its_worker_has_still_to_write_anew(re
         assert (await page.event("ready"))["id"] == job.id
 
 
-async def test_a_record_that_was_written_anew_is_newer_than_what_the_page_has_seen(redis_client):
+async def test_a_rewritten_record_is_newer_than_the_page_s_version(redis_client):
     job = await started_job()
     async with JobCommunicator(ANN, job.id) as page:
         await page.event("started")
@@ -442,7 +450,7 @@ async def test_a_ticket_asks_no_database(monkeypatch):
     job = await started_job()
 
     async def refuse(scope):
-        raise AssertionError("asked the session")
+        raise AssertionError("the session was read")
 
     monkeypatch.setattr("jobs.live.consumer.viewer_of_scope", refuse)
     async with JobCommunicator({}) as page:
@@ -451,7 +459,7 @@ async def test_a_ticket_asks_no_database(monkeypatch):
         ] == "subscribed"
 
 
-async def test_after_a_ticket_s_age_the_socket_asks_again_and_renews_it(settings):
+async def test_after_a_ticket_s_age_the_socket_renews_the_ticket(settings):
     settings.JOBS = settings.JOBS | {"TICKET_AGE": 0.05, "RECONCILE_SECONDS": 0.02}
     job = await started_job()
     async with JobCommunicator(ANN, job.id) as page:
@@ -461,12 +469,12 @@ async def test_after_a_ticket_s_age_the_socket_asks_again_and_renews_it(settings
         assert signing.loads(frame["ticket"], salt=TICKET_SALT) == f"job:{job.id}"
 
 
-async def test_who_may_no_longer_listen_is_told_after_a_ticket_s_age(settings, monkeypatch):
+async def test_a_lost_right_ends_the_subscription_after_a_ticket_s_age(settings, monkeypatch):
     settings.JOBS = settings.JOBS | {"TICKET_AGE": 0.05, "RECONCILE_SECONDS": 0.02}
     job = await started_job()
 
     async def viewer(self, since=0.0):
-        return Viewer() if since else Viewer((OWNER,))  # deactivated meanwhile
+        return Viewer() if since else Viewer((OWNER,))  # later the user is deactivated
 
     monkeypatch.setattr(JobConsumer, "viewer", viewer)
     async with JobCommunicator(ANN, job.id) as page:
@@ -482,12 +490,12 @@ async def test_a_logout_closes_the_owner_s_sockets_and_no_others():
         await mine.event("started")
         await bobs.event("started")
         await hub().hand_out({"type": "job.logout", "owner": OWNER})
-        assert await mine.close_code() == subscription.LOGGED_OUT
+        assert await mine.close_code() == LOGGED_OUT
         await in_thread(other.complete)
         assert (await bobs.next())["event"] == "ready"
 
 
-# For whom a frame is
+# The subscriptions that a frame names
 
 
 async def test_a_frame_names_the_subscriptions_that_it_is_for():
@@ -515,19 +523,19 @@ async def test_a_subscription_does_not_hear_of_the_jobs_of_another():
         assert (await page.next())["for"] == [{"mine": True}]
 
 
-async def test_a_new_job_is_told_to_each_subscription_that_it_is_for():
+async def test_a_new_job_reaches_each_subscription_that_it_is_for():
     async with JobCommunicator(ANN) as page:
         await page.subscribe(mine=True)
         await page.subscribe(tag="red", ticket=ticket("tag:red"))
         job = await create_job(tags=["red"])
-        told = [(await page.next())["for"] for _ in range(2)]
-        assert {"mine": True} in told[1] and {"tag": "red"} in told[1]
+        named = [(await page.next())["for"] for _ in range(2)]
+        assert {"mine": True} in named[1] and {"tag": "red"} in named[1]
         await in_thread(job.start)
         assert (await page.next())["event"] == "started"
         assert await page.receive_nothing()
 
 
-async def test_an_end_whose_push_got_lost_is_heard_although_it_was_claimed_elsewhere():
+async def test_a_lost_end_is_heard_even_if_it_was_claimed_elsewhere():
     job = await started_job()
     async with JobCommunicator(ANN) as page:
         await page.subscribe(mine=True)
@@ -544,7 +552,7 @@ async def test_an_end_whose_push_got_lost_is_heard_although_it_was_claimed_elsew
 # A database that does not answer
 
 
-async def test_f50_nobody_waits_for_a_locked_database_because_others_are_overdue(settings):
+async def test_f50_overdue_jobs_and_a_locked_database_delay_no_other_page(settings):
     settings.JOBS = settings.JOBS | {"LOST_AFTER": 0.05}
     silent = [await started_job() for _ in range(20)]
     settings.JOBS = settings.JOBS | {"LOST_AFTER": 60}

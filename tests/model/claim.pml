@@ -487,6 +487,6 @@ proctype Judge() {
   assert(!row.is_claimed || was_emptied || redis.state == NONE || redis.state == row.state)
 }
 
-/* Nobody waits for ever, as long as every process that can move does so in the end (`pan -a -f`). */
+/* Everybody's wait ends, if every process that can move does so in the end (`pan -a -f`). */
 #define nowhere (!is_at_work && redis.state == NONE && row.state == NONE)
 ltl everybody_gets_a_place { <> (placed == 2 || nowhere) }

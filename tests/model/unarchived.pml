@@ -61,7 +61,7 @@ look:
     fi;
     assert(hooks <= 1 + excuses) /* once, for each lease that was not kept */
   }
-  atomic { is_claimed = true; goto place } /* a hook that has run is a claim, whoever has the lease by now */
+  atomic { is_claimed = true; goto place } /* a hook that has run is a claim, even if another has the lease by now */
 
 release:
   atomic {

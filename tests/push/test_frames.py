@@ -42,7 +42,7 @@ def object_of(handler=PostHandler, **values):
     return frames.job_object(job_of(handler, **values))
 
 
-def test_every_state_has_its_event_and_ready_is_that_of_complete():
+def test_every_state_has_an_event_and_complete_has_ready():
     assert set(events.OF_STATE) == set(JobState)
     assert events.OF_STATE[JobState.COMPLETE] == "ready"
     assert sorted(events.OF_STATE.values()) == sorted(
@@ -50,7 +50,7 @@ def test_every_state_has_its_event_and_ready_is_that_of_complete():
     )
 
 
-def test_a_job_is_heard_of_on_its_own_topic_its_owner_s_and_its_tags():
+def test_a_job_has_topics_for_itself_its_owner_and_its_tags():
     assert topics.topics_of("1", "user:7", ("a", "b")) == [
         "job:1",
         "owner:user:7",
@@ -65,7 +65,7 @@ def test_a_topic_s_group_is_the_same_in_every_process_and_version():
     assert {groups.group_of(f"job:{n}", 4) for n in range(100)} == {f"jobs.{n}" for n in range(4)}
 
 
-def test_owners_and_tags_have_groups_of_their_own_so_that_who_waits_for_jobs_is_not_told_of_them():
+def test_owners_and_tags_have_groups_of_their_own():
     assert groups.group_of("owner:user:7", 1) == "jobs.owner.0"
     assert groups.group_of("tag:classroom:42", 1) == "jobs.tag.0"
 
@@ -99,7 +99,7 @@ def test_the_job_s_data_is_not_in_a_frame_and_public_data_is():
     assert "hunter2" not in frames.encode(job)
 
 
-def test_what_a_handler_publishes_cannot_take_the_place_of_a_core_key():
+def test_public_data_cannot_replace_a_core_key():
     job = object_of(state=JobState.RUNNING)
     assert (job["id"], job["state"]) == ("parcel-1", "running")
 
@@ -127,9 +127,7 @@ BROKEN = "tests.handlers.BrokenHandler"
         ),
     ],
 )
-def test_a_handler_that_fails_or_is_gone_leaves_a_plain_frame_and_a_log_line(
-    caplog, handler, told
-):
+def test_a_handler_that_fails_or_is_gone_leaves_a_plain_frame(caplog, handler, told):
     job = object_of(handler, state=JobState.RUNNING)
     assert (job["header"], job["message"], job["state"]) == ("", "", "running")
     assert set(job) == KEYS
@@ -140,7 +138,7 @@ def test_header_and_message_may_be_methods_of_the_job_s_data():
     assert object_of(PostHandler.Express, data={"name": '"Ann"'})["header"] == "Express for Ann"
 
 
-def test_texts_are_in_the_language_of_the_job_and_not_of_who_reads():
+def test_texts_are_in_the_language_of_the_job_not_the_reader():
     class Polyglot(JobHandler):
         header = gettext_lazy("Yes")
 
@@ -176,18 +174,18 @@ def test_times_are_iso_8601_in_utc_with_microseconds():
     assert clock.to_datetime(NOON) == datetime(2026, 11, 1, 12, tzinfo=UTC)
 
 
-def test_the_due_time_of_a_retry_is_told_only_while_the_job_is_retrying():
+def test_retry_at_is_set_only_while_the_job_is_retrying():
     assert object_of(state=JobState.RETRYING, retry_at=NOON)["retry_at"] == clock.iso(NOON)
     assert object_of(state=JobState.RUNNING, retry_at=NOON)["retry_at"] is None
 
 
-def test_version_and_time_that_are_not_known_yet_take_as_much_room_as_the_real_ones():
+def test_a_placeholder_is_as_long_as_the_real_version_or_time():
     assert len(str(clock.VERSION_TO_COME)) == len(str(NOON))
     assert len(clock.TIME_TO_COME) == len(clock.iso(NOON)) == 32
     assert clock.iso(clock.VERSION_TO_COME) == clock.TIME_TO_COME
 
 
-def test_a_stamp_puts_version_and_time_into_a_message_and_touches_nothing_else():
+def test_a_stamp_fills_in_version_and_time_and_nothing_else():
     future = job_of(
         version=clock.VERSION_TO_COME,
         ended_at=clock.VERSION_TO_COME,
@@ -204,13 +202,13 @@ def test_a_stamp_puts_version_and_time_into_a_message_and_touches_nothing_else()
     assert job["error"] == f"{clock.VERSION_TO_COME} {clock.TIME_TO_COME}"
 
 
-def test_a_frame_is_sent_in_ascii_and_holds_any_text():
+def test_a_frame_is_ascii_and_holds_any_text():
     text = frames.frame("failed", job_of(error="\u202e<script>\x00 😀"))
     assert text.isascii()
     assert json.loads(text)["job"]["error"] == "\u202e<script>\x00 😀"
 
 
-def test_a_lone_surrogate_never_reaches_a_browser_which_could_not_read_it():
+def test_a_lone_surrogate_never_reaches_a_browser():
     text = frames.frame("failed", job_of(error="half \ud83d", note="\udcff"))
     json.loads(text)["job"]["error"].encode()
 
@@ -230,7 +228,7 @@ def test_every_text_of_a_job_is_escaped_in_its_frame():
     ] * 4
 
 
-def test_a_translation_is_looked_up_once_for_each_language_and_stays_that_of_its_handler():
+def test_a_translated_text_belongs_to_its_handler_and_language():
     first = type("First", (JobHandler,), {"header": gettext_lazy("Yes")})
     second = type("Second", (JobHandler,), {"header": gettext_lazy("No")})
     for _ in range(2):
@@ -242,7 +240,7 @@ def test_a_translation_is_looked_up_once_for_each_language_and_stays_that_of_its
         assert said == ["Ja", "Oui", "Nein", "Non"]
 
 
-def test_a_text_that_a_handler_gives_itself_is_no_text_of_its_class():
+def test_a_text_set_by_a_handler_instance_is_not_shared():
     class Personal(JobHandler):
         header = "Everybody's"
 
@@ -253,7 +251,7 @@ def test_a_text_that_a_handler_gives_itself_is_no_text_of_its_class():
     assert object_of(Personal)["header"] == "That of parcel-1"
 
 
-def test_a_lazy_text_that_is_no_translation_is_made_anew_each_time():
+def test_a_lazy_text_that_is_no_translation_is_evaluated_each_time():
     numbers = iter("12")
     handler = type("Counting", (JobHandler,), {"header": lazy(lambda: next(numbers), str)()})
     assert [object_of(handler)["header"] for _ in range(2)] == ["1", "2"]

@@ -19,7 +19,7 @@ def message(version=7, topic=TOPIC, frame="frame"):
 
 
 async def publish(given, *groups):
-    """Publish a message from another thread, as a worker does: to its topics' groups, or others."""
+    """Publish a message from another thread, as a worker does."""
     if groups:
         await asyncio.to_thread(publisher.send_to, groups, given)
     else:

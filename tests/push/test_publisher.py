@@ -1,4 +1,4 @@
-"""The way out to the channel layer: in the store's own script where that works, else by one loop thread."""
+"""The way out to the channel layer: by the store's script if possible, else by one loop thread."""
 
 import asyncio
 import json
@@ -10,26 +10,15 @@ from channels.layers import channel_layers, get_channel_layer
 
 from jobs.conf import jobs_settings
 from jobs.push import publisher
+from jobs.push.channel_layer import close_layer
 from jobs.push.envelope import message_of
 from jobs.push.groups import group_of
 from jobs.runtime.per_process import forget_all
 from tests.factories import NOWHERE, at_once, create_job, started_job
 
-PUBSUB = "channels_redis.pubsub.RedisPubSubChannelLayer"
-CORE = "channels_redis.core.RedisChannelLayer"
-IN_MEMORY = "channels.layers.InMemoryChannelLayer"
+from .watchers import CORE, IN_MEMORY, PUBSUB
+
 MESSAGE = message_of('{"event":"ready"}', ["job:parcel-1"], "parcel-1")
-
-
-@pytest.fixture
-def use_layer(settings):
-    """Return a function that makes another channel layer the project's."""
-
-    def use(backend, **config):
-        settings.CHANNEL_LAYERS = {"default": {"BACKEND": backend, "CONFIG": config}}
-
-    yield use
-    channel_layers.backends.clear()
 
 
 @pytest.fixture
@@ -51,16 +40,14 @@ def on_the_wire(redis_client):
     [{}, {"prefix": "school"}, {"serializer_format": "json"}],
     ids=["plain", "prefix", "json"],
 )
-def test_a_push_that_rides_is_the_same_bytes_as_the_layer_s_own_group_send(
-    use_layer, on_the_wire, settings, config
-):
-    use_layer(PUBSUB, hosts=[settings.JOBS["REDIS_URL"]], **config)
+def test_the_script_publishes_the_same_bytes_as_the_layer(use_layer, on_the_wire, config):
+    use_layer(PUBSUB, **config)
     asyncio.run(get_channel_layer().group_send(group_of("job:parcel-1", 64), MESSAGE))
     channel, body = on_the_wire()
     assert publisher.prepare(MESSAGE) == ([channel], body)
 
 
-def test_a_push_rides_on_the_script_that_writes(on_the_wire):
+def test_the_script_that_writes_a_job_publishes_its_push(on_the_wire):
     job = create_job()
     channel, body = on_the_wire()
     message = get_channel_layer().deserialize(body)
@@ -110,16 +97,16 @@ ELSEWHERE = "redis://127.0.0.1:6390"
         "the layer's default host",
     ],
 )
-def test_nothing_rides_where_a_plain_publish_would_not_be_the_same(
+def test_the_script_does_not_publish_where_the_layer_would_differ(
     use_layer, settings, backend, config
 ):
     here = settings.JOBS["REDIS_URL"]
     hosts = [here if host == "here" else host for host in config.get("hosts", ["here"]) or []]
-    use_layer(backend, **({} if backend == IN_MEMORY else {**config, "hosts": hosts}))
+    use_layer(backend, **(config | {"hosts": hosts} if backend != IN_MEMORY else {}))
     assert publisher.prepare(MESSAGE) is None
 
 
-def test_a_push_rides_by_the_same_sentinels(use_layer, settings):
+def test_the_script_publishes_if_both_use_the_same_sentinels(use_layer, settings):
     settings.JOBS = settings.JOBS | {
         "REDIS_URL": "redis+sentinel://127.0.0.1:1,127.0.0.1:2/main/0"
     }
@@ -127,7 +114,7 @@ def test_a_push_rides_by_the_same_sentinels(use_layer, settings):
     assert publisher.prepare(MESSAGE) is not None
 
 
-def test_nothing_rides_when_the_jobs_have_a_layer_of_another_name(settings):
+def test_the_script_follows_the_setting_channel_layer(settings):
     settings.CHANNEL_LAYERS = settings.CHANNEL_LAYERS | {"quick": {"BACKEND": IN_MEMORY}}
     assert publisher.prepare(MESSAGE) is not None
     settings.JOBS = settings.JOBS | {"CHANNEL_LAYER": "quick"}
@@ -141,22 +128,18 @@ def test_the_number_of_shards_decides_the_groups(settings):
 
 @pytest.fixture(params=[PUBSUB, CORE, IN_MEMORY], ids=["pubsub", "core", "in memory"])
 async def listen(use_layer, settings, request):
-    """Return a function that joins a topic's group on one of the layers, and returns what hears the next message.
+    """Return a function that joins a topic's group, and returns a function that hears a message.
 
-    It listens with a layer of its own where layers are not shared: the publisher's belongs to the publisher's loop.
+    It uses a layer of its own, because the publisher's belongs to the publisher's loop. A layer in
+    memory is shared. With two hosts the pubsub layer cannot be used by the store's script.
     """
-    here = [settings.JOBS["REDIS_URL"]]
-    use_layer(
-        request.param,
-        **(
-            {} if request.param == IN_MEMORY else {"hosts": here * (1 + (request.param == PUBSUB))}
-        ),
-    )
-    own = (
-        get_channel_layer()
-        if request.param == IN_MEMORY
-        else channel_layers.make_backend("default")
-    )
+    here = settings.JOBS["REDIS_URL"]
+    if request.param == IN_MEMORY:
+        use_layer(IN_MEMORY)
+        own = get_channel_layer()
+    else:
+        use_layer(request.param, hosts=[here, here] if request.param == PUBSUB else [here])
+        own = channel_layers.make_backend("default")
 
     async def join(topic):
         channel = await own.new_channel()
@@ -164,17 +147,17 @@ async def listen(use_layer, settings, request):
         return lambda: asyncio.wait_for(own.receive(channel), 3)
 
     yield join
-    await (own.close_pools() if hasattr(own, "close_pools") else own.flush())
+    await close_layer(own)
 
 
-async def test_a_message_that_is_sent_reaches_who_has_joined_the_group(listen):
+async def test_a_message_reaches_the_members_of_its_group(listen):
     hear = await listen("job:parcel-1")
     assert publisher.prepare(MESSAGE) is None
     await asyncio.to_thread(publisher.send, MESSAGE)
     assert await hear() == MESSAGE
 
 
-async def test_where_nothing_rides_the_whole_frame_is_sent_with_its_version(listen):
+async def test_without_the_script_the_frame_is_sent_with_its_version(listen):
     job = await asyncio.to_thread(create_job)
     hear = await listen(f"job:{job.id}")
     await asyncio.to_thread(job.start)
@@ -195,7 +178,7 @@ def test_a_broadcast_reaches_the_group_of_every_server(on_the_wire):
     assert get_channel_layer().deserialize(body) == {"type": "job.logout", "owner": "user:7"}
 
 
-def test_a_layer_that_is_out_of_reach_is_logged_and_not_raised(use_layer, caplog):
+def test_a_layer_that_is_down_is_logged_and_not_raised(use_layer, caplog):
     use_layer(PUBSUB, hosts=[NOWHERE])
     publisher.send(MESSAGE)
     assert "the channel layer did not take a message" in caplog.text
@@ -211,7 +194,7 @@ class SilentLayer:
         await asyncio.Event().wait()
 
 
-def test_a_layer_that_hangs_holds_a_task_up_for_a_bounded_time(use_layer, monkeypatch, caplog):
+def test_a_layer_that_hangs_delays_a_task_for_a_bounded_time(use_layer, monkeypatch, caplog):
     monkeypatch.setattr(publisher, "SEND_TIMEOUT", 0.05)
     use_layer(f"{__name__}.SilentLayer")
     job = create_job()
@@ -219,12 +202,10 @@ def test_a_layer_that_hangs_holds_a_task_up_for_a_bounded_time(use_layer, monkey
     assert job.version
 
 
-def test_without_a_layer_a_job_goes_its_way(settings):
-    settings.CHANNEL_LAYERS = {}
-    channel_layers.backends.clear()
+@pytest.mark.usefixtures("no_layer")
+def test_without_a_layer_a_job_can_start():
     assert publisher.prepare(MESSAGE) is None
     assert started_job().state == "running"
-    channel_layers.backends.clear()
 
 
 async def test_a_push_can_be_made_from_inside_a_running_loop(use_layer, on_the_wire, settings):
@@ -234,7 +215,7 @@ async def test_a_push_can_be_made_from_inside_a_running_loop(use_layer, on_the_w
     assert get_channel_layer().deserialize(on_the_wire()[1]) == MESSAGE
 
 
-def test_all_messages_are_sent_by_one_thread_kept_for_the_process(use_layer):
+def test_a_process_keeps_one_thread_to_send(use_layer):
     use_layer(IN_MEMORY)
     publisher.send(MESSAGE)
     before = threading.enumerate()
@@ -244,7 +225,7 @@ def test_all_messages_are_sent_by_one_thread_kept_for_the_process(use_layer):
     assert threading.enumerate() == before
 
 
-def test_threads_that_send_for_the_first_time_at_once_share_one_loop(use_layer, monkeypatch):
+def test_threads_that_first_send_together_share_one_loop(use_layer, monkeypatch):
     use_layer(IN_MEMORY)
     forget_all()  # as in a process that has not sent yet
     really_make, both = asyncio.new_event_loop, threading.Barrier(2)
@@ -258,9 +239,9 @@ def test_threads_that_send_for_the_first_time_at_once_share_one_loop(use_layer, 
     assert len(set(at_once([publisher.sending_loop] * 2))) == 1
 
 
+@pytest.mark.usefixtures("no_layer")
 @pytest.mark.django_db(transaction=True)
-def test_without_a_layer_a_job_lives_and_ends_and_nothing_is_logged(settings, caplog):
-    settings.CHANNEL_LAYERS = {}
+def test_without_a_layer_a_job_lives_and_ends_and_nothing_is_logged(caplog):
     job = started_job()
     job.set_progress(1, 2)
     job.complete()

@@ -99,7 +99,7 @@ async def test_a_channel_that_was_left_is_no_longer_heard(open_subscriber, redis
     assert await listen(open_subscriber).next() == b"b"
 
 
-async def test_what_a_slow_listener_does_not_take_waits_in_redis(
+async def test_messages_for_a_slow_listener_wait_in_redis(
     open_subscriber, redis_client, monkeypatch, listen
 ):
     monkeypatch.setattr(subscriber, "PAUSE_AT", 10)
@@ -134,7 +134,7 @@ async def test_both_versions_of_the_protocol_carry_a_message(
 # Taking
 
 
-async def test_from_python_3_12_on_a_message_is_taken_before_the_loop_turns(open_subscriber):
+async def test_from_3_12_on_a_message_is_taken_at_once(open_subscriber):
     taken, heard = [], asyncio.Event()
 
     async def take(payload):
@@ -150,7 +150,7 @@ async def test_from_python_3_12_on_a_message_is_taken_before_the_loop_turns(open
     listening.cancel()
 
 
-async def test_a_message_whose_taking_waits_is_finished_before_the_next(open_subscriber):
+async def test_a_message_is_finished_before_the_next_one_begins(open_subscriber):
     taken, gate, began = [], asyncio.Event(), asyncio.Event()
 
     async def take(payload):
@@ -174,7 +174,7 @@ async def test_a_message_whose_taking_waits_is_finished_before_the_next(open_sub
     assert taken == [b"begins a", b"ends a", b"begins b", b"ends b"]
 
 
-async def test_a_taking_that_waits_gets_timeouts_and_the_listener_s_cancel(open_subscriber):
+async def test_taking_can_time_out_and_is_cancelled_with_its_listener(open_subscriber):
     errors, began = [], asyncio.Event()
 
     async def take(payload):
@@ -204,7 +204,7 @@ async def test_a_taking_that_waits_gets_timeouts_and_the_listener_s_cancel(open_
 
 
 @pytest.mark.parametrize("pause", [0, 0.01], ids=["at once", "later"])
-async def test_an_error_of_a_taking_is_raised_where_somebody_listens(open_subscriber, pause):
+async def test_an_error_while_taking_is_raised_by_listen(open_subscriber, pause):
     async def take(payload):
         if pause:
             await asyncio.sleep(pause)
@@ -274,9 +274,7 @@ async def test_a_cut_before_redis_has_confirmed_is_raised_at_once(open_subscribe
     redis_client.execute_command("CLIENT", "UNPAUSE")
 
 
-async def test_a_channel_that_the_user_may_not_hear_is_refused_with_redis_s_reason(
-    redis_client, settings
-):
+async def test_a_forbidden_channel_is_refused_with_redis_s_reason(redis_client, settings):
     redis_client.acl_setuser(
         "deaf",
         enabled=True,

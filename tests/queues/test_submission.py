@@ -204,7 +204,7 @@ def test_after_flushall_a_job_restored_from_its_message_takes_the_key_back(redis
 
 def test_a_holder_whose_record_is_gone_frees_the_key_at_once(redis_client):
     first = report_once.start_job(ann(), year=2026)
-    redis_client.delete(keys.job_key(first.id))
+    redis_client.delete(job_key(first.id))
     second = report_once.start_job(ann(), year=2026)
     assert (second.is_reused, held_by_keys(redis_client)) == (False, [second.id])
 
@@ -219,7 +219,7 @@ def test_a_holder_that_ended_without_freeing_the_key_is_followed_by_another(redi
 def test_a_key_lives_at_least_as_long_as_its_record(redis_client):
     first = report_once.submit_job(ann(), kwargs={"year": 1}, countdown=90 * 86400)
     assert redis_client.ttl(f"jobs:unique:{first.record.unique}") >= redis_client.ttl(
-        keys.job_key(first.id)
+        job_key(first.id)
     )
 
 
@@ -442,8 +442,8 @@ def test_an_alias_is_in_no_list_and_lives_like_a_record(redis_client):
     listed = [redis_client.zrange(key, 0, -1) for key in redis_client.keys("jobs:index:*")]
     assert listed and all(ids == [running.id.encode()] for ids in listed)
     alive, alias = (
-        redis_client.ttl(keys.job_key(running.id)),
-        redis_client.ttl(keys.job_key(draft_id)),
+        redis_client.ttl(job_key(running.id)),
+        redis_client.ttl(job_key(draft_id)),
     )
     assert abs(alive - alias) <= 2
     assert not JobRecord.objects.filter(pk=draft_id).exists()
@@ -453,7 +453,7 @@ def test_an_alias_leads_to_a_job_that_only_the_archive_knows(redis_client):
     draft_id, _draft, running = lose_the_race()
     running.start()
     running.complete()
-    redis_client.delete(keys.job_key(running.id))
+    redis_client.delete(job_key(running.id))
     assert JobRepository().find(draft_id).state is JobState.COMPLETE
 
 

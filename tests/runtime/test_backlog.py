@@ -1,4 +1,4 @@
-"""What could not be written is tried again until the store takes it."""
+"""A write that failed is retried until it succeeds."""
 
 import logging
 import threading
@@ -15,12 +15,12 @@ from tests.factories import eventually
 
 @pytest.fixture(autouse=True)
 def short_pause(monkeypatch):
-    """Try again at once."""
-    monkeypatch.setattr(backlog_module, "PAUSE", 0.01)
+    """Retry almost at once."""
+    monkeypatch.setattr(backlog_module, "RETRY_PAUSE", 0.01)
 
 
 def failing(times, done, name="done", error=StoreUnavailable):
-    """Return an action that raises so many times before it is done."""
+    """Return an action that raises `times` times and then succeeds."""
     left = [error("no")] * times
 
     def action():
@@ -31,19 +31,19 @@ def failing(times, done, name="done", error=StoreUnavailable):
     return action
 
 
-def test_an_action_is_run_from_another_thread():
+def test_an_action_runs_in_another_thread():
     done = []
     Backlog().add(failing(0, done))
     eventually(lambda: done == [("done", "jobs-backlog")])
 
 
-def test_an_action_is_tried_until_the_store_takes_it():
+def test_an_action_is_retried_until_it_succeeds():
     done = []
     Backlog().add(failing(5, done))
     eventually(lambda: len(done) == 1)
 
 
-def test_what_waits_is_done_in_order():
+def test_actions_run_in_order():
     done, backlog = [], Backlog()
     for n in range(10):
         backlog.add(failing(3 if n == 0 else 0, done, n))
@@ -51,7 +51,7 @@ def test_what_waits_is_done_in_order():
     assert [name for name, _thread in done] == list(range(10))
 
 
-def test_what_is_more_than_the_limit_is_left_undone():
+def test_actions_above_the_limit_are_dropped():
     done, backlog = [], Backlog(limit=2)
     for n in range(4):
         backlog.add(failing(10 if n == 0 else 0, done, n))
@@ -64,9 +64,7 @@ def test_what_is_more_than_the_limit_is_left_undone():
 @pytest.mark.parametrize(
     ("error", "level"), [(JobEnded, logging.WARNING), (RuntimeError, logging.ERROR)]
 )
-def test_an_action_that_can_never_be_done_is_logged_and_makes_room_for_the_next(
-    caplog, error, level
-):
+def test_an_action_that_cannot_succeed_is_logged_and_dropped(caplog, error, level):
     done, backlog = [], Backlog()
     backlog.add(failing(1, done, "hopeless", error))
     backlog.add(failing(0, done, "next"))
@@ -75,7 +73,7 @@ def test_an_action_that_can_never_be_done_is_logged_and_makes_room_for_the_next(
     assert [record.levelno for record in caplog.records] == [level]
 
 
-def test_the_thread_ends_with_the_last_action_and_comes_back_with_the_next():
+def test_a_new_action_starts_the_thread_again():
     done, backlog = [], Backlog()
     for n in range(3):
         backlog.add(failing(0, done, n))
@@ -84,7 +82,7 @@ def test_the_thread_ends_with_the_last_action_and_comes_back_with_the_next():
 
 
 @pytest.mark.usefixtures("database_file")
-def test_a_thread_that_has_used_the_database_leaves_no_connection_open():
+def test_the_thread_closes_its_database_connections():
     used = []
 
     def action():
@@ -103,7 +101,7 @@ def test_a_process_has_one_backlog():
     assert backlog() is backlog()
 
 
-def test_what_need_not_be_in_order_is_done_while_the_first_cannot_be():
+def test_an_unordered_backlog_goes_on_while_one_action_waits():
     done, backlog = [], Backlog(is_ordered=False)
     for n in range(4):
         backlog.add(failing(5 if n == 0 else 0, done, n))

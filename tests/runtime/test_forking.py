@@ -38,7 +38,7 @@ with no_fork():
 
 
 @pytest.mark.parametrize(("is_ended_in_time", "said"), [(True, "['closed']"), (False, "[]")])
-def test_a_fork_waits_for_a_thread_that_uses_a_connection_but_not_for_ever(is_ended_in_time, said):
+def test_a_fork_waits_a_limited_time_for_a_database_connection(is_ended_in_time, said):
     script = SCRIPT.format(
         patience=5 if is_ended_in_time else 0.2, is_ended_in_time=is_ended_in_time
     )

@@ -1,4 +1,4 @@
-"""What a process makes once and keeps."""
+"""Values that a process makes once and keeps."""
 
 import os
 import threading
@@ -9,9 +9,7 @@ from django.test import override_settings
 
 from jobs.runtime.per_process import forget_all, per_process
 
-BOTH = (
-    0.2  # seconds for a second thread to begin making the value, if nothing keeps it from doing so
-)
+BOTH = 0.2  # seconds in which a second thread would begin to make the value
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Synchronous code from an event loop."""
+"""Synchronous code is called from an event loop."""
 
 import threading
 
@@ -10,7 +10,7 @@ from jobs.runtime.threads import in_thread
 
 @pytest.fixture
 def closings(monkeypatch):
-    """Return a list that grows when old connections are closed: the names of the threads."""
+    """Return a list of the threads in which old connections are closed."""
     closed = []
     monkeypatch.setattr(
         threads, "close_old_connections", lambda: closed.append(threading.current_thread().name)
@@ -18,7 +18,7 @@ def closings(monkeypatch):
     return closed
 
 
-async def test_old_connections_are_closed_before_it_runs_and_in_the_same_thread(closings):
+async def test_old_connections_are_closed_in_the_thread_of_the_action(closings):
     def action(first, second):
         return first + second, threading.current_thread().name, list(closings)
 
@@ -27,6 +27,6 @@ async def test_old_connections_are_closed_before_it_runs_and_in_the_same_thread(
     assert closed == [thread] != [threading.current_thread().name]
 
 
-async def test_what_it_raises_is_raised():
+async def test_an_error_of_the_action_is_raised():
     with pytest.raises(ZeroDivisionError):
         await in_thread(lambda: 1 / 0)

@@ -1,4 +1,4 @@
-"""The throttle: so many calls a second, and the last one always."""
+"""A throttle limits how often an action runs, and never drops the last call."""
 
 import threading
 from time import monotonic
@@ -11,13 +11,13 @@ from tests.factories import eventually
 
 @pytest.fixture
 def calls():
-    """Return the times at which something was done, and by which thread."""
+    """Return a list of the runs: each with its time, and whether the main thread did it."""
     return []
 
 
 @pytest.fixture
 def throttle(calls):
-    """Return a throttle of 20 a second that notes what it does."""
+    """Return a throttle that notes its runs, 20 a second."""
 
     def note():
         calls.append((monotonic(), threading.current_thread() is threading.main_thread()))
@@ -27,12 +27,12 @@ def throttle(calls):
     throttle.stop()
 
 
-def test_the_first_call_is_done_at_once_by_who_makes_it(throttle, calls):
+def test_the_first_call_runs_at_once_in_its_own_thread(throttle, calls):
     throttle()
     assert [in_main for _time, in_main in calls] == [True]
 
 
-def test_of_a_burst_the_first_and_the_last_are_done(throttle, calls):
+def test_a_burst_runs_the_first_and_the_last_call(throttle, calls):
     for _ in range(1000):
         throttle()
     burst = len(calls)
@@ -42,21 +42,21 @@ def test_of_a_burst_the_first_and_the_last_are_done(throttle, calls):
     assert second - first + 0.001 >= 0.05 and not in_main
 
 
-def test_calls_that_are_slow_enough_are_all_done_by_who_makes_them(throttle, calls):
+def test_calls_that_are_slow_enough_all_run_at_once(throttle, calls):
     for _ in range(3):
         throttle()
         eventually(lambda: monotonic() - calls[-1][0] > 0.055)
     assert [in_main for _time, in_main in calls] == [True] * 3
 
 
-def test_calls_without_end_are_done_at_the_rate(throttle, calls):
+def test_endless_calls_run_at_the_rate(throttle, calls):
     start = monotonic()
     while (took := monotonic() - start) < 0.5:
         throttle()
     assert 4 <= len(calls) <= took * 20 + 1
 
 
-def test_a_stopped_throttle_forgets_the_call_that_waits(throttle, calls):
+def test_a_stopped_throttle_drops_the_waiting_call(throttle, calls):
     throttle()
     throttle()
     throttle.stop()
@@ -71,7 +71,7 @@ def test_a_stopped_throttle_forgets_the_call_that_waits(throttle, calls):
     assert len(calls) == 1
 
 
-def test_a_paused_throttle_does_what_was_called_meanwhile_when_the_pause_is_over(throttle, calls):
+def test_a_paused_throttle_runs_the_last_call_after_the_pause(throttle, calls):
     start = monotonic()
     throttle.pause(0.1)
     throttle()

@@ -1,4 +1,4 @@
-"""A node of a real Redis Cluster is named in every place that meets one; it is not supported."""
+"""A real Redis Cluster is not supported, and every error that it causes says so."""
 
 import pytest
 import redis
@@ -16,7 +16,7 @@ from tests.factories import eventually
 from tests.tasks import send_parcel
 
 HALVES = [(0, 8191), (8192, 16383)]
-PATIENCE = 30  # seconds
+CLUSTER_START_TIMEOUT = 30  # seconds
 NAMED = "node of a Redis Cluster, which is not supported"
 
 
@@ -26,13 +26,13 @@ def node():
 
 @pytest.fixture(scope="module")
 def cluster():
-    """Return the first of two nodes, each of which has half of the slots."""
+    """Start a cluster of two nodes, each with half of the slots, and return the first node."""
     with node() as one, node() as two:
         clients = [redis.Redis.from_url(server.url) for server in (one, two)]
         for client, half in zip(clients, HALVES, strict=True):
             client.execute_command("CLUSTER ADDSLOTSRANGE", *half)
         clients[0].execute_command("CLUSTER MEET", "127.0.0.1", two.port, two.arguments[-1])
-        eventually(lambda: all(is_whole(client) for client in clients), PATIENCE)
+        eventually(lambda: all(is_whole(client) for client in clients), CLUSTER_START_TIMEOUT)
         yield one
         for client in clients:
             client.close()
@@ -50,7 +50,7 @@ def jobs_in_cluster(cluster, settings):
 
 
 def id_in(client, is_ours):
-    """Return an id whose job is in a slot of the node that the settings name, or of the other."""
+    """Return the id of a job that belongs to the node in the settings, or to the other node."""
     ids = (f"parcel-{n}" for n in range(1000))
     return next(
         i
@@ -60,7 +60,7 @@ def id_in(client, is_ours):
 
 
 @pytest.mark.django_db
-def test_a_job_of_another_node_is_refused_with_a_text_that_says_why(jobs_in_cluster):
+def test_the_error_for_a_job_on_another_node_names_the_cluster(jobs_in_cluster):
     job_id = id_in(jobs_in_cluster, is_ours=False)
     with pytest.raises(StoreUnavailable, match=NAMED):
         JobRepository().create(id=job_id, handler_class="jobs.handlers.JobHandler")
@@ -68,25 +68,25 @@ def test_a_job_of_another_node_is_refused_with_a_text_that_says_why(jobs_in_clus
         records.read(job_id)
 
 
-async def test_a_socket_s_read_says_why_too(jobs_in_cluster):
+async def test_the_error_for_a_socket_names_the_cluster_too(jobs_in_cluster):
     reader = async_reader()
     with pytest.raises(StoreUnavailable, match=NAMED):
         await reader.read(id_in(jobs_in_cluster, is_ours=False))
     await reader.close()
 
 
-def test_the_doctor_names_the_cluster_whatever_slot_its_own_try_would_meet(jobs_in_cluster):
+def test_the_doctor_names_the_cluster_every_time(jobs_in_cluster):
     for _ in range(5):
         with pytest.raises(StepFailed, match=NAMED):
             try_store()
 
 
-def test_the_doctor_names_a_broker_that_is_one(cluster, monkeypatch):
+def test_the_doctor_names_a_broker_that_is_a_cluster(cluster, monkeypatch):
     monkeypatch.setitem(send_parcel.app.conf.changes, "broker_write_url", cluster.url)
     with pytest.raises(StepFailed, match="Redis Cluster, which Celery does not support"):
         try_broker()
 
 
-def test_a_single_redis_is_none():
+def test_a_single_redis_is_not_a_cluster():
     assert not server.is_in_cluster()
     assert inspection.ask_broker().startswith("redis://127.0.0.1:")

@@ -1,4 +1,4 @@
-"""The lists of jobs by owner, by tag, and of all: hints, to be held against the jobs themselves."""
+"""The indexes of jobs: by owner, by tag, and of all jobs."""
 
 import pytest
 
@@ -8,14 +8,12 @@ from jobs.repository import JobRepository
 from jobs.store import indexes
 from tests.factories import create_job
 
-from .test_records import NEW
+from .samples import NEW
 
 pytestmark = pytest.mark.usefixtures("database_file")
 
 
-def test_the_newest_jobs_of_a_topic_are_listed_first_and_only_so_many_are_kept(
-    monkeypatch, redis_client
-):
+def test_an_index_keeps_the_newest_jobs_and_lists_them_first(monkeypatch, redis_client):
     monkeypatch.setattr(indexes, "INDEX_SIZE", 3)
     for n in range(5):
         indexes.add_to_indexes(NEW.replace(id=f"parcel-{n}", version=n + 1))
@@ -25,7 +23,7 @@ def test_the_newest_jobs_of_a_topic_are_listed_first_and_only_so_many_are_kept(
     assert redis_client.ttl("jobs:index:tag:post") == jobs_settings().TTL
 
 
-def test_who_tries_to_create_a_job_of_somebody_else_s_does_not_find_it_in_a_list():
+def test_a_refused_creation_adds_the_job_to_no_index():
     create_job(id="parcel-1")
     with pytest.raises(JobExists):
         create_job(id="parcel-1", owner="visitor:bob", tags=["bob"])
@@ -34,7 +32,7 @@ def test_who_tries_to_create_a_job_of_somebody_else_s_does_not_find_it_in_a_list
 
 
 @pytest.mark.parametrize("damaged", ["owner:visitor:ann", "tag:post", "all"])
-def test_a_job_whose_lists_do_not_take_it_does_not_come_into_being(redis_client, damaged):
+def test_a_job_that_no_index_takes_does_not_exist(redis_client, damaged):
     redis_client.set(f"jobs:index:{damaged}", "no list")
     with pytest.raises(StoreUnavailable):
         create_job(id="parcel-1", tags=["post"])
@@ -42,7 +40,7 @@ def test_a_job_whose_lists_do_not_take_it_does_not_come_into_being(redis_client,
         JobRepository().find("parcel-1")
 
 
-def test_a_job_keeps_its_place_in_a_list_that_it_is_entered_in_again():
+def test_a_job_added_twice_keeps_its_place_in_the_index():
     records = [NEW.replace(id=f"parcel-{n}") for n in range(2)]
     for record in [*records, records[0]]:
         indexes.add_to_indexes(record)

@@ -1,4 +1,4 @@
-"""The names under which a project's jobs are kept and heard."""
+"""The names of a project's keys and groups."""
 
 from itertools import product
 
@@ -17,7 +17,7 @@ def all_names():
     return [keys.job_key("1"), keys.index_key("all"), *names, groups.everybody()]
 
 
-def test_by_default_the_names_are_the_documented_ones():
+def test_the_default_names_are_the_documented_ones():
     assert all_names() == [
         "jobs:{1}",
         "jobs:index:all",
@@ -28,7 +28,7 @@ def test_by_default_the_names_are_the_documented_ones():
     ]
 
 
-def test_h20_the_prefix_and_the_database_are_in_the_names(settings):
+def test_h20_the_names_contain_the_prefix_and_the_database(settings):
     settings.JOBS = {"PREFIX": "shop", "REDIS_URL": "redis+sentinel://a/main/3"}
     groups = ["shop.3.0", "shop.3.owner.0", "shop.3.tag.0", "shop.3.all"]
     assert all_names() == ["shop:{1}", "shop:index:all", *groups]
@@ -51,7 +51,7 @@ def test_h20_no_two_projects_have_a_group_in_common():
 
 
 @pytest.mark.parametrize("prefix", ["shop", "My-Shop_2", "9", "x" * 50])
-def test_an_allowed_prefix_makes_names_that_channels_takes(settings, prefix):
+def test_channels_accepts_the_names_of_every_allowed_prefix(settings, prefix):
     assert ALLOWED_PREFIX.fullmatch(prefix)
     settings.JOBS = {"PREFIX": prefix, "REDIS_URL": "redis://a/999999999"}
     for name in all_names()[2:]:

@@ -1,4 +1,4 @@
-"""Two projects on one Redis: under different names they know nothing of each other, under the same it is said."""
+"""Two projects on one Redis: separate under different names, reported under the same names."""
 
 import asyncio
 import json
@@ -12,8 +12,8 @@ from django.db.backends.sqlite3.creation import DatabaseCreation
 from django.test import override_settings
 
 from jobs.conf import jobs_settings
-from jobs.doctor import walk
-from jobs.doctor.step import Wrong
+from jobs.doctor.step import StepFailed
+from jobs.doctor.store import try_store
 from jobs.exceptions import JobNotFound
 from jobs.push import publisher
 from jobs.push.envelope import LOGOUT, message_of
@@ -23,7 +23,6 @@ from jobs.repository import JobRepository
 from jobs.runtime.per_process import forget_all
 from jobs.store import neighbours
 from jobs.store.neighbours import leave_marker, other_project
-from jobs.upkeep.sweep import alive_jobs
 from tests.factories import NOWHERE, create_job, eventually
 from tests.push.watchers import LAYERS, Page
 
@@ -31,12 +30,12 @@ MINE = "owner:visitor:ann"
 
 
 def with_database(url, number):
-    """Return the URL of the same server, with another of its databases."""
+    """Return the URL of another database on the same server."""
     return f"{url.rpartition('/')[0]}/{number}"
 
 
 def other_names():
-    """Return what tells a second project apart: its prefix, its database, or both."""
+    """Return settings that separate a second project: its prefix, its database, or both."""
     database = {"REDIS_URL": with_database(jobs_settings().REDIS_URL, 9)}
     return {
         "prefix": {"PREFIX": "shop"},
@@ -47,25 +46,26 @@ def other_names():
 
 @pytest.fixture(params=["prefix", "database", "both"])
 def second(request, settings):
-    """Return how to be a second project on this server, with names of its own."""
+    """Return an override of settings that makes this process a second, separate project."""
     settings.JOBS = settings.JOBS | {"ARCHIVE": False}
     return partial(override_settings, JOBS=settings.JOBS | other_names()[request.param])
 
 
 async def push_and_broadcast():
-    """Send one frame to Ann's pages, and say to every server that she has logged out."""
+    """Send one frame to Ann's pages, and broadcast that she has logged out."""
     frame = message_of("frame", [MINE], "parcel-1") | {"version": "7"}
     await asyncio.to_thread(publisher.send, frame)
     await asyncio.to_thread(publisher.broadcast, {"type": LOGOUT, "owner": "visitor:ann"})
 
 
 @pytest.mark.django_db
-def test_h20_a_second_project_finds_and_lists_none_of_our_jobs(second):
+def test_h20_a_second_project_finds_none_of_our_jobs(second):
     job = create_job(tags=("post",))
     with second():
         with pytest.raises(JobNotFound):
             JobRepository().find(job.id)
-        assert JobRepository().for_owner("visitor:ann") == [] and alive_jobs(10, 10) == []
+        assert JobRepository().for_owner("visitor:ann") == []
+        assert JobRepository().alive(10, scanned=10) == []
         theirs = create_job(id=job.id)  # not even the same id is in its way
         theirs.start()
         theirs.complete()
@@ -73,77 +73,78 @@ def test_h20_a_second_project_finds_and_lists_none_of_our_jobs(second):
 
 
 @pytest.mark.parametrize("backend", ["pubsub", "core"])
-async def test_h20_a_second_project_hears_none_of_our_people(second, settings, backend):
+async def test_h20_a_second_project_receives_none_of_our_messages(second, settings, backend):
     config = {"hosts": [settings.JOBS["REDIS_URL"]]}
     settings.CHANNEL_LAYERS = {"default": {"BACKEND": LAYERS[backend], "CONFIG": config}}
-    ours, page, theirs, stranger_s_page = Hub(), Page(), Hub(), Page()
+    ours, page, theirs, their_page = Hub(), Page(), Hub(), Page()
     await ours.watch(MINE, page)
     with second():
-        await theirs.watch(MINE, stranger_s_page)
+        await theirs.watch(MINE, their_page)
         await push_and_broadcast()
-        await stranger_s_page.next()  # so that it does hear its own
-        await stranger_s_page.logged_out.get()
+        await their_page.next()  # it receives its own messages
+        await their_page.logged_out.get()
     await push_and_broadcast()
     await page.next()
     await page.logged_out.get()
     await ours.unwatch(MINE, page)
     with second():
-        await theirs.unwatch(MINE, stranger_s_page)
+        await theirs.unwatch(MINE, their_page)
     assert page.heard.empty() and page.logged_out.empty()
-    assert stranger_s_page.heard.empty() and stranger_s_page.logged_out.empty()
+    assert their_page.heard.empty() and their_page.logged_out.empty()
 
 
-def start_anew():
-    """Be a process that has just started."""
+def start_process():
+    """Do what a process does when it starts."""
     forget_all()
     leave_marker()
 
 
 def of_another_project(**values):
-    """Be a process of another project that uses the same names."""
+    """Override settings to be another project that uses the same names."""
     return override_settings(**{"ROOT_URLCONF": "shop.urls", "SECRET_KEY": "theirs"} | values)
 
 
-def test_h20_a_second_project_with_the_same_names_is_noticed(caplog, redis_client):
-    start_anew()
+def test_h20_a_second_project_with_the_same_names_is_logged(caplog, redis_client):
+    start_process()
     assert other_project() == "" and 0 < redis_client.ttl("jobs:project") <= neighbours.MARKER_TTL
     with of_another_project():
-        start_anew()
+        start_process()
         leave_marker()
         assert other_project() == "project"
     assert [record.message for record in caplog.records] == [
-        "another project ('project') uses this Redis under the prefix 'jobs'. Give one of them another "
-        "JOBS['PREFIX']. If there is no other, delete the key 'jobs:project'."
+        "another project ('project') uses this Redis under the prefix 'jobs'. "
+        "Give one of them another JOBS['PREFIX']. "
+        "If there is no other, delete the key 'jobs:project'."
     ]
     assert other_project() == ""  # the marker is still ours
 
 
 @pytest.mark.parametrize("name", ["prefix", "database", "both"])
-def test_h20_a_second_project_with_other_names_is_no_news(caplog, settings, name):
-    start_anew()
+def test_h20_a_second_project_with_other_names_is_not_logged(caplog, settings, name):
+    start_process()
     with of_another_project(JOBS=settings.JOBS | other_names()[name]):
-        start_anew()
+        start_process()
         assert other_project() == ""
     assert caplog.records == []
 
 
 def test_h20_the_doctor_names_a_second_project(redis_client):
-    start_anew()
-    assert "took a write" in walk._store()
+    start_process()
+    assert "took a write" in try_store()
     with (
         of_another_project(),
-        pytest.raises(Wrong, match=r"Another project \('project'\).* JOBS\['PREFIX'\]"),
+        pytest.raises(StepFailed, match=r"Another project \('project'\).* JOBS\['PREFIX'\]"),
     ):
-        walk._store()
+        try_store()
 
 
-def test_h20_a_worker_introduces_its_project(redis_client):
+def test_h20_a_worker_leaves_the_marker_of_its_project(redis_client):
     forget_all()
     on_ready(SimpleNamespace(pool=SimpleNamespace(maintain_pool=None)))
     eventually(lambda: redis_client.exists("jobs:project"))
 
 
-async def test_h20_a_server_introduces_its_project_with_its_first_socket(redis_client):
+async def test_h20_a_server_leaves_the_marker_with_its_first_socket(redis_client):
     forget_all()
     hub()
     await asyncio.to_thread(eventually, lambda: redis_client.exists("jobs:project"))
@@ -162,17 +163,17 @@ async def test_h20_a_server_introduces_its_project_with_its_first_socket(redis_c
         (("host", "package"), True),
     ],
 )
-def test_a_project_does_not_take_itself_for_another(
+def test_a_project_does_not_mistake_itself_for_another(
     redis_client, monkeypatch, changed, is_another
 ):
-    monkeypatch.setattr(neighbours, "_name_of", lambda database: "shop")
-    marker = neighbours._ours()
+    monkeypatch.setattr(neighbours, "database_name", lambda database: "shop")
+    marker = neighbours.our_marker()
     redis_client.set("jobs:project", json.dumps(marker | dict.fromkeys(changed, "other")))
     assert bool(other_project()) is is_another
 
 
-def test_a_database_in_memory_says_nothing_of_its_project(redis_client):
-    redis_client.set("jobs:project", json.dumps(neighbours._ours() | {"name": "other"}))
+def test_the_name_of_a_database_in_memory_is_ignored(redis_client):
+    redis_client.set("jobs:project", json.dumps(neighbours.our_marker() | {"name": "other"}))
     assert other_project() == ""
 
 
@@ -192,30 +193,29 @@ def test_a_database_in_memory_says_nothing_of_its_project(redis_client):
         ("sqlite3", "file:memorydb_default?mode=memory&cache=shared", ""),
     ],
 )
-def test_the_tests_of_a_project_are_the_project(engine, name, same):
+def test_a_test_database_counts_as_the_project_s_own(engine, name, same):
     database = SimpleNamespace(vendor=engine.removesuffix("3"), settings_dict={"NAME": name})
     database.is_in_memory_db = lambda: DatabaseCreation.is_in_memory_db(str(name))
-    assert neighbours._name_of(database) == same
+    assert neighbours.database_name(database) == same
 
 
-def test_a_key_that_is_being_rotated_is_known_by_its_fallback(redis_client, settings):
-    start_anew()
+def test_a_rotated_secret_key_is_recognised_by_its_fallback(redis_client, settings):
+    start_process()
     settings.SECRET_KEY_FALLBACKS, settings.SECRET_KEY = [settings.SECRET_KEY], "new"
     settings.ROOT_URLCONF = "other.urls"
     assert other_project() == ""
 
 
 @pytest.mark.parametrize("marker", ["rubbish", "[]", "{}", '{"package": "shop"}', "7"])
-def test_a_marker_that_is_none_is_replaced(redis_client, caplog, marker):
+def test_a_malformed_marker_is_replaced(redis_client, caplog, marker):
     redis_client.set("jobs:project", marker)
-    start_anew()
-    assert (
-        json.loads(redis_client.get("jobs:project")) == neighbours._ours() and caplog.records == []
-    )
+    start_process()
+    assert json.loads(redis_client.get("jobs:project")) == neighbours.our_marker()
+    assert caplog.records == []
 
 
-def test_a_store_that_is_away_keeps_nobody_from_starting(settings, redis_client):
+def test_the_marker_is_left_later_if_redis_is_away_at_the_start(settings, redis_client):
     with override_settings(JOBS=settings.JOBS | {"REDIS_URL": NOWHERE}):
-        start_anew()
-    leave_marker()  # it is made up for
+        start_process()
+    leave_marker()  # the next attempt succeeds
     assert redis_client.exists("jobs:project")

@@ -1,4 +1,4 @@
-"""What the sockets of one event loop ask for at the same moment shares one round trip."""
+"""Simultaneous reads in one event loop share a round trip."""
 
 import asyncio
 
@@ -9,10 +9,10 @@ from jobs.states import JobState
 from jobs.store import indexes, reader, records
 from jobs.store.records import Change
 
-from .test_records import NEW, created
+from .samples import NEW, created
 
 
-async def test_jobs_that_are_asked_for_at_the_same_moment_share_one_round_trip(redis_client):
+async def test_reads_at_the_same_moment_share_one_round_trip(redis_client):
     created()
     shared = reader.async_reader()
     await shared.read("parcel-1")  # the connection is there now
@@ -41,7 +41,7 @@ async def test_jobs_that_are_asked_for_at_the_same_moment_share_one_round_trip(r
 
 @pytest.fixture
 async def sizes(monkeypatch):
-    """Return how many jobs each round trip has read; the third fails."""
+    """Return the number of jobs in each round trip; the third one fails."""
     sizes = []
     really_read_all = reader.AsyncReader.read_all
 
@@ -56,7 +56,7 @@ async def sizes(monkeypatch):
     await reader.async_reader().close()
 
 
-async def test_of_very_many_some_hundreds_are_read_at_a_time_so_that_nobody_else_waits_for_all(
+async def test_very_many_jobs_are_read_in_batches(
     sizes,
 ):
     outcomes = await asyncio.gather(
@@ -66,7 +66,7 @@ async def test_of_very_many_some_hundreds_are_read_at_a_time_so_that_nobody_else
     assert [outcome.record for outcome in outcomes] == [None] * (reader.BATCH + 1)
 
 
-async def test_when_the_store_goes_away_in_between_the_rest_is_not_asked_for(sizes):
+async def test_after_a_failed_batch_the_remaining_jobs_are_not_read(sizes):
     reads = (reader.async_reader().read(f"parcel-{n}") for n in range(4 * reader.BATCH))
     outcomes = await asyncio.gather(*reads, return_exceptions=True)
     assert sizes == [reader.BATCH] * 3
@@ -74,7 +74,7 @@ async def test_when_the_store_goes_away_in_between_the_rest_is_not_asked_for(siz
     assert all(isinstance(one, StoreUnavailable) for one in outcomes[2 * reader.BATCH :])
 
 
-async def test_what_is_asked_for_during_a_round_trip_is_read_after_it():
+async def test_a_read_that_starts_during_a_round_trip_gets_its_own():
     old = created()
     shared = reader.async_reader()
     first = asyncio.ensure_future(shared.read("parcel-1"))
@@ -86,7 +86,7 @@ async def test_what_is_asked_for_during_a_round_trip_is_read_after_it():
     await shared.close()
 
 
-async def test_who_gives_up_waiting_does_not_spoil_it_for_the_others():
+async def test_a_cancelled_read_does_not_cancel_the_others():
     created()
     shared = reader.async_reader()
     impatient, patient = (asyncio.ensure_future(shared.read("parcel-1")) for _ in range(2))
@@ -96,7 +96,7 @@ async def test_who_gives_up_waiting_does_not_spoil_it_for_the_others():
     await shared.close()
 
 
-async def test_one_job_that_cannot_be_read_at_all_leaves_nobody_waiting(redis_client):
+async def test_a_damaged_job_does_not_leave_its_reader_waiting(redis_client):
     redis_client.hset(
         "jobs:{deep}",
         mapping={"state": "running", "version": 1, "handler_class": "", "tags": "[" * 99999},
@@ -107,13 +107,13 @@ async def test_one_job_that_cannot_be_read_at_all_leaves_nobody_waiting(redis_cl
     await shared.close()
 
 
-async def test_a_topic_is_listed_from_asynchronous_code():
+async def test_asynchronous_code_can_list_the_jobs_of_a_topic():
     indexes.add_to_indexes(NEW.replace(version=1))
     assert await reader.async_reader().indexed("tag:post", 5) == ["parcel-1"]
     await reader.async_reader().close()
 
 
-def test_every_event_loop_has_a_reader_of_its_own():
+def test_each_event_loop_has_its_own_reader():
     async def own():
         return reader.async_reader() is reader.async_reader(), reader.async_reader()
 

@@ -1,4 +1,4 @@
-"""Redis's protocol, as far as it is written and read here."""
+"""Redis's protocol: commands are packed, and replies are parsed."""
 
 import pytest
 import redis
@@ -19,7 +19,7 @@ def values_of(data):
 
 @given(st.lists(st.binary() | st.text() | st.integers(), min_size=1))
 @example(["a lone surrogate: \ud800"])
-def test_a_command_is_written_as_redis_py_writes_it(command):
+def test_a_command_is_packed_as_redis_py_packs_it(command):
     encode = redis.Connection(encoding_errors="replace").encoder.encode
     theirs = PythonRespSerializer(6000, encode).pack(
         "EVALSHA", *command
@@ -28,12 +28,12 @@ def test_a_command_is_written_as_redis_py_writes_it(command):
 
 
 @given(st.lists(st.binary(), min_size=1))
-def test_what_is_written_can_be_read(command):
+def test_a_packed_command_can_be_parsed(command):
     assert values_of(pack(command) * 2) == [command, command]
 
 
 @given(st.data())
-def test_what_is_cut_off_anywhere_is_not_taken_for_whole(data):
+def test_a_value_that_is_cut_off_is_incomplete(data):
     whole = pack(["message", "school", data.draw(st.binary(max_size=40))])
     with pytest.raises(Incomplete):
         parse(whole[: data.draw(st.integers(0, len(whole) - 1))], 0)
@@ -50,12 +50,12 @@ def test_what_is_cut_off_anywhere_is_not_taken_for_whole(data):
         (b"-NOPERM not you\r\n", ErrorReply("NOPERM not you")),
     ],
 )
-def test_what_redis_says_to_one_who_subscribes(written, value):
+def test_the_answers_to_a_subscriber_are_parsed(written, value):
     (found,) = values_of(written)
     assert found == value and type(found) is type(value)
 
 
 @pytest.mark.parametrize("written", [b"$many\r\n", b"*few\r\n"])
-def test_a_length_that_is_none_is_an_error(written):
+def test_a_malformed_length_is_an_error(written):
     with pytest.raises(ValueError):
         parse(written, 0)

@@ -15,7 +15,7 @@ from tests.system.harness.site import Site
 from tests.system.harness.socket_page import listening, lost, page_of
 from tests.system.harness.waiting import eventually
 
-ANNOUNCED_WITHIN = 1.0  # seconds in which a page is told
+ANNOUNCED_WITHIN = 1.0  # seconds until a page hears of an end
 BOUND = 4.0  # seconds that a task is held up by an archive that takes nothing, at most
 LATER = 20  # seconds
 

@@ -36,7 +36,7 @@ async def page(browser, pytestconfig, stack):
         await browser.close()
 
 
-async def test_list_out_of_the_cache_hears_what_happened_meanwhile(page, fake_worker, log_in):
+async def test_a_cached_list_hears_what_happened_while_it_was_away(page, fake_worker, log_in):
     await log_in(page)
     await page.goto("/dashboard/")
     await expect(page.locator("job-list")).to_have_attribute("data-connected", "socket")

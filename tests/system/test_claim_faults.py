@@ -1,4 +1,4 @@
-"""The hook runs exactly once, whoever asks how often, and whatever dies (F24 to F27; H1b, H3)."""
+"""The hook runs exactly once, however often it is asked for (F24 to F27; H1b, H3)."""
 
 import asyncio
 import time

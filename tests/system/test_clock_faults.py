@@ -13,7 +13,7 @@ from tests.system.harness.tickets import ticket_for
 from tests.system.harness.waiting import eventually
 
 LIMITS = {"RECONCILE_SECONDS": 1, "HEARTBEAT": 0.5, "LOST_AFTER": 2}  # seconds
-LONG = LIMITS["LOST_AFTER"] + 1.5  # seconds; whoever goes by a wrong clock has spoken by then
+LONG = LIMITS["LOST_AFTER"] + 1.5  # seconds; a process with a wrong clock has acted by then
 
 
 class TimedSite(Site):
@@ -42,7 +42,7 @@ class TimedSite(Site):
             self.extra_env = usual
 
     def set_clocks(self, **seconds):
-        """Have the clocks be wrong by so many seconds; those that are not named are right."""
+        """Set how many seconds each clock is wrong; clocks that are not named are right."""
         for name, clock in self.clocks.items():
             clock.set(seconds.get(name, 0))
 

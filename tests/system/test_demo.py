@@ -27,7 +27,7 @@ def env(tmp_path):
 
 
 def demo(env, *arguments):
-    """Run the command in a session of its own, of which nothing may be left."""
+    """Run the command in a session of its own; nothing of it may be left."""
     return in_a_session(manage("demo", "--port", "0", *arguments), env=env, stderr=subprocess.PIPE)
 
 

@@ -99,7 +99,7 @@ async def test_reload_of_the_waiting_page_goes_on_where_it_was(ada, fake_worker)
     await ada.until("location.pathname === '/classrooms/1/'")
 
 
-async def test_back_to_a_list_shows_what_happened_meanwhile(ada, fake_worker):
+async def test_back_to_a_list_shows_what_happened_in_between(ada, fake_worker):
     """Firefox keeps no page with a socket in its back-forward cache; Chromium does."""
     await ada.goto("/dashboard/")
     await ada.until(BELL_IS_LIVE)

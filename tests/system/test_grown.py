@@ -78,7 +78,7 @@ class Gate:
         self.path = folder / "gate"
 
     async def start(self, number):
-        """Start so many jobs, and return their ids."""
+        """Start jobs, and return their ids."""
         return await do(self.fleet.shell.start_task, "wait_for_file", number, path=str(self.path))
 
     def open(self):

@@ -99,5 +99,5 @@ async def test_f42_a_worker_whose_packets_to_the_store_are_dropped_loses_no_outc
     say(f"F42: {found}")
     assert found["lost"] == 0
     assert found["archived"] < 10
-    assert found["was_running"]  # nobody else has written it meanwhile
+    assert found["was_running"]  # nobody else has written it
     assert found["stored"] < WRITTEN_WITHIN

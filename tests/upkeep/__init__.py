@@ -1,1 +1,1 @@
-"""What keeps the store and the archive small."""
+"""Tests of the sweep and the purge."""

@@ -1,4 +1,4 @@
-"""The purge: old rows go, in batches, and never one that still guards a job."""
+"""The purge deletes old rows in batches, but none whose job Redis may still hold."""
 
 from datetime import timedelta
 
@@ -12,7 +12,7 @@ pytestmark = pytest.mark.django_db
 
 
 def archived(*ages):
-    """Make a row for each age in days."""
+    """Archive one job for each age in days."""
     now = timezone.now()
     ends = [now - timedelta(days=age) for age in ages]
     rows = [
@@ -33,24 +33,22 @@ def left():
     return sorted(JobRecord.objects.values_list("pk", flat=True))
 
 
-def test_what_ended_longer_ago_is_deleted():
+def test_jobs_that_ended_long_ago_are_deleted():
     archived(1, 29, 31, 300)
     assert sum(purge(30, 1000)) == 2
     assert left() == ["parcel-0", "parcel-1"]
 
 
-def test_it_is_deleted_in_batches_the_oldest_first(django_assert_num_queries):
+def test_jobs_are_deleted_in_batches_oldest_first(django_assert_num_queries):
     archived(31, 33, 35, 37, 39)
     batches = purge(30, 2)
     assert next(batches) == 2
     assert left() == ["parcel-0", "parcel-1", "parcel-2"]
-    with django_assert_num_queries(
-        5
-    ):  # two batches of two statements, and a look that finds nothing
+    with django_assert_num_queries(5):  # two for each of two batches, and one that finds no more
         assert list(batches) == [2, 1]
 
 
-def test_the_rows_that_others_have_deleted_meanwhile_are_not_counted():
+def test_rows_deleted_by_others_are_not_counted():
     archived(31, 32)
     batches = purge(30, 1)
     assert next(batches) == 1
@@ -65,7 +63,7 @@ def test_the_large_column_is_not_read(django_assert_num_queries):
     assert not any("stored" in query["sql"] for query in queries.captured_queries)
 
 
-def test_a_row_stays_as_long_as_redis_may_hold_its_job(settings):
+def test_a_row_stays_while_redis_may_hold_its_job(settings):
     settings.JOBS = settings.JOBS | {"TTL": 5 * 86400}
     assert least_days() == 5
     with pytest.raises(ValueError, match="TTL"):

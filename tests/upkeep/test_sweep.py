@@ -1,4 +1,4 @@
-"""The sweep: deadlines hold with no page open, and what the archive has missed reaches it."""
+"""The sweep enforces deadlines when no page is open, and archives what is missing."""
 
 import pytest
 
@@ -37,19 +37,19 @@ def states():
     return dict(JobRecord.objects.values_list("pk", "state"))
 
 
-def test_nothing_to_do_is_done_in_one_command(redis_client):
+def test_an_empty_list_costs_one_command(redis_client):
     assert sweep() == Swept()
     assert commands(redis_client, sweep) == ["ZRANGE"]
 
 
-def test_a_job_that_nobody_looks_at_expires_or_is_lost_all_the_same():
+def test_a_job_that_nobody_reads_still_expires_or_is_lost():
     waiting, running, healthy = overdue(create_job()), overdue(started_job()), started_job()
     assert sweep() == Swept(alive=1, ended=2)
     assert states() == {waiting.id: "expired", running.id: "lost"}
     assert healthy.refresh().state is JobState.RUNNING
 
 
-def test_what_the_archive_has_missed_is_archived_late():
+def test_a_job_missing_from_the_archive_is_archived_late():
     job = ended_job(JobState.FAILED, "The parcel broke.")
     JobRecord.objects.all().delete()
     assert sweep() == Swept(archived=1)
@@ -57,7 +57,7 @@ def test_what_the_archive_has_missed_is_archived_late():
     assert sweep() == Swept() and job.id not in listed()
 
 
-def test_an_outcome_that_is_newer_than_the_archived_one_replaces_it():
+def test_a_newer_outcome_replaces_the_archived_one():
     job = started_job()
     job.end(JobState.LOST)
     lost = JobRecord.objects.values("state", "ended_at", "version", "stored").get()
@@ -76,7 +76,7 @@ def test_a_claimed_outcome_is_left_alone():
     assert states() == {job.id: "lost"}
 
 
-def test_the_list_keeps_what_is_alive_or_may_come_back():
+def test_the_list_keeps_alive_and_unclaimed_lost_jobs():
     alive, lost, ended = started_job(), started_job(), ended_job()
     lost.end(JobState.LOST)
     assert {alive.id, lost.id, ended.id} == listed()
@@ -84,14 +84,14 @@ def test_the_list_keeps_what_is_alive_or_may_come_back():
     assert listed() == {alive.id, lost.id}
 
 
-def test_a_job_that_redis_has_dropped_is_taken_off_the_list(redis_client):
+def test_a_job_that_redis_dropped_leaves_the_list(redis_client):
     job = create_job()
     redis_client.delete(keys.job_key(job.id))
     assert sweep() == Swept()
     assert listed() == set()
 
 
-def test_what_the_database_does_not_take_is_counted_and_kept(monkeypatch):
+def test_a_job_the_database_refuses_is_counted_and_kept(monkeypatch):
     job = ended_job()
     JobRecord.objects.all().delete()
     monkeypatch.setattr("jobs.upkeep.sweep.archive", lambda record: False)
@@ -99,7 +99,7 @@ def test_what_the_database_does_not_take_is_counted_and_kept(monkeypatch):
     assert listed() == {job.id}
 
 
-def test_without_an_archive_only_the_deadlines_are_kept(settings):
+def test_without_an_archive_only_deadlines_are_enforced(settings):
     settings.JOBS = settings.JOBS | {"ARCHIVE": False}
     overdue(create_job())
     ended_job()
@@ -117,7 +117,7 @@ def test_every_page_of_the_list_is_swept(monkeypatch):
     assert set(states()) == late and listed() == alive
 
 
-def test_a_page_of_living_jobs_costs_two_round_trips_and_no_query(
+def test_a_page_of_alive_jobs_costs_two_round_trips_and_no_query(
     redis_client, django_assert_num_queries
 ):
     for _ in range(5):
@@ -149,13 +149,13 @@ def test_a_job_without_owner_and_tags_is_listed_too(redis_client):
     assert listed() == {job.id}
 
 
-def test_a_store_that_is_away_is_said(settings):
+def test_a_sweep_without_the_store_raises(settings):
     settings.JOBS = settings.JOBS | {"REDIS_URL": NOWHERE}
     with pytest.raises(StoreUnavailable):
         sweep()
 
 
-def test_an_examination_leaves_nothing_behind(redis_client):
+def test_examining_the_store_leaves_nothing_behind(redis_client):
     clock, policy = server.check_write()
     assert redis_client.dbsize() == 0 and policy == ""
     assert clock <= records.read("any").now
@@ -172,7 +172,7 @@ def test_the_policy_matters_only_where_memory_is_limited(redis_client):
     assert records.write(None, Record("after"), Change()).written
 
 
-def test_a_deadline_that_passes_during_the_sweep_is_met_by_the_next(settings):
+def test_a_deadline_that_passes_during_a_sweep_waits_for_the_next(settings):
     settings.JOBS = settings.JOBS | {"START_TIMEOUT": 0.05}
     job = create_job()
     assert eventually(lambda: sweep().ended) == 1

@@ -1,4 +1,4 @@
-"""From an ended job and its owner's request to where the owner goes on: exactly once."""
+"""A claim of an ended job: the hook runs exactly once, and every call returns the same place."""
 
 import threading
 from functools import partial
@@ -16,7 +16,8 @@ from jobs.handlers import JobHandler
 from jobs.models import JobRecord
 from jobs.states import JobState
 from jobs.waiting import claim as claim_module
-from jobs.waiting.claim import ClaimFailed, claim
+from jobs.waiting.claim import claim
+from jobs.waiting.hook import ClaimFailed
 from jobs.waiting.leases import take_lease
 from tests.factories import (
     ANN,
@@ -50,7 +51,7 @@ def said(request):
     return [str(message) for message in get_messages(request)]
 
 
-def test_the_hook_is_run_and_its_owner_is_sent_on():
+def test_a_claim_runs_the_hook_and_returns_where_to_go():
     request, job = visit(), ended_job()
     assert claim(job, request) == "/parcels/"
     assert hooks() == ["delivered 0"] and said(request) == ["Your parcel is here."]
@@ -63,7 +64,7 @@ def test_the_hook_is_run_and_its_owner_is_sent_on():
 @pytest.mark.parametrize(
     "state", [JobState.FAILED, JobState.CANCELLED, JobState.EXPIRED, JobState.LOST]
 )
-def test_for_any_other_end_the_other_hook_is_run(state):
+def test_any_other_end_runs_on_failed(state):
     assert claim(ended_job(state), visit()) == "/lost-parcels/"
     assert hooks() == ["not delivered 0"]
 
@@ -75,7 +76,7 @@ def test_a_second_call_gets_the_same_place_and_runs_nothing():
     assert hooks() == ["delivered 0"]
 
 
-def test_a_job_known_to_be_claimed_is_sent_on_without_a_question(redis_client):
+def test_a_job_known_to_be_claimed_needs_no_redis(redis_client):
     job = ended_job()
     claim(job, visit())
     claimed, request = again(job), visit()
@@ -88,14 +89,14 @@ def unaware_of_the_claim(job):
     return stale
 
 
-def test_the_place_is_stored_and_not_asked_for_again():
+def test_the_place_is_stored_and_computed_once():
     job = ended_job(data={"next": "/first/"})
     assert claim(job, visit()) == "/first/"
     job.record = job.record.replace(data={"next": '"/second/"'})
     assert claim(job, visit()) == "/first/"
 
 
-def test_of_twenty_claims_at_once_one_runs_the_hook_and_all_go_to_the_same_place():
+def test_of_twenty_simultaneous_claims_one_runs_the_hook():
     job = ended_job()
     urls = at_once([partial(claim, again(job), visit()) for _ in range(20)])
     assert urls == ["/parcels/"] * 20
@@ -119,7 +120,7 @@ def test_a_hook_that_raises_leaves_nothing_and_may_be_tried_again(caplog):
     assert f"job {job.id}: the hook of tests.handlers.PostHandler failed" in caplog.text
 
 
-def test_the_retry_of_a_hook_says_its_message_once(redis_client):
+def test_a_retried_hook_shows_its_message_once(redis_client):
     job, request = ended_job(data={"fragile": True}), visit()
     with pytest.raises(ClaimFailed):
         claim(job, request)
@@ -129,7 +130,7 @@ def test_the_retry_of_a_hook_says_its_message_once(redis_client):
 
 
 class Unhappy(JobHandler):
-    """Has been ready, and then does not know the way."""
+    """Its hook succeeds, and then `next_url` raises."""
 
     def on_ready(self, request):
         Group.objects.create(name="delivered")
@@ -145,7 +146,7 @@ def test_a_next_url_that_raises_rolls_the_hook_back_too():
     assert hooks() == []
 
 
-def test_a_handler_that_is_gone_fails_the_claim_with_a_log_line(redis_client, caplog):
+def test_a_missing_handler_fails_the_claim_and_is_logged(redis_client, caplog):
     job = ended_job()
     plant(redis_client, job, handler_class="shop.handlers.Renamed")
     with pytest.raises(ClaimFailed):
@@ -153,14 +154,14 @@ def test_a_handler_that_is_gone_fails_the_claim_with_a_log_line(redis_client, ca
     assert f"job {job.id}: the hook of shop.handlers.Renamed failed" in caplog.text
 
 
-def test_after_redis_was_emptied_the_hook_is_run_from_the_archive(redis_client):
+def test_after_redis_was_emptied_the_archive_still_allows_the_claim(redis_client):
     job = ended_job(data={"next": "/from-the-archive/"})
     redis_client.flushall()
     assert claim(again(job), visit()) == "/from-the-archive/"
     assert hooks() == ["delivered 0"]
 
 
-def test_after_redis_was_emptied_a_hook_that_has_run_is_not_run_again(redis_client):
+def test_after_redis_was_emptied_no_hook_runs_again(redis_client):
     job = ended_job()
     claim(job, visit())
     redis_client.flushall()
@@ -168,7 +169,7 @@ def test_after_redis_was_emptied_a_hook_that_has_run_is_not_run_again(redis_clie
     assert hooks() == ["delivered 0"]
 
 
-def test_an_emptied_redis_between_finding_and_claiming_does_no_harm(redis_client):
+def test_a_redis_emptied_just_before_the_claim_does_no_harm(redis_client):
     job = ended_job()
     found = again(job)
     redis_client.flushall()
@@ -176,7 +177,7 @@ def test_an_emptied_redis_between_finding_and_claiming_does_no_harm(redis_client
     assert hooks() == ["delivered 0"]
 
 
-def test_a_job_that_was_not_archived_in_time_is_archived_by_its_claim():
+def test_a_claim_archives_a_job_that_was_not_archived_yet():
     job = ended_job()
     JobRecord.objects.all().delete()
     assert claim(job, visit()) == "/parcels/"
@@ -184,7 +185,7 @@ def test_a_job_that_was_not_archived_in_time_is_archived_by_its_claim():
 
 
 @pytest.mark.parametrize("problem", [OperationalError, InterfaceError])
-def test_a_busy_database_leaves_the_job_to_be_claimed_again(monkeypatch, problem):
+def test_a_busy_database_lets_the_claim_be_repeated(monkeypatch, problem):
     job = ended_job()
     JobRecord.objects.all().delete()
     with monkeypatch.context() as patched:
@@ -195,14 +196,14 @@ def test_a_busy_database_leaves_the_job_to_be_claimed_again(monkeypatch, problem
     assert claim(again(job), visit()) == "/parcels/"
 
 
-def test_an_outcome_that_is_newer_than_the_archive_s_is_the_one_that_counts():
+def test_an_outcome_newer_than_the_archive_s_counts():
     job = ended_job()
     JobRecord.objects.update(state="lost", version=1)
     assert claim(job, visit()) == "/parcels/"
     assert JobRecord.objects.get().state == "complete"
 
 
-def test_a_claim_that_meets_another_waits_for_it():
+def test_a_claim_waits_for_another_claim():
     entered, go_on = threading.Event(), threading.Event()
 
     class Slow(JobHandler):
@@ -232,15 +233,15 @@ def test_a_claim_that_meets_another_waits_for_it():
     assert results == ["/jobs/", "/jobs/"]
 
 
-def test_a_claim_whose_process_died_is_taken_over_after_its_lease(settings):
+def test_a_dead_claim_is_taken_over_after_its_lease(settings):
     settings.JOBS = settings.JOBS | {"READY_LEASE": 0.2}
     job = ended_job()
-    assert take_lease(job, "dead", 0.2)  # and nothing comes after it
+    assert take_lease(job, "dead", 0.2)  # its process died right after this
     assert claim(again(job), visit()) == "/parcels/"
     assert hooks() == ["delivered 0"]
 
 
-def test_a_claim_that_died_inside_its_transaction_leaves_the_row_unclaimed():
+def test_a_claim_that_dies_in_its_transaction_leaves_no_claim():
     job = ended_job()
     with pytest.raises(KeyboardInterrupt), transaction.atomic():
         JobRecord.objects.update(claimed_url="/half-way/")
@@ -259,7 +260,7 @@ def test_without_an_archive_the_lease_alone_guards_the_hook(settings):
 @pytest.mark.parametrize(
     "url", ["/parcels/7/?a=1#b", "http://testserver/x", reverse_lazy("jobs:list")]
 )
-def test_a_place_on_this_host_is_gone_to(url):
+def test_a_url_on_this_host_is_allowed(url):
     class Guide(JobHandler):
         def next_url(self, request):
             return url
@@ -267,7 +268,7 @@ def test_a_place_on_this_host_is_gone_to(url):
     assert claim(ended_job(handler_class=Guide), visit()) == str(url)
 
 
-def test_a_relative_place_starts_from_the_waiting_page_whoever_goes_there():
+def test_a_relative_url_starts_from_the_waiting_page():
     job = ended_job(data={"next": "../../parcels/?a=1"})
     assert claim(job, visit()) == "/parcels/?a=1"
     assert claim(again(job), visit()) == "/parcels/?a=1"
@@ -298,7 +299,7 @@ ELSEWHERE = [
 
 
 @pytest.mark.parametrize("url", ELSEWHERE, ids=lambda url: repr(url)[:30])
-def test_a_place_elsewhere_is_replaced_by_the_list_and_logged(caplog, url):
+def test_a_url_elsewhere_is_replaced_by_the_list_and_logged(caplog, url):
     class Lure(JobHandler):
         def next_url(self, request):
             return url
@@ -309,7 +310,7 @@ def test_a_place_elsewhere_is_replaced_by_the_list_and_logged(caplog, url):
     assert again(job).claimed_url == "/jobs/"
 
 
-def test_a_handler_that_forgets_to_return_a_place_leads_to_the_list(caplog):
+def test_a_handler_that_returns_no_url_leads_to_the_list(caplog):
     class Forgetful(JobHandler):
         def next_url(self, request):
             pass
@@ -318,7 +319,7 @@ def test_a_handler_that_forgets_to_return_a_place_leads_to_the_list(caplog):
     assert "would redirect to None" in caplog.text
 
 
-def test_hosts_that_the_project_allows_may_be_gone_to(settings):
+def test_hosts_allowed_by_the_project_are_allowed(settings):
     settings.JOBS = settings.JOBS | {"ALLOWED_REDIRECT_HOSTS": ["pay.example"]}
     assert (
         claim(ended_job(data={"next": "https://pay.example/x"}), visit())
@@ -327,7 +328,7 @@ def test_hosts_that_the_project_allows_may_be_gone_to(settings):
     assert claim(ended_job(data={"next": "https://evil.example/x"}), visit()) == "/jobs/"
 
 
-def test_from_a_secure_page_nobody_is_sent_to_an_insecure_one():
+def test_a_secure_page_never_redirects_to_an_insecure_one():
     request = visit(secure=True)
     assert request.is_secure()
     assert claim(ended_job(data={"next": "http://testserver/x"}), request) == "/jobs/"

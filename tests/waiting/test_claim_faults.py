@@ -42,7 +42,7 @@ pytestmark = pytest.mark.usefixtures("database_file")
 
 @pytest.fixture
 def lost(settings):
-    """Return a job as its silent worker holds it, and as its owner finds it."""
+    """Return a lost job twice: as its silent worker holds it, and as its owner finds it."""
     settings.JOBS = settings.JOBS | {"LOST_AFTER": 0.02, "PROGRESS_PER_SECOND": 1000}
     worker, found = lost_job()
     settings.JOBS = settings.JOBS | {"LOST_AFTER": 60}
@@ -66,7 +66,7 @@ def row():
 
 @contextmanager
 def before(action, place, name):
-    """Do something once, just before a function of ours is called for the first time."""
+    """Run the action once, just before the first call of this function."""
     real, todo = getattr(place, name), [action]
 
     def run(*args, **kwargs):
@@ -102,7 +102,7 @@ def slow():
 
 
 @pytest.mark.parametrize("word", [lambda job: job.set_progress(1, 2), Job.complete])
-def test_f43_a_worker_that_speaks_before_the_lease_is_believed(lost, word):
+def test_f43_a_worker_that_writes_before_the_lease_wins(lost, word):
     worker, found = lost
     with before(lambda: word(worker), claim_module, "take_lease"):
         try:
@@ -114,7 +114,7 @@ def test_f43_a_worker_that_speaks_before_the_lease_is_believed(lost, word):
     assert hooks() == ["delivered 0"] and row() == ("complete", "/parcels/")
 
 
-def test_f43_the_page_of_a_job_that_came_back_waits_on(lost):
+def test_f43_the_page_of_a_job_that_came_back_keeps_waiting(lost):
     worker, found = lost
     with before(lambda: worker.set_progress(1, 2), claim_module, "take_lease"):
         answer = browser(ANN).post(f"/jobs/{found.id}/ready/", **JSON)
@@ -135,7 +135,7 @@ def test_f43_a_claim_that_outlived_its_lease_yields_to_the_worker(lost, settings
         worker.set_progress(1, 2)
 
     with (
-        patch("jobs.waiting.leases.LeaseKeeper._renew"),  # as if the process had stood still
+        patch("jobs.waiting.leases.LeaseKeeper._renew"),  # as if the process stood still
         before(speak, claim_module, "_claim_row"),
         pytest.raises(NotEnded),
     ):
@@ -146,15 +146,13 @@ def test_f43_a_claim_that_outlived_its_lease_yields_to_the_worker(lost, settings
 
 
 def test_the_archive_refuses_a_job_that_has_not_ended():
-    with pytest.raises(
-        ValueError, match=r"is running\. Only a job that has ended can be archived"
-    ):
+    with pytest.raises(ValueError, match=r"is running\. Only a job that has ended"):
         JobRecord.objects.store(started_job().record)
     assert not JobRecord.objects.exists()
 
 
 @pytest.mark.parametrize("has_archive", [True, False])
-def test_f44_a_hook_that_is_slower_than_its_lease_runs_once(settings, slow, has_archive):
+def test_f44_a_hook_slower_than_its_lease_runs_once(settings, slow, has_archive):
     settings.JOBS = settings.JOBS | {"READY_LEASE": 0.3, "ARCHIVE": has_archive}
     job = ended_job(handler_class=slow)
     posts = [partial(claim, again(job), visit()) for _ in range(20)]
@@ -164,7 +162,7 @@ def test_f44_a_hook_that_is_slower_than_its_lease_runs_once(settings, slow, has_
     assert hooks() == ["slow 0"]
 
 
-def test_f44_a_claim_that_waits_too_long_is_to_be_repeated(monkeypatch, slow):
+def test_f44_a_claim_that_waits_too_long_gets_a_503(monkeypatch, slow):
     monkeypatch.setattr(claim_module, "CLAIM_WAIT_SECONDS", 0.1)
     job, page = ended_job(handler_class=slow), browser(ANN)
     first = threading.Thread(target=lambda: at_once([partial(claim, again(job), visit())]))
@@ -177,7 +175,7 @@ def test_f44_a_claim_that_waits_too_long_is_to_be_repeated(monkeypatch, slow):
     assert page.post(f"/jobs/{job.id}/ready/", **JSON).json() == {"url": "/slow/"}
 
 
-def test_f45_a_locked_database_at_a_claim_is_a_503_and_leaves_the_lease_free(monkeypatch):
+def test_f45_a_claim_on_a_locked_database_gets_503_and_frees_the_lease(monkeypatch):
     monkeypatch.setitem(connections["default"].settings_dict["OPTIONS"], "timeout", 0.2)
     connections["default"].close()
     job, page = ended_job(), browser(ANN)
@@ -213,7 +211,7 @@ def test_f46_a_lost_job_is_not_claimed_without_the_store(lost, settings):
 
 
 @pytest.mark.parametrize("word", [lambda job: job.set_progress(1, 2), Job.complete])
-def test_f46_a_worker_is_refused_when_the_store_has_not_heard_of_the_claim(lost, word, settings):
+def test_f46_a_claim_that_redis_missed_still_refuses_the_worker(lost, word, settings):
     settings.JOBS = settings.JOBS | {"READY_LEASE": 0.1}
     worker, found = lost
     with patch.object(claim_module, "mark_claimed", side_effect=StoreUnavailable("away")):
@@ -225,7 +223,7 @@ def test_f46_a_worker_is_refused_when_the_store_has_not_heard_of_the_claim(lost,
     assert row() == ("lost", "/lost-parcels/")
 
 
-def test_f47_a_worker_s_outcome_is_taken_after_the_lease_of_a_dead_claim(lost):
+def test_f47_a_worker_s_outcome_is_stored_after_a_dead_claim_s_lease(lost):
     worker, found = lost
     heard = []
     job_ended.connect(heard_of := lambda job, **_: heard.append(job.state))
@@ -238,7 +236,7 @@ def test_f47_a_worker_s_outcome_is_taken_after_the_lease_of_a_dead_claim(lost):
     assert claim(again(worker), visit()) == "/parcels/"
 
 
-def test_f47_data_that_a_leased_job_was_given_arrives_with_its_end(lost):
+def test_f47_data_written_during_a_lease_arrives_with_the_end(lost):
     worker, found = lost
     assert take_lease(found, "dead", 0.2)
     worker.data["receipt"] = 7
@@ -249,7 +247,7 @@ def test_f47_data_that_a_leased_job_was_given_arrives_with_its_end(lost):
 
 @contextmanager
 def unanswered(interloper):
-    """Lose the answer to the next write; before it is repeated, somebody else writes."""
+    """Lose the answer to the next write, and let another writer come before its repetition."""
     real, todo = records.run, [interloper]
 
     def run(call):
@@ -263,7 +261,7 @@ def unanswered(interloper):
         yield
 
 
-def test_f48_an_end_whose_answer_was_lost_is_recognised_after_other_writes(settings):
+def test_f48_an_end_with_a_lost_answer_is_recognised_after_other_writes(settings):
     job, heard = started_job(), []
     job_ended.connect(heard_of := lambda job, **_: heard.append(job.state))
     with unanswered(lambda: take_lease(again(job), "a", 30)):
@@ -272,14 +270,14 @@ def test_f48_an_end_whose_answer_was_lost_is_recognised_after_other_writes(setti
     assert heard == ["complete"] and row() == ("complete", "")
 
 
-def test_f48_a_start_whose_answer_was_lost_counts_once():
+def test_f48_a_start_with_a_lost_answer_counts_once():
     job = create_job()
     with unanswered(lambda: again(job).cancel()):
         job.start()
     assert (again(job).attempt, again(job).is_cancel_asked) == (1, True)
 
 
-def test_f48_a_creation_whose_answer_was_lost_is_no_job_of_somebody_else_s():
+def test_f48_a_creation_with_a_lost_answer_is_recognised_as_ours():
     real, todo = records.run_all, [1]
 
     def run_all(calls):
@@ -296,8 +294,8 @@ def test_f48_a_creation_whose_answer_was_lost_is_no_job_of_somebody_else_s():
     assert job.state is JobState.CANCELLED and not todo
 
 
-def test_f48_an_end_that_is_repeated_after_an_outage_is_recognised(lost):
-    """The write was done, its answer and all tries after it were lost, and the deadline has passed since."""
+def test_f48_an_end_repeated_after_an_outage_is_recognised(lost):
+    """Redis did the write, but its answer was lost, and Redis was away during every retry."""
     job, real, heard = started_job(), records.run, []
 
     def run(call):

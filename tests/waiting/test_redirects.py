@@ -1,4 +1,4 @@
-"""Where a person may be sent on to."""
+"""Where a person may be redirected."""
 
 import pytest
 from ada_url import URL
@@ -86,12 +86,12 @@ def job(path=PAGE):
 
 
 def sent_to(url, path=PAGE, **headers):
-    """Return where the owner of a job is sent when its handler names a place."""
+    """Return where the owner of a job is sent if its handler returns this URL."""
     return safe_url(url, job(path), request_of(**headers))
 
 
 def followed(place, page=HERE + PAGE):
-    """Return the origin at which a browser arrives that follows the place from a page."""
+    """Return the origin that a browser reaches when it follows the URL from a page."""
     return URL(place, page).origin
 
 
@@ -110,7 +110,7 @@ def friend(settings):
 @example("../../..//evil.example")
 @example("/a/..//evil.example")
 @given(url=ADDRESSES)
-def test_h19_whatever_a_handler_names_nobody_leaves_the_host(page, url):
+def test_h19_no_handler_s_url_leaves_the_host(page, url):
     place = sent_to(url)
     assert followed(place, page) in (HERE, "http://pay.example", "https://pay.example")
     assert sent_to(place) == place  # it is stored, and checked again when it is read
@@ -121,7 +121,7 @@ def test_h19_whatever_a_handler_names_nobody_leaves_the_host(page, url):
 )
 @given(url=ADDRESSES)
 @hypothesis_settings(max_examples=100, deadline=None)
-def test_h19_nobody_leaves_the_host_from_a_page_anywhere(path, url):
+def test_h19_no_url_leaves_the_host_from_any_page(path, url):
     assert followed(sent_to(url, path)) in (HERE, HERE.replace("http:", "https:"))
 
 
@@ -150,29 +150,29 @@ def test_h19_nobody_leaves_the_host_from_a_page_anywhere(path, url):
     ],
     ids=lambda text: repr(text)[:40],
 )
-def test_h19_a_place_is_checked_after_it_was_joined(url, place):
+def test_h19_a_relative_url_is_checked_after_joining(url, place):
     assert sent_to(url) == place
 
 
-def test_h19_a_place_that_was_planted_in_the_store_leads_nobody_elsewhere():
+def test_h19_a_url_planted_in_redis_stays_on_this_host():
     planted = Job(Record("parcel-1", path=PAGE, claimed_url="../../../\\\\evil.example"))
     assert safe_url(planted.claimed_url, planted, request_of()) == "/jobs/"
 
 
-def test_h19_from_a_sub_path_a_place_that_climbs_is_on_this_host():
+def test_h19_a_climbing_url_below_a_sub_path_stays_on_this_host():
     assert (
         sent_to("../../../../javascript:alert(1)", "/sub/jobs/parcel-1/") == "/javascript:alert(1)"
     )
 
 
-def test_a_relative_place_starts_from_the_waiting_page_below_a_sub_path():
+def test_a_relative_url_below_a_sub_path_starts_from_the_waiting_page():
     assert sent_to("../../parcels/", "/sub/jobs/parcel-1/") == "/sub/parcels/"
 
 
 @pytest.mark.parametrize(
     "prefix", ["javascript:alert(1)//", "//evil.example", "http://evil.example", "\\\\evil"]
 )
-def test_h19_a_prefix_that_a_client_has_set_leads_nobody_elsewhere(prefix):
+def test_h19_a_forged_script_prefix_stays_on_this_host(prefix):
     set_script_prefix(prefix)
     try:
         places = [sent_to("", path=""), sent_to("../x", path=""), job(path="").get_absolute_url()]
@@ -184,14 +184,14 @@ def test_h19_a_prefix_that_a_client_has_set_leads_nobody_elsewhere(prefix):
 @pytest.mark.parametrize(
     "path", ["/parcels/?page=2", "//evil.example/x", "/%5Cevil.example", "/%09/evil.example"]
 )
-def test_h19_the_page_that_was_asked_for_is_on_this_host(path):
+def test_h19_the_address_of_the_requested_page_is_on_this_host(path):
     request = request_of()
     request.path, _, query = path.partition("?")
     request.META["QUERY_STRING"] = query
     assert followed(same_page(request)) == HERE
 
 
-def test_from_a_secure_page_a_relative_place_is_as_secure():
+def test_a_relative_url_from_a_secure_page_is_secure():
     assert sent_to("../../parcels/", secure=True) == "/parcels/"
     assert not is_allowed("http://testserver/", request_of(secure=True))
 
@@ -205,7 +205,7 @@ def test_from_a_secure_page_a_relative_place_is_as_secure():
         "http:evil.example",
     ],
 )
-def test_h19_a_referrer_leads_nobody_elsewhere(referrer):
+def test_h19_a_forged_referrer_is_not_followed(referrer):
     assert not is_allowed(referrer, request_of())
 
 
@@ -214,7 +214,7 @@ def test_h19_a_referrer_leads_nobody_elsewhere(referrer):
     "place",
     ["../../../javascript:alert(1)", "../../../\\\\evil.example", "../../https:evil.example"],
 )
-def test_h19_the_example_s_login_leads_nobody_elsewhere(place):
+def test_h19_the_example_s_login_stays_on_this_host(place):
     user("ada", password=make_password("lovelace"))
     form = {"username": "ada", "password": "lovelace", "next": place}
     response = browser().post(reverse("login"), form)
@@ -223,7 +223,7 @@ def test_h19_the_example_s_login_leads_nobody_elsewhere(place):
 
 
 @pytest.mark.usefixtures("database_file")
-def test_h19_a_way_to_try_again_that_climbs_is_on_this_host():
+def test_h19_a_climbing_retry_url_stays_on_this_host():
     class Again(JobHandler):
         def retry_url(self, request):
             return "../../../javascript:alert(1)"

@@ -1,4 +1,4 @@
-"""The people and the rooms of the example's tests."""
+"""Fixtures of the example's tests: people and classrooms."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from project.classrooms.models import Classroom, School, Student
 
 @pytest.fixture(autouse=True)
 def no_pace(settings):
-    """Let nobody watch: the tasks run at full speed."""
+    """Run the tasks at full speed."""
     settings.DEMO_PACE = 0
 
 

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture
 def send(as_ada, classroom):
-    """Upload a roster and have the job done; return the page after *Continue*."""
+    """Return a function that imports a roster and returns the page after *Continue*."""
 
     def upload(rows):
         file = SimpleUploadedFile("roster.csv", roster_csv(rows).encode())
@@ -70,7 +70,7 @@ def test_the_waiting_page_names_the_file(as_ada, classroom):
     assert "Importing year-4.csv" in page.content.decode()
 
 
-def test_a_file_that_was_imported_is_not_imported_again(from_ada, upload, classroom):
+def test_a_file_is_imported_only_once(from_ada, upload, classroom):
     first, second = run(upload, from_ada), run(upload, from_ada)
     assert [job.data["imported"] for job in (first, second)] == [3, 3]
     assert classroom.students.count() == 3
@@ -92,9 +92,7 @@ def test_a_cancelled_import_enrols_nobody(from_ada, as_ada, upload, classroom):
     assert not classroom.students.exists()
 
 
-def test_students_who_were_enrolled_meanwhile_leave_nothing_half_imported(
-    upload, classroom, target
-):
+def test_students_enrolled_during_the_check_undo_the_whole_import(upload, classroom, target):
     roster = Roster(upload.content)
     list(roster.check())
     Student.objects.create(

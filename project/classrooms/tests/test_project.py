@@ -20,18 +20,18 @@ def settings_with(monkeypatch, **environment):
     return runpy.run_path(settings.__file__)
 
 
-def test_nothing_needs_to_be_set_on_one_machine(monkeypatch):
+def test_one_machine_needs_no_environment_variables(monkeypatch):
     values = settings_with(monkeypatch)
     assert values["DEBUG"]
     assert values["DATABASES"]["default"]["OPTIONS"]["transaction_mode"] == "IMMEDIATE"
 
 
-def test_without_debug_a_secret_key_is_asked_for(monkeypatch):
+def test_without_debug_a_secret_key_is_required(monkeypatch):
     with pytest.raises(ImproperlyConfigured, match="DEBUG is off and SECRET_KEY is not set"):
         settings_with(monkeypatch, DEBUG="0")
 
 
-def test_without_debug_cookies_travel_over_https_alone(monkeypatch):
+def test_without_debug_cookies_travel_over_https_only(monkeypatch):
     values = settings_with(
         monkeypatch, DEBUG="off", SECRET_KEY="s", ALLOWED_HOSTS="a.example, b.example"
     )
@@ -39,12 +39,12 @@ def test_without_debug_cookies_travel_over_https_alone(monkeypatch):
     assert values["SESSION_COOKIE_SECURE"] and values["CSRF_COOKIE_SECURE"]
 
 
-def test_another_database_gets_no_options_of_sqlite(monkeypatch):
+def test_another_database_gets_no_sqlite_options(monkeypatch):
     values = settings_with(monkeypatch, DATABASE_URL="postgres://me@db.example/school")
     assert "OPTIONS" not in values["DATABASES"]["default"]
 
 
-async def test_a_socket_path_that_nobody_serves_is_closed_as_not_found():
+async def test_an_unknown_socket_path_is_closed_as_not_found():
     socket = WebsocketCommunicator(application, "/ws/other/")
     assert await socket.connect() == (True, None)
     assert await socket.receive_output() == {"type": "websocket.close", "code": 4404}

@@ -1,4 +1,4 @@
-"""Reading rosters: what is taken, and how each mistake is reported."""
+"""Rosters are read, and each mistake is reported with its line."""
 
 import pytest
 
@@ -28,7 +28,7 @@ def problems(roster):
     return [(problem["line"], problem["text"]) for problem in roster.problems]
 
 
-def test_a_roster_in_order_gives_its_students():
+def test_a_valid_roster_gives_its_students():
     roster = read(HEADER, ZOE, " Kofi , O’Brien ,2013-02-11,Kofi@Example.org")
     assert roster.problems == []
     assert [student.name for student in roster.students] == ["Zoë Fletcher", "Kofi O’Brien"]
@@ -47,7 +47,7 @@ def test_blank_lines_are_skipped_and_counted():
     assert problems(roster) == [(5, "The last name is missing.")]
 
 
-def test_a_quoted_value_may_hold_commas_and_line_breaks_and_later_lines_keep_their_number():
+def test_line_breaks_in_quotes_do_not_shift_line_numbers():
     roster = read(
         HEADER,
         '"Ana, Maria","Silva\nReis",2014-09-23,ana@example.org',
@@ -93,12 +93,12 @@ def test_a_quoted_value_may_hold_commas_and_line_breaks_and_later_lines_keep_the
         ),
     ],
 )
-def test_a_mistake_is_told_by_its_line(row, sentence):
+def test_a_mistake_is_reported_with_its_line(row, sentence):
     roster = read(HEADER, "Kofi,O’Brien,2013-02-11,kofi@example.org", row)
     assert problems(roster) == [(3, sentence)]
 
 
-def test_all_mistakes_of_a_line_are_told():
+def test_all_mistakes_of_a_line_are_reported():
     roster = read(HEADER, ",,2014-09-23,zoe")
     assert [line for line, _sentence in problems(roster)] == [2, 2, 2]
 
@@ -115,7 +115,7 @@ def test_a_student_who_is_enrolled_already_is_a_mistake(students):
     ]
 
 
-def test_another_encoding_is_told_by_the_first_line_that_shows_it():
+def test_another_encoding_is_reported_at_its_first_bad_line():
     roster = read_bytes(f"{HEADER}\nKofi,O,2013-02-11,k@example.org\n{ZOE}\n".encode("latin-1"))
     assert problems(roster) == [
         (3, "The file is not in UTF-8. Save it as “CSV UTF-8”, and upload it again.")
@@ -126,7 +126,7 @@ def test_utf_16_is_another_encoding():
     assert problems(read_bytes(f"{HEADER}\n{ZOE}\n".encode("utf-16")))[0][0] == 1
 
 
-def test_another_header_is_told_and_no_row_is_judged_by_it():
+def test_a_wrong_header_is_reported_alone():
     roster = read("Vorname;Nachname", "nonsense")
     assert problems(roster) == [
         (1, "The header must be “first_name,last_name,born,email”, but it is “Vorname;Nachname”.")
@@ -134,20 +134,20 @@ def test_another_header_is_told_and_no_row_is_judged_by_it():
 
 
 @pytest.mark.parametrize("content", ["", "\n \n", "\ufeff"])
-def test_an_empty_file_is_told(content):
+def test_an_empty_file_is_reported(content):
     assert problems(read_bytes(content.encode())) == [(1, "The file is empty.")]
 
 
-def test_a_header_alone_is_told():
+def test_a_header_without_students_is_reported():
     assert problems(read(HEADER)) == [(2, "There is no student below the header.")]
 
 
-def test_what_a_problem_quotes_is_cut():
+def test_a_long_quote_in_a_problem_is_cut():
     roster = read(HEADER, f"Zoë,Fletcher,{'9' * 100_000},zoe@example.org")
     assert len(roster.problems[0]["text"]) == 200
 
 
-def test_the_sample_file_is_in_order():
+def test_the_sample_file_is_valid():
     roster = read_bytes(roster_csv(new_students(3000, after=300)).encode())
     assert roster.problems == []
     assert len(roster.students) == 3000

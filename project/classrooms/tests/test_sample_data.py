@@ -1,4 +1,4 @@
-"""The people to play with."""
+"""The sample schools and users."""
 
 import io
 

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture
 def start(as_ada, classroom, target):
-    """Press the button and have the job done; return the address of the waiting page."""
+    """Return a function that runs a transfer and returns its waiting page's address."""
 
     def press():
         with run_immediately():
@@ -34,7 +34,7 @@ def start(as_ada, classroom, target):
     return press
 
 
-def test_all_students_are_moved_and_it_was_so_nice(as_ada, start, classroom, target, students):
+def test_all_students_move_and_a_message_says_so(as_ada, start, classroom, target, students):
     waiting_page = start()
     answer = as_ada.post(f"{waiting_page}ready/", follow=True)
     assert answer.redirect_chain[-1][0] == classroom.get_absolute_url()
@@ -60,14 +60,14 @@ def test_the_waiting_page_says_what_is_being_done(as_ada, start, students):
     assert "Schoolhouse" in content  # inside the example's own layout
 
 
-def test_colleagues_of_both_classrooms_can_look_on(start, classroom, target, students):
+def test_colleagues_of_both_classrooms_can_watch(start, classroom, target, students):
     with capture_events() as frames:
         start()
     job = JobRepository().find(frames[-1]["job"]["id"])
     assert job.tags == (classroom.tag, target.tag)
 
 
-def test_names_pass_by(start, students):
+def test_progress_shows_the_students_names(start, students):
     with capture_events() as frames:
         start()
     progress = [
@@ -77,7 +77,7 @@ def test_names_pass_by(start, students):
     assert progress[-1]["total"] == 2
 
 
-def test_a_target_that_is_gone_is_told_in_neutral_words(from_ada, classroom, students):
+def test_a_deleted_target_fails_with_a_neutral_message(from_ada, classroom, students):
     job = run_job(transfer_students, from_ada, classroom_id=classroom.pk, target_id=404)
     assert job.state == "failed"
     assert job.error.startswith("Something went wrong.")
@@ -100,7 +100,7 @@ def test_nobody_else_may_claim_it(as_ada, client, grace, start, students):
     assert client.post(f"{waiting_page}ready/").status_code == 404
 
 
-def test_a_worker_that_is_killed_is_told_and_the_teacher_is_sent_back(
+def test_a_killed_worker_sends_the_teacher_back_with_a_message(
     from_ada, as_ada, classroom, target, students
 ):
     with kill_worker():
@@ -128,9 +128,7 @@ def test_without_a_broker_the_teacher_still_sees_a_page(as_ada, classroom, targe
     assert "The work could not be started." in answer.content.decode()
 
 
-def test_without_redis_nothing_is_started_and_the_teacher_may_try_again(
-    as_ada, classroom, target, students
-):
+def test_without_redis_nothing_starts_and_the_answer_is_503(as_ada, classroom, target, students):
     with store_down():
         answer = as_ada.post(
             reverse("classrooms:transfer", args=[classroom.pk]), {"target": target.pk}
@@ -139,7 +137,7 @@ def test_without_redis_nothing_is_started_and_the_teacher_may_try_again(
     assert list(classroom.students.all()) == students
 
 
-def test_the_office_moves_those_who_are_left_by_running_it_again(
+def test_the_office_moves_the_rest_by_running_the_job_again(
     client, start, target, students, admin_user
 ):
     with kill_worker():

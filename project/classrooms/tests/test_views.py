@@ -15,7 +15,7 @@ def page(name, classroom):
     return reverse(f"classrooms:{name}", args=[classroom.pk])
 
 
-def test_the_list_shows_my_classrooms_and_a_way_to_look_on_at_those_of_the_colleagues(
+def test_the_list_shows_my_classrooms_and_links_to_watch_others(
     as_ada, classroom, target, students
 ):
     answer = as_ada.get("/")
@@ -26,7 +26,7 @@ def test_the_list_shows_my_classrooms_and_a_way_to_look_on_at_those_of_the_colle
     assert f'"{page("detail", target)}"' not in content
 
 
-def test_classrooms_of_other_schools_are_nobodys_to_look_on(as_ada, classroom, grace):
+def test_classrooms_of_other_schools_cannot_be_watched(as_ada, classroom, grace):
     elsewhere = School.objects.create(name="Lindenhof School", town="Leeds")
     abroad = Classroom.objects.create(school=elsewhere, name="4A", teacher=grace)
     assert page("watch", abroad) not in as_ada.get("/").content.decode()
@@ -118,7 +118,7 @@ def test_the_sample_file_holds_3000_students_who_are_not_enrolled_yet(as_ada, cl
     assert (len(roster.students), roster.problems) == (3000, [])
 
 
-def test_the_report_is_the_teachers_alone(as_grace, classroom):
+def test_only_the_teacher_sees_the_report(as_grace, classroom):
     upload = RosterUpload.objects.create(classroom=classroom, name="roster.csv", content=b"")
     assert as_grace.get(upload.get_absolute_url()).status_code == 404
 
@@ -131,7 +131,7 @@ def test_the_report_lists_a_hundred_problems_and_counts_the_rest(as_ada, classro
     assert "And 30 more." in content
 
 
-def test_the_dashboard_listens_by_scripts_of_its_own_only(as_ada):
+def test_the_dashboard_loads_scripts_from_our_static_files_only(as_ada):
     content = as_ada.get(reverse("classrooms:dashboard")).content.decode()
     assert "<job-list" in content
     assert content.count("<script") == content.count('<script type="module" src="/static/')
@@ -147,7 +147,7 @@ def test_the_example_speaks_the_languages_of_the_app(as_ada, classroom, language
     )  # each language in its own
 
 
-def test_who_teaches_nothing_is_told_so(admin_client):
+def test_a_user_without_classrooms_reads_so(admin_client):
     content = admin_client.get("/").content.decode()
     assert "You teach no classroom." in content
     assert reverse("admin:app_list", args=["classrooms"]) in content

@@ -28,7 +28,7 @@ def check(history: History) -> dict[str, list[str]]:
 
 
 def gone(history: History) -> dict[str, str]:
-    """Return the jobs of which nothing is left though a page is open, each with the reason."""
+    """Return the jobs that vanished although a page is open, each with the reason."""
     jobs = history.jobs().items()
     return {
         job: why_gone(events, history)

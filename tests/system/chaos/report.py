@@ -38,7 +38,7 @@ def errors(lines: list[str]) -> str:
 
 
 def life(history: History, job: str) -> Iterator[str]:
-    """Tell of one job, and of what was done to the stack meanwhile."""
+    """Tell of one job, and of what was done to the stack during its life."""
     events = history.jobs().get(job, [])
     if not events:
         return

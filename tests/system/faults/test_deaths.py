@@ -31,7 +31,7 @@ def test_f10_job_whose_process_is_killed_from_outside_has_failed_within_5_second
 def test_f10_processes_that_replace_dead_ones_run_jobs_at_once(stack, person):
     for _ in range(
         8
-    ):  # a child that is forked while its parent archives a job could wait for ever
+    ):  # a child that is forked while its parent archives a job could wait without end
         killed = person.start("sleep", seconds=60)
         os.kill(stack.await_run(killed), signal.SIGKILL)
         person.await_state(killed, "failed", SEEN_DYING)

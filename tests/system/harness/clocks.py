@@ -37,7 +37,7 @@ class Clock:
         }
 
     def set(self, seconds: float) -> None:
-        """Have it be wrong by so many seconds."""
+        """Make the clock wrong by `seconds`."""
         new = self.file.with_suffix(".new")
         new.write_text(f"{seconds:+g}\n")
         new.replace(self.file)

@@ -63,7 +63,7 @@ class Person:
 
     def press(self, button: str, job_id: str, **fields: str) -> httpx.Response:
         """Send the form of the waiting page: `ready` or `cancel`."""
-        self.client.get("/accounts/login/")  # a page with a token, whoever asks
+        self.client.get("/accounts/login/")  # a page that gives anybody a token
         token = self.client.cookies.get("csrftoken", "")
         return self.client.post(
             f"/jobs/{job_id}/{button}/", data=fields, headers=JSON | {"X-CSRFToken": token}

@@ -121,7 +121,7 @@ class Packets:
     """The way to a server by another address of this machine; packets can be dropped both ways.
 
     Needs iptables, and a network namespace of its own. Open connections go on when it speaks
-    again, unless TCP has given up meanwhile, or somebody's patience has.
+    again, unless TCP or a timeout has closed them.
     """
 
     host = FAR

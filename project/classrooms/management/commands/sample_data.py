@@ -29,9 +29,12 @@ SCHOOLS = {
 
 
 class Command(BaseCommand):
-    """Create two schools, eight classrooms, 300 students, and the users ada, grace and head, once."""
+    """Create two schools, eight classrooms, 300 students and three users, once."""
 
-    help = "Create sample schools, classrooms and students, and the users ada, grace and head; nothing if they exist."
+    help = (
+        "Create sample schools, classrooms and students, and the users ada, grace and head; "
+        "nothing if they exist."
+    )
 
     def add_arguments(self, parser):
         parser.add_argument(
@@ -39,7 +42,7 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args, migrate, **options):
-        """Write the sample data, or nothing when there is a school already."""
+        """Write the sample data, or nothing if there is a school already."""
         if migrate:
             call_command("migrate", interactive=False, verbosity=0)
         if School.objects.exists():
@@ -49,7 +52,7 @@ class Command(BaseCommand):
             self.create()
 
     def create(self):
-        """Create all of it, and say what there is."""
+        """Create all of it, and print how much there is."""
         teachers = {
             "ada": create_user("ada", first_name="Ada", last_name="Obi"),
             "grace": create_user("grace", first_name="Grace", last_name="Marlow"),
@@ -58,12 +61,13 @@ class Command(BaseCommand):
         create_schools(teachers)
         self.stdout.write(
             f"Added {School.objects.count()} schools, {Classroom.objects.count()} classrooms and"
-            f" {Student.objects.count()} students. Log in as ada, grace or head with the password “{PASSWORD}”."
+            f" {Student.objects.count()} students."
+            f" Log in as ada, grace or head with the password “{PASSWORD}”."
         )
 
 
 def create_user(username, **fields):
-    """Return the user of that name; an existing one keeps their password and their rights."""
+    """Return the user of that name. An existing user keeps password and permissions."""
     users = get_user_model().objects
     return users.filter(username=username).first() or users.create(
         username=username, password=hashed_password(), **fields
@@ -72,7 +76,7 @@ def create_user(username, **fields):
 
 @cache
 def hashed_password():
-    """Return the password as it is stored; hashed once, which is made to take long."""
+    """Return the hashed password, hashed only once because that takes long on purpose."""
     return make_password(PASSWORD)
 
 

@@ -1,4 +1,4 @@
-"""`manage.py demo`: the whole project on this machine, until Ctrl-C; `--check` tries it once and tells how it went."""
+"""`manage.py demo`: run the whole project until Ctrl-C, or try it once with `--check`."""
 
 import os
 import signal
@@ -14,7 +14,7 @@ from project.demo.stack import Stack, without_password
 from project.demo.supervisor import Supervisor, running
 
 LOOPBACK = {"127.0.0.1", "localhost"}
-CHECK_PACE = 0.005  # seconds per student, so that progress is seen and the check is quick
+CHECK_PACE = 0.005  # seconds per student: slow enough to show progress, and still quick
 
 
 def port_number(text):
@@ -26,27 +26,32 @@ def port_number(text):
 
 
 def welcome(stack):
-    """Return where it runs and what to try."""
+    """Return a text that says where the project runs and what to try."""
     its_redis = "" if stack.redis is None else f"REDIS_URL={stack.redis_url} "
+    whose = "embedded, gone at the end" if stack.redis else "yours"
     lines = [
         f"Open   {stack.base_url}/",
         "       Log in as ada, grace or head (who sees the admin); the password is waitroom.",
         "       Open a classroom and move its students to another one, or import a roster.",
-        f"Redis  {without_password(stack.redis_url)} ({'embedded, gone at the end' if stack.redis else 'yours'})",
+        f"Redis  {without_password(stack.redis_url)} ({whose})",
         f"Also   {its_redis}{sys.executable} manage.py runserver 8001  (or another worker)",
         "Stop   Ctrl-C",
     ]
     if stack.host not in LOOPBACK:
         lines.append(
-            "Note   Others can reach this address: DEBUG and the sample passwords are for people you trust."
+            "Note   Others can reach this address: "
+            "DEBUG and the sample passwords are for people you trust."
         )
     return "\n" + "".join(f"  {line}\n" for line in lines)
 
 
 class Command(BaseCommand):
-    """Run Redis, migrations, sample data, a worker and a web server as children that end with this command."""
+    """Run Redis, a worker and a web server as children that end with this command."""
 
-    help = "Run the whole project here: Redis (REDIS_URL, or an embedded one), database, worker and web server."
+    help = (
+        "Run the whole project here: Redis (REDIS_URL, or an embedded one), "
+        "database, worker and web server."
+    )
 
     requires_system_checks = []  # done in `handle`: Django 6 would connect to the database first
     is_ready = False
@@ -64,14 +69,14 @@ class Command(BaseCommand):
         parser.add_argument(
             "--check",
             action="store_true",
-            help="do the main job once, on a Redis, a database and a port of its own, and print a timeline",
+            help="do the main job once, on a Redis, a database and a port of its own, "
+            "and print a timeline",
         )
 
     def handle(self, *args, host, port, check, **options):
         with suppress(AttributeError):
-            sys.stdout.reconfigure(
-                errors="replace"
-            )  # names of students, on a terminal that cannot show them
+            # A terminal may not be able to show every student's name.
+            sys.stdout.reconfigure(errors="replace")
         self.check(databases=[])
         try:
             if check:
@@ -82,7 +87,7 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
 
     def check_once(self):
-        """Do the main job; being stopped before its end is a failure."""
+        """Do the main job. If it is stopped before its end, it has failed."""
         stack = PrivateStack(pace=CHECK_PACE)
         try:
             with running(stack, self.say):
@@ -91,7 +96,7 @@ class Command(BaseCommand):
             raise CommandError("The check was stopped.") from stop
 
     def run_until_stopped(self, host, port):
-        """Run the stack; being stopped is its normal end."""
+        """Run the stack until it is stopped, which is its normal end."""
         env = {} if host in LOOPBACK or os.environ.get("ALLOWED_HOSTS") else {"ALLOWED_HOSTS": "*"}
         stack = Stack(host, port, os.environ.get("REDIS_URL"), env, on_line=self.relay)
         self.say("Starting Redis, database, worker and server ...")
@@ -104,17 +109,16 @@ class Command(BaseCommand):
             self.say("Stopped.")
 
     def relay(self, child, line):
-        """Pass on what a child prints, once the start is over; if that fails, its last line is in the error."""
+        """Print what a child prints after the start. Earlier, errors hold its last line."""
         if self.is_ready:
             self.say(f"{child.name:>6} | {line}")
 
     def say(self, text):
-        """Print it, or stop when nobody reads any more (`demo | head`)."""
+        """Print the text, or stop if nobody reads it any more (`demo | head`)."""
         try:
             self.stdout.write(text)
             self.stdout.flush()
         except BrokenPipeError:
-            os.dup2(
-                os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()
-            )  # the recipe of Python's signal module
+            # The recipe of Python's signal module
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             os.kill(os.getpid(), signal.SIGTERM)

@@ -138,7 +138,7 @@ def soft_limit(self, catch):
 
 @job_task(handler_class=HANDLER, autoretry_for=(OSError,), max_retries=2, default_retry_delay=0.5)
 def autoretry(self, failures):
-    """Fail so many times."""
+    """Fail `failures` times."""
     note(f"ran:{self.request.id}")
     self.job.set_progress(1, 2, f"attempt {self.job.attempt}")
     if self.request.retries < failures:
