@@ -23,7 +23,7 @@ from jobs.models import JobRecord
 from jobs.queues.celery.headers import header_of, record_in
 from jobs.repository import JobRepository
 from jobs.states import JobState
-from jobs.store import keys
+from jobs.store.keys import job_key
 from jobs.tasks import JobTask, job_task
 from jobs.testing import advance_clock, broker_down, store_down
 from project.celery import app
