@@ -127,7 +127,7 @@ def test_a_job_that_cannot_be_stored_is_not_enqueued(monkeypatch):
         submit_job(None, tasks.plain, handler_class="os.system")
     with pytest.raises(UnserializableData):
         submit_job(None, tasks.plain, data={"when": object()})
-    with pytest.raises(ValueError, match="give a list of texts"):
+    with pytest.raises(ValueError, match="Give a list"):
         submit_job(None, tasks.plain, tags="post")
     with store_down(), pytest.raises(StoreUnavailable):
         start_job(None, tasks.plain)

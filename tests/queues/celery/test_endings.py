@@ -41,7 +41,7 @@ def test_the_end_of_another_process_s_attempt_is_logged(caplog):
 
 
 def test_an_end_is_written_when_the_store_answers_again(settings, monkeypatch):
-    monkeypatch.setattr("jobs.runtime.backlog.PAUSE", 0.02)
+    monkeypatch.setattr("jobs.runtime.backlog.RETRY_PAUSE", 0.02)
     job, here = started_job(), settings.JOBS
     settings.JOBS = here | {"REDIS_URL": NOWHERE}
     end_later(job.id, JobState.FAILED, "interrupted")
