@@ -4,8 +4,8 @@ Specified at https://redis.io/docs/latest/develop/reference/protocol-spec/.
 
 Replaces: redis-py's `pack_command` (for `kept_connection`), and its parser, which awaits the
 stream for each line (for `push.subscriber`).
-Gains: `complete()` takes 168 µs instead of 192; a message of 900 bytes is read in 3.5 µs of CPU
-instead of 13.2. Measured as in `kept_connection`.
+Gains: `pack`: `complete()` takes 122 µs of CPU instead of 132, and 176 µs in all instead of 185
+(as in `kept_connection`). `parse`: 3.5 µs of CPU for a message of 900 bytes instead of 13.2.
 To be rid of it: delete this module; `kept_connection` then calls `connection.pack_command`, and
 `push.subscriber` reads with redis-py's `PubSub`.
 """
