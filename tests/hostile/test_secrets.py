@@ -189,7 +189,7 @@ def test_a_redis_that_does_not_answer_is_named_without_its_password(settings, ca
     job = running()
     settings.JOBS = settings.JOBS | {"REDIS_URL": NOWHERE}
     page = browser(SESSION).get(f"/jobs/{job.id}/")
-    findings = [str(finding) for finding in walk.examine()]
+    findings = [str(finding) for finding in walk.take_steps()]
     lines = [
         caplog.handler.format(record)
         for record in caplog.records
