@@ -57,7 +57,7 @@ class JobSnapshot:
 
     @property
     def error(self) -> str:
-        """What the owner is told about a failure; never the text of an unexpected exception."""
+        """The text about a failure that the owner sees, never that of an unexpected exception."""
         return self.record.error
 
     @property

@@ -214,7 +214,7 @@ class StoredRecord:
         while self.job.state is JobState.LOST and not self.job.record.claimed_at:
             self._write(step)
         raise JobEnded(
-            f"Job {self.job.id} has been claimed as {truth.state}, and its owner has been told so."
+            f"Job {self.job.id} was claimed as {truth.state}, and its owner has seen that."
         )
 
     def _take_what_the_archive_knows(self) -> None:
