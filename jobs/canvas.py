@@ -14,7 +14,7 @@ from django.http import HttpRequest
 
 from .handlers import JobHandler
 from .job import Job
-from .queues.celery.parts import assign_to_job, parts_of
+from .queues.celery.canvas_parts import assign_to_job, parts_of
 from .queues.celery.sending import send_canvas
 from .queues.submission import draft_for, submit
 from .queues.unique_keys import OWNER, key_given

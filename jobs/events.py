@@ -1,6 +1,6 @@
 """What open pages hear of a job: the names of events, and the job object of each frame."""
 
-from .core.events import (
+from .core.event_names import (
     CANCELLED,
     CREATED,
     EXPIRED,

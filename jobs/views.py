@@ -22,7 +22,7 @@ from django.views.decorators.vary import vary_on_headers
 
 from .access import Viewer, viewer_of
 from .conf import socket_path
-from .core import events
+from .core import event_names
 from .exceptions import JobEnded, JobNotFound, StoreUnavailable
 from .job import Job
 from .logs import get_logger
@@ -178,7 +178,7 @@ def _wants_json(request: HttpRequest) -> bool:
 
 
 def _frame(job: Job, status: int) -> HttpResponse:
-    response = _json(frames.frame(events.OF_STATE[job.state], job), status)
+    response = _json(frames.frame(event_names.OF_STATE[job.state], job), status)
     if not job.is_ended:
         response["Retry-After"] = str(POLL_SECONDS)
     return response

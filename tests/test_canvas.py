@@ -5,7 +5,7 @@ from celery import chain, chord, group, shared_task
 
 from jobs.canvas import start_canvas
 from jobs.exceptions import JobError
-from jobs.queues.celery.parts import begin_part, finish_part
+from jobs.queues.celery.canvas_parts import begin_part, finish_part
 from jobs.repository import JobRepository
 from jobs.tasks import job_task
 from project.celery import app

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from jobs.core.events import OF_STATE, PROGRESS
+from jobs.core.event_names import OF_STATE, PROGRESS
 from jobs.states import ALIVE, ENDED, TRANSITIONS, JobState
 
 ROOT = Path(__file__).parent.parent
@@ -55,7 +55,7 @@ def names_in(file, names, section=r"(?s).*"):
 # A new state is one line in jobs/states.py. Then this test names the places that have to follow.
 PLACES = {
     "jobs/states.py TRANSITIONS": (JobState, lambda: set(TRANSITIONS)),
-    "jobs/core/events.py OF_STATE": (JobState, lambda: set(OF_STATE)),
+    "jobs/core/event_names.py OF_STATE": (JobState, lambda: set(OF_STATE)),
     "types.d.ts State": (
         JobState,
         lambda: names_in(SCRIPTS / "types.d.ts", r'"(\w+)"', r"(?s)type State =.*?;"),

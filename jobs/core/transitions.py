@@ -12,7 +12,7 @@ from jobs.conf import jobs_settings
 from jobs.exceptions import ClaimInProgress, JobCancelled, JobEnded, JobRunning
 from jobs.states import JobState
 
-from . import events
+from . import event_names
 from .record import Record
 from .text import clean
 
@@ -71,7 +71,7 @@ def start(runner: str = "", instead_of: str = "") -> Transition:
             note="",
         )
         change = Change(stamp="started_at", deadline=jobs_settings().LOST_AFTER)
-        return Step(new, change, events.STARTED)
+        return Step(new, change, event_names.STARTED)
 
     return decide
 
@@ -96,7 +96,7 @@ def retry(
             error="",
             ended_at=0,
         )
-        return Step(new, Change(deadline=countdown + start_timeout), events.RETRYING)
+        return Step(new, Change(deadline=countdown + start_timeout), event_names.RETRYING)
 
     return decide
 
@@ -107,7 +107,7 @@ def end(state: JobState, error: str = "", pending: Pending = unchanged) -> Trans
     def decide(record: Record, now: int) -> Step:
         require(record, state, now)
         new = outcome(record, state, error, pending)
-        return Step(new, Change(stamp="ended_at", deadline=NEVER), events.OF_STATE[state])
+        return Step(new, Change(stamp="ended_at", deadline=NEVER), event_names.OF_STATE[state])
 
     return decide
 
@@ -137,7 +137,7 @@ def ended_before(record: Record) -> Step:
     """Take an end that is known already, if the stored job is overdue."""
     stamp = "" if record.ended_at else "ended_at"
     change = Change(stamp=stamp, deadline=NEVER, overdue=True)
-    return Step(record, change, events.OF_STATE[record.state])
+    return Step(record, change, event_names.OF_STATE[record.state])
 
 
 def progress(is_held: bool, pending: Pending) -> Transition:
@@ -150,7 +150,7 @@ def progress(is_held: bool, pending: Pending) -> Transition:
             raise stop(f"Job {record.id} was asked to stop.")
         deadline = jobs_settings().LOST_AFTER if record.state is JobState.RUNNING else None
         return Step(
-            pending(record), Change(deadline=deadline, is_repeatable=True), events.PROGRESS
+            pending(record), Change(deadline=deadline, is_repeatable=True), event_names.PROGRESS
         )
 
     return decide
@@ -178,7 +178,7 @@ def hand_over(parts: int, is_held: bool, pending: Pending) -> Transition:
         if parts:
             new = new.replace(current=0, total=parts, note="", parts=frozenset())
         change = Change(deadline=jobs_settings().START_TIMEOUT)
-        return Step(new, change, events.PROGRESS if parts else "")
+        return Step(new, change, event_names.PROGRESS if parts else "")
 
     return decide
 
@@ -191,7 +191,7 @@ def start_part(record: Record, now: int) -> Step:
     new = record.replace(state=JobState.RUNNING, attempt=1)
     stamp = "started_at" if is_first else ""
     change = Change(stamp=stamp, deadline=jobs_settings().START_TIMEOUT)
-    return Step(new, change, events.STARTED if is_first else "")
+    return Step(new, change, event_names.STARTED if is_first else "")
 
 
 def end_part(task_id: str) -> Transition:
@@ -202,7 +202,7 @@ def end_part(task_id: str) -> Transition:
         new = record.replace(parts=parts, current=len(parts))
         if len(parts) < (record.total or 0):
             change = Change(deadline=jobs_settings().START_TIMEOUT)
-            return Step(new, change, events.PROGRESS)
+            return Step(new, change, event_names.PROGRESS)
         return _ended(new, JobState.COMPLETE)
 
     return decide
@@ -213,7 +213,7 @@ def add_parts(number: int) -> Transition:
 
     def decide(record: Record, now: int) -> Step:
         record = require_alive(record, now)
-        return Step(record.replace(total=(record.total or 0) + number), event=events.PROGRESS)
+        return Step(record.replace(total=(record.total or 0) + number), event=event_names.PROGRESS)
 
     return decide
 
@@ -274,7 +274,7 @@ def archived_outcome(archived: Record) -> Transition:
     def decide(record: Record, now: int) -> Step:
         lease = {"leased_until": record.leased_until, "leased_by": record.leased_by}
         new = archived.replace(**lease, version=record.version)
-        return Step(new, Change(deadline=NEVER), events.OF_STATE[archived.state])
+        return Step(new, Change(deadline=NEVER), event_names.OF_STATE[archived.state])
 
     return decide
 
@@ -314,7 +314,7 @@ def require_alive(record: Record, now: int, is_held: bool = False) -> Record:
 
 def _ended(record: Record, state: JobState) -> Step:
     change = Change(stamp="ended_at", deadline=NEVER)
-    return Step(record.replace(state=state), change, events.OF_STATE[state])
+    return Step(record.replace(state=state), change, event_names.OF_STATE[state])
 
 
 def _require_wanted(record: Record) -> None:

@@ -4,7 +4,7 @@ import time
 
 from jobs.conf import jobs_settings
 from jobs.exceptions import StoreUnavailable
-from jobs.store import client, neighbours, server
+from jobs.store import client, project_marker, server
 
 from .step import StepFailed
 
@@ -37,10 +37,10 @@ def _examine_store() -> str:
 
 
 def _require_own_prefix() -> None:
-    if neighbour := neighbours.other_project():
+    if neighbour := project_marker.other_project():
         prefix = jobs_settings().PREFIX
         text = f"Another project ({neighbour!r}) uses this Redis under the prefix {prefix!r}."
-        raise StepFailed(text, neighbours.advice())
+        raise StepFailed(text, project_marker.advice())
 
 
 def _require_no_eviction(policy: str) -> None:

@@ -13,7 +13,7 @@ from functools import cached_property
 
 from jobs.archive.writer import find_archived, find_claimed
 from jobs.conf import jobs_settings
-from jobs.core import clock, events, transitions
+from jobs.core import clock, event_names, transitions
 from jobs.core.record import Record
 from jobs.core.snapshot import JobSnapshot
 from jobs.core.transitions import Change, Step, Transition
@@ -73,7 +73,7 @@ class StoredRecord:
         Returns the id of the job that holds the draft's unique key, if another does and it is not
         `ended`. It remains a draft then, and when `JobExists` or `StoreUnavailable` is raised.
         """
-        message = self._message(Step(self.job.record, change, events.CREATED))
+        message = self._message(Step(self.job.record, change, event_names.CREATED))
         push = publisher.prepare(message, self._channels) if message else None
         outcome = records.create(self.job.record, change, push, ended)
         if outcome.holder:
@@ -209,7 +209,7 @@ class StoredRecord:
         if claimed is None:
             return
         truth = claimed.replace(leased_until=0, leased_by="")
-        event = "" if truth.state is JobState.LOST else events.OF_STATE[truth.state]
+        event = "" if truth.state is JobState.LOST else event_names.OF_STATE[truth.state]
         step = Step(truth, Change(deadline=transitions.NEVER), event)
         while self.job.state is JobState.LOST and not self.job.record.claimed_at:
             self._write(step)

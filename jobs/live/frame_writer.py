@@ -3,7 +3,7 @@
 from contextvars import copy_context
 from typing import Any
 
-from jobs.core import events
+from jobs.core import event_names
 from jobs.job import Job
 from jobs.push import envelope, frames
 
@@ -45,4 +45,4 @@ class FrameWriter:
 
 def _frame_of(job: Job) -> str:
     """Encode a job's state. Its own context keeps the handler's language out of the socket's."""
-    return frames.frame(events.OF_STATE[job.state], job)
+    return frames.frame(event_names.OF_STATE[job.state], job)

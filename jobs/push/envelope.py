@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from jobs.core.clock import TIME_TO_COME, VERSION_TO_COME
-from jobs.core.events import CANCELLED, EXPIRED, FAILED, LOST, READY
+from jobs.core.event_names import CANCELLED, EXPIRED, FAILED, LOST, READY
 
 # The types of messages.
 FRAME = "job.frame"

@@ -17,7 +17,7 @@ from time import monotonic
 from weakref import WeakKeyDictionary
 
 from jobs.conf import jobs_settings
-from jobs.store.neighbours import leave_marker as introduce
+from jobs.store.project_marker import leave_marker as introduce
 
 from .envelope import FRAME, LOGOUT, Message
 from .groups import everybody, group_of

@@ -6,7 +6,7 @@ import pytest
 from asgiref.sync import sync_to_async
 
 from jobs.access import Viewer
-from jobs.core import events
+from jobs.core import event_names
 from jobs.live.frame_writer import FrameWriter
 from jobs.live.listener import Listener
 from jobs.live.sent_versions import SentVersions
@@ -36,7 +36,7 @@ class PlainListener:
         self.frames.append({"event": event, **fields})
 
     async def show(self, job, key, resend=False):
-        self.frames.append({"event": events.OF_STATE[job.state], "job": {"id": job.id}})
+        self.frames.append({"event": event_names.OF_STATE[job.state], "job": {"id": job.id}})
 
     async def push(self, job_id, version, frame, key, resend=False):
         self.frames.append(json.loads(frame))

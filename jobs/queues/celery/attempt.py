@@ -19,10 +19,10 @@ from jobs.runtime.backlog import backlog_for
 from jobs.runtime.replaceable import replaceable
 from jobs.states import JobState
 
+from .canvas_parts import begin_part, finish_part
 from .current_run import Run, current
 from .delivery import Delivery
 from .headers import HEADER, PART, delay_of
-from .parts import begin_part, finish_part
 
 logger = get_logger(__name__)
 

@@ -9,7 +9,7 @@ from celery.signals import task_revoked, task_unknown, worker_ready
 
 from jobs.queues.outcome import INTERRUPTED
 from jobs.states import JobState
-from jobs.store.neighbours import leave_marker
+from jobs.store.project_marker import leave_marker
 
 from . import remote_command
 from .deathwatch import deathwatch

@@ -18,7 +18,7 @@ from jobs.states import JobState
 from .deathwatch import deathwatch
 from .endings import NOBODY, end_later
 from .headers import HEADER, PART, record_in
-from .heart import heart
+from .heartbeat import heart
 
 
 class JobRequest(Request):

@@ -30,9 +30,9 @@ from jobs.states import JobState
 from jobs.store import records
 
 from .attempt import Attempt
+from .canvas_parts import add_parts, replace_run
 from .current_run import Run, current, current_run
 from .headers import HEADER, PART, delay_of, stored_header
-from .parts import add_parts, replace_run
 from .redaction import redacted
 from .sending import give_to_broker, send_task
 

@@ -8,7 +8,7 @@ from billiard.exceptions import WorkerLostError
 from celery.exceptions import Ignore, Retry, TimeLimitExceeded
 from celery.utils.imports import symbol_by_name
 
-from jobs.queues.celery.heart import Heart, heart
+from jobs.queues.celery.heartbeat import Heart, heart
 from jobs.queues.celery.request import JobRequest
 from jobs.states import JobState
 from tests.factories import again, eventually

@@ -6,7 +6,7 @@ import pytest
 from celery.worker import state as worker_state
 
 from jobs.exceptions import StoreUnavailable
-from jobs.queues.celery.heart import Heart
+from jobs.queues.celery.heartbeat import Heart
 from jobs.states import JobState
 from jobs.store import records
 from tests.factories import NOWHERE, again, create_job, eventually, hash_of, plant, started_job

@@ -21,8 +21,8 @@ from jobs.push.hub import Hub, hub
 from jobs.queues.celery.parent import on_ready
 from jobs.repository import JobRepository
 from jobs.runtime.per_process import forget_all
-from jobs.store import neighbours
-from jobs.store.neighbours import leave_marker, other_project
+from jobs.store import project_marker
+from jobs.store.project_marker import leave_marker, other_project
 from tests.factories import NOWHERE, create_job, eventually
 from tests.push.watchers import LAYERS, Page
 
@@ -106,7 +106,9 @@ def of_another_project(**values):
 
 def test_h20_a_second_project_with_the_same_names_is_logged(caplog, redis_client):
     start_process()
-    assert other_project() == "" and 0 < redis_client.ttl("jobs:project") <= neighbours.MARKER_TTL
+    assert (
+        other_project() == "" and 0 < redis_client.ttl("jobs:project") <= project_marker.MARKER_TTL
+    )
     with of_another_project():
         start_process()
         leave_marker()
@@ -166,14 +168,14 @@ async def test_h20_a_server_leaves_the_marker_with_its_first_socket(redis_client
 def test_a_project_does_not_mistake_itself_for_another(
     redis_client, monkeypatch, changed, is_another
 ):
-    monkeypatch.setattr(neighbours, "database_name", lambda database: "shop")
-    marker = neighbours.our_marker()
+    monkeypatch.setattr(project_marker, "database_name", lambda database: "shop")
+    marker = project_marker.our_marker()
     redis_client.set("jobs:project", json.dumps(marker | dict.fromkeys(changed, "other")))
     assert bool(other_project()) is is_another
 
 
 def test_the_name_of_a_database_in_memory_is_ignored(redis_client):
-    redis_client.set("jobs:project", json.dumps(neighbours.our_marker() | {"name": "other"}))
+    redis_client.set("jobs:project", json.dumps(project_marker.our_marker() | {"name": "other"}))
     assert other_project() == ""
 
 
@@ -196,7 +198,7 @@ def test_the_name_of_a_database_in_memory_is_ignored(redis_client):
 def test_a_test_database_counts_as_the_project_s_own(engine, name, same):
     database = SimpleNamespace(vendor=engine.removesuffix("3"), settings_dict={"NAME": name})
     database.is_in_memory_db = lambda: DatabaseCreation.is_in_memory_db(str(name))
-    assert neighbours.database_name(database) == same
+    assert project_marker.database_name(database) == same
 
 
 def test_a_rotated_secret_key_is_recognised_by_its_fallback(redis_client, settings):
@@ -210,7 +212,7 @@ def test_a_rotated_secret_key_is_recognised_by_its_fallback(redis_client, settin
 def test_a_malformed_marker_is_replaced(redis_client, caplog, marker):
     redis_client.set("jobs:project", marker)
     start_process()
-    assert json.loads(redis_client.get("jobs:project")) == neighbours.our_marker()
+    assert json.loads(redis_client.get("jobs:project")) == project_marker.our_marker()
     assert caplog.records == []
 
 

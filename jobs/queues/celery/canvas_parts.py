@@ -10,7 +10,7 @@ from celery import Task
 from celery.canvas import Signature, _chain, chord, group
 
 from jobs import signals
-from jobs.core import events, transitions
+from jobs.core import event_names, transitions
 from jobs.job import Job
 from jobs.lifecycle.announce import send_signal
 from jobs.states import JobState
@@ -45,7 +45,7 @@ def begin_part(job: Job) -> None:
     Raises `JobEnded`, and `JobCancelled` if the job was asked to stop.
     """
     step = job.apply(transitions.start_part)
-    if step.event == events.STARTED:
+    if step.event == event_names.STARTED:
         send_signal(signals.job_started, job)
 
 
