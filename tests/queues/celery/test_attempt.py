@@ -255,7 +255,8 @@ def test_a_late_write_that_meets_a_cancel_does_not_stop_the_backlog():
     eventually(lambda: not backlog._is_running)
 
 
-def test_a_cancel_found_by_the_timer_is_raised_by_the_next_call():
+def test_a_cancel_found_by_the_timer_is_raised_by_the_next_call(settings):
+    settings.JOBS = settings.JOBS | {"PROGRESS_PER_SECOND": 1}  # the cancel takes less than that
     job = started_job()
     job.set_progress(1, 9)
     again(job).cancel()
