@@ -3,6 +3,7 @@
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections, router
 from django.db.migrations.executor import MigrationExecutor
 
+from jobs.archive import server
 from jobs.conf import jobs_settings
 from jobs.models import JobRecord
 
@@ -31,7 +32,7 @@ def _missing_migrations() -> list[str]:
         targets = executor.loader.graph.leaf_nodes(JobRecord._meta.app_label)
         plan = executor.migration_plan(targets)
         if not plan:
-            JobRecord.objects.exists()
+            server.ping()
         return [str(migration) for migration, _is_backwards in plan]
     finally:
         connections.close_all()

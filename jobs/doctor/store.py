@@ -5,6 +5,7 @@ import time
 from jobs.conf import jobs_settings
 from jobs.exceptions import StoreUnavailable
 from jobs.store import client, project_marker, server
+from jobs.store.clock_skew import skew_of
 
 from .step import StepFailed
 
@@ -24,14 +25,13 @@ def _examine_store() -> str:
         raise StepFailed(client.NO_CLUSTER, "See docs/operate.md.")
     before = time.time()
     redis_clock, eviction_policy = server.check_write()
-    took = time.time() - before
-    ahead = redis_clock / 1_000_000 - before - took / 2
+    skew = skew_of(redis_clock, before)
     _require_own_prefix()
     _require_no_eviction(eviction_policy)
-    _require_same_time(ahead)
+    _require_same_time(skew.seconds)
     found = (
-        f"took a write in {took * 1000:.0f} ms, "
-        f"its clock is within {abs(ahead) + took / 2:.3f} s of ours"
+        f"took a write in {skew.took * 1000:.0f} ms, "
+        f"its clock is within {abs(skew.seconds) + skew.took / 2:.3f} s of ours"
     )
     return "; ".join(filter(None, (found, _find_standby())))
 

@@ -21,6 +21,10 @@ class ClockSkew(NamedTuple):
 def clock_skew() -> ClockSkew:
     """Measure the difference, in one round trip. Raises `StoreUnavailable`."""
     before = time.time()
-    clock = server.clock() / 1_000_000
+    return skew_of(server.clock(), before)
+
+
+def skew_of(redis_clock: int, before: float) -> ClockSkew:
+    """Return the difference, from Redis's microseconds in an answer to what we sent `before`."""
     took = time.time() - before
-    return ClockSkew(clock - before - took / 2, took)
+    return ClockSkew(redis_clock / 1_000_000 - before - took / 2, took)
