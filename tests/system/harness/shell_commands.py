@@ -141,7 +141,7 @@ def retry_to_end(ids):
 
 def end_unarchived(job_id):
     """End a job as a process does that dies before it has archived the job."""
-    with patch("jobs.job.announce_ended"):
+    with patch("jobs.lifecycle.stored_record.announce_ended"):
         OWN_JOBS[job_id].end(JobState.COMPLETE)
 
 
