@@ -9,8 +9,8 @@ from time import monotonic
 
 from jobs.conf import jobs_settings
 
-DATABASE_COST = 10  # jobs; what one query to the database counts as
-SOCKET_BURST = 10  # seconds' worth at once: a page with ten lists, or with 100 archived jobs
+DATABASE_COST = 20  # jobs; what one query to the database counts as
+SOCKET_BURST = 10  # seconds' worth at once: a page with ten lists, or with 50 archived jobs
 OWNER_BURST = 20  # seconds' worth at once: ten tabs, each with a bell and a list of 100 jobs
 OWNER_RATE = 3  # times the rate of one socket, in each server process
 OWNERS = 10_000  # owners whose budgets are kept; about 2 MB

@@ -134,7 +134,7 @@ async def test_h21_jobs_that_do_not_exist_are_looked_for_only_so_often(session, 
     monkeypatch.setattr("jobs.repository.find_archived", asked.append)
     async with JobCommunicator(dict(session)) as socket:
         answers = [code for n in range(40) for code in await answers_of(socket, 1, job=f"n{n}")]
-    assert answers == ["not_found"] * 11 + ["too_many"] * 29 and len(asked) == 11
+    assert answers == ["not_found"] * 6 + ["too_many"] * 34 and len(asked) == 6
 
 
 @pytest.mark.usefixtures("ten_jobs_a_second")
@@ -143,7 +143,7 @@ async def test_h21_an_archived_job_is_as_dear_as_one_that_does_not_exist(redis_c
     redis_client.flushall()
     async with JobCommunicator(dict(ANN)) as socket:
         answers = await answers_of(socket, 20, job=job.id)
-    assert answers == ["subscribed"] * 11 + ["too_many"] * 9
+    assert answers == ["subscribed"] * 6 + ["too_many"] * 14
 
 
 @pytest.mark.usefixtures("ten_jobs_a_second")
@@ -153,7 +153,7 @@ async def test_h21_the_budget_does_not_tell_a_stranger_s_job_from_none():
         hidden = await answers_of(socket, 20, job=job.id)
     async with JobCommunicator({}) as socket:
         absent = await answers_of(socket, 20, job="nobody")
-    assert hidden == absent == ["not_found"] * 11 + ["too_many"] * 9
+    assert hidden == absent == ["not_found"] * 6 + ["too_many"] * 14
 
 
 @pytest.mark.usefixtures("ten_jobs_a_second")
