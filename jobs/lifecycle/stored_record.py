@@ -11,7 +11,7 @@ import threading
 from contextlib import suppress
 from functools import cached_property
 
-from jobs.archive.writer import find_archived, find_claimed
+from jobs.archive.writer import archive, find_archived, find_claimed
 from jobs.conf import jobs_settings
 from jobs.core import clock, event_names, transitions
 from jobs.core.record import Record
@@ -166,7 +166,8 @@ class StoredRecord:
         is_recent = now - job.version < jobs_settings().TTL * 1_000_000
         if job.state is JobState.LOST and not job.record.claimed_at and is_recent:
             with suppress(StoreUnavailable):
-                self.restore()
+                if self.restore():
+                    archive(job.record)  # so that both know the same version
 
     def trust_archive(self) -> None:
         """Take the archive's word if Redis shows the job before its end, being an old backup."""

@@ -286,6 +286,7 @@ def test_a_job_lost_twice_is_newer_than_what_its_page_saw(redis_client, read):
     assert found.state is JobState.LOST
     assert found.version > worker.version
     assert again(known).version == found.version  # the same for every reader
+    assert JobRecord.objects.get(pk=known.id).version == found.version
 
 
 def test_a_lost_job_that_redis_has_forgotten_stays_forgotten(redis_client, settings):
