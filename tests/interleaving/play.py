@@ -22,7 +22,7 @@ from jobs.core.transitions import Step
 from jobs.exceptions import JobCancelled, JobError, JobNotFound, StoreUnavailable
 from jobs.handlers import JobHandler
 from jobs.lifecycle import progress, stored_record
-from jobs.queues.celery import heart as heartbeat
+from jobs.queues.celery import heartbeat
 from jobs.repository import JobRepository
 from jobs.runtime import backlog
 from jobs.states import ENDED, JobState
