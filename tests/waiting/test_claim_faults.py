@@ -217,7 +217,7 @@ def test_f46_a_claim_that_redis_missed_still_refuses_the_worker(lost, word, sett
     with patch.object(claim_module, "mark_claimed", side_effect=StoreUnavailable("away")):
         assert claim(found, visit()) == "/lost-parcels/"
     eventually(lambda: records.read(worker.id).record.leased_until < records.read(worker.id).now)
-    with pytest.raises(JobEnded, match="claimed as lost, and its owner has been told"):
+    with pytest.raises(JobEnded, match="claimed as lost, and its owner has seen that"):
         word(worker)
     assert again(worker).claimed_url == "/lost-parcels/" and hooks() == ["not delivered 0"]
     assert row() == ("lost", "/lost-parcels/")
