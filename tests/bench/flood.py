@@ -1,8 +1,8 @@
 """What a neighbour feels while somebody floods the server: `python -m tests.bench.flood`.
 
 A real daphne serves a visitor who has 100 jobs and sends `subscribe` 45 times a second, from one
-socket or from ten, for all jobs or for jobs that do not exist. Meanwhile a neighbour measures how
-long a `pong` and a progress frame take. Each attack stands between two rounds without one.
+socket or from ten, for all jobs or for jobs that do not exist. A neighbour
+measures how long a progress frame takes, before and during each attack.
 """
 
 import argparse

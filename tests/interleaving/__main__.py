@@ -106,7 +106,7 @@ def share(options: argparse.Namespace, folder: str) -> int:
 
 
 def start(first: int, count: int, seconds: float, folder: str) -> Child:
-    """Start a process that plays so many schedules, and prints those that broke a promise."""
+    """Start a process that plays these schedules and prints those that broke a promise."""
     seeds = ["--seeds", str(first), str(count), "--seconds", str(seconds), "--processes", "1"]
     return Child(
         f"the process from seed {first}",
